@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration file of Salvor, read with libconfuse. Errors name file and line. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/compiler.h"
+
+struct err;
+
+/* All strings are owned here, NULL where the file is silent. See etc/salvor.conf. */
+struct conf {
+	char *repo, *key_file, *passphrase_file, *state_dir, *cache_dir, *connect, *spill_dir;
+};
+
+/*
+ * Reads `path`. With path NULL: $SALVOR_CONFIG, which must exist; else the first of $XDG_CONFIG_HOME/salvor/salvor.conf,
+ * ~/.config/salvor/salvor.conf, /etc/salvor/salvor.conf that exists; else nothing, and all stays NULL.
+ */
+NODISCARD bool conf_load(const char *path, struct conf *ret, struct err **errp);
+void conf_release(struct conf *conf);
