@@ -9,21 +9,21 @@
 #define AUTO(release) __attribute__((cleanup(release)))
 
 /* Takes the value out of an AUTO variable, so that its owner is now someone else. */
-#define STEAL(pointer)                          \
-	({                                      \
+#define STEAL(pointer)                              \
+	({                                          \
 		__typeof__(pointer) p_ = (pointer); \
-		__typeof__(*p_) v_ = *p_;       \
-		*p_ = NULL;                     \
-		v_;                             \
+		__typeof__(*p_) v_ = *p_;           \
+		*p_ = NULL;                         \
+		v_;                                 \
 	})
 
 /* Declares name##p(), the AUTO release function for a `type *` with a free function. */
-#define DEFINE_AUTO_FREE(type, free_function)                  \
-	static inline void free_function##p(type **object)     \
-	{                                                      \
-		free_function(*object);                        \
-		*object = NULL;                                \
-	}                                                      \
+#define DEFINE_AUTO_FREE(type, free_function)              \
+	static inline void free_function##p(type **object) \
+	{                                                  \
+		free_function(*object);                    \
+		*object = NULL;                            \
+	}                                                  \
 	_Static_assert(1, "")
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))

@@ -14,15 +14,15 @@
 
 enum err_code {
 	ERR_FAILED = 1, /* anything a caller only reports */
-	ERR_USAGE,      /* the command line or configuration is wrong */
-	ERR_NOT_FOUND,  /* the named thing is not there */
-	ERR_EXISTS,     /* create-once found another */
-	ERR_DENIED,     /* wrong passphrase, no permission, a key without the role */
-	ERR_CORRUPT,    /* bytes are not what they must be: damage, exit status 4 */
-	ERR_BUSY,       /* somebody else holds it */
-	ERR_NO_SPACE,   /* disk or quota full */
+	ERR_USAGE,	/* the command line or configuration is wrong */
+	ERR_NOT_FOUND,	/* the named thing is not there */
+	ERR_EXISTS,	/* create-once found another */
+	ERR_DENIED,	/* wrong passphrase, no permission, a key without the role */
+	ERR_CORRUPT,	/* bytes are not what they must be: damage, exit status 4 */
+	ERR_BUSY,	/* somebody else holds it */
+	ERR_NO_SPACE,	/* disk or quota full */
 	ERR_NO_MEMORY,
-	ERR_CANCELLED, /* the user interrupted, exit status 130 */
+	ERR_CANCELLED,	 /* the user interrupted, exit status 130 */
 	ERR_UNSUPPORTED, /* newer format, missing program or feature */
 };
 

@@ -22,15 +22,16 @@ void file_closep(int *fd);
 NODISCARD bool file_read_all(const char *path, size_t max, struct bytes *ret, struct err **errp);
 /* pread/pwrite until all is done. A short read is ERR_CORRUPT. `name` is for messages. */
 NODISCARD bool file_read_at(int fd, void *data, size_t len, uint64_t offset, const char *name, struct err **errp);
-NODISCARD bool file_write_at(int fd, const void *data, size_t len, uint64_t offset, const char *name, struct err **errp);
+NODISCARD bool file_write_at(int fd, const void *data, size_t len, uint64_t offset, const char *name,
+			     struct err **errp);
 
 /*
  * Durable, create-once: folder/name appears whole or not at all, through a temporary file in tmp_folder on the same
  * file system, fsync and link(); where link() is not to be had, renameat2(RENAME_NOREPLACE). ERR_EXISTS when the
  * name is taken by other bytes; the same bytes count as ours, and it returns true.
  */
-NODISCARD bool file_create_once(const char *folder, const char *name, const char *tmp_folder, struct span body, mode_t mode,
-				struct err **errp);
+NODISCARD bool file_create_once(const char *folder, const char *name, const char *tmp_folder, struct span body,
+				mode_t mode, struct err **errp);
 /* Durable replacement of path by rename(). */
 NODISCARD bool file_replace(const char *path, struct span body, mode_t mode, struct err **errp);
 /* fsync of a folder. */

@@ -17,8 +17,8 @@ struct pool;
 typedef bool pool_function(void *arg, struct err **errp);
 
 /* Starts n threads named `name` (at most 15 letters). on_failure may be NULL; it gets arg. */
-NODISCARD struct pool *pool_start(const char *name, size_t n, pool_function *run, void (*on_failure)(void *arg), void *arg,
-				  struct err **errp);
+NODISCARD struct pool *pool_start(const char *name, size_t n, pool_function *run, void (*on_failure)(void *arg),
+				  void *arg, struct err **errp);
 /* Waits for all threads, frees the pool (NULL is fine: true), and gives the first error. */
 NODISCARD bool pool_join(struct pool *pool, struct err **errp);
 /* Processors this process may use, at least 1. */

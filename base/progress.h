@@ -22,8 +22,8 @@ struct progress {
 struct progress_line;
 
 /* verb as "web01: backing up", extra_word as "stored". Both borrowed until the end. NULL progress_line is fine below. */
-NODISCARD struct progress_line *progress_line_start(struct progress *progress, const char *verb, const char *extra_word, bool force,
-						    struct err **errp);
+NODISCARD struct progress_line *progress_line_start(struct progress *progress, const char *verb, const char *extra_word,
+						    bool force, struct err **errp);
 /* Clears the line and ends the thread. */
 void progress_line_end(struct progress_line *line);
 /* "1.4 GiB", "812 KiB", "17 B"; returns text. */
