@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading chunks and nodes by locator. Footers and data keys of packs are kept in a bounded cache (least recently
+ * used goes first). Thread-safe. Every byte that comes out was authenticated and has the id that was asked for.
+ */
+#pragma once
+
+#include "storage/chunk.h"
+#include "storage/pack.h"
+
+struct pack_reader;
+
+struct chunk_ref {
+	struct chunk_id id;
+	struct locator at;
+	uint32_t plain_len; /* what the stream's shape demands */
+	void *plain;	    /* room for plain_len bytes */
+};
+
+/* cache_bytes bounds the footers, as 64 MiB. The repository must outlive it. */
+NODISCARD struct pack_reader *pack_reader_new(const struct repository *repository, size_t cache_bytes, struct err **errp);
+void pack_reader_free(struct pack_reader *reader);
+DEFINE_AUTO_FREE(struct pack_reader, pack_reader_free);
+const struct repository *pack_reader_repository(const struct pack_reader *reader);
+
+/*
+ * Fills all n chunks. Neighbours in a pack (gaps up to 64 KiB) are fetched in one range of at most 4 MiB. ERR_CORRUPT names pack and entry;
+ * ERR_NOT_FOUND names the missing pack; ERR_DENIED without role read.
+ */
+NODISCARD bool pack_reader_chunks(struct pack_reader *reader, struct chunk_ref *refs, size_t n, struct err **errp);
+/* One node: its plaintext (at most 64 KiB), not yet judged. Caller releases. */
+NODISCARD bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at, struct bytes *ret,
+				struct err **errp);
