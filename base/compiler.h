@@ -2,6 +2,10 @@
 /* The C dialect of Salvor: gnu17 and these few words. */
 #pragma once
 
+#include <stdlib.h>
+
+#include <stddef.h>
+
 #define NODISCARD __attribute__((warn_unused_result))
 #define PRINTF_LIKE(format_index, first_arg) __attribute__((format(printf, format_index, first_arg)))
 
@@ -25,5 +29,11 @@
 		*object = NULL;                            \
 	}                                                  \
 	_Static_assert(1, "")
+
+/* AUTO release for what malloc() gave: AUTO(freep) char *text. */
+static inline void freep(void *pointer)
+{
+	free(*(void **)pointer);
+}
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))

@@ -30,7 +30,7 @@ struct err;
 
 /* All of these return false, so that `return err_set(…)` reads well. */
 bool err_set(struct err **errp, enum err_code code, const char *format, ...) PRINTF_LIKE(3, 4);
-/* Appends ": " and the text of errnum; ENOSPC, ENOMEM, ENOENT, EACCES, EPERM, EBUSY choose their code. */
+/* Appends ": " and the text of errnum; codes for space, memory, missing, existing, denied and busy follow from it. */
 bool err_set_errno(struct err **errp, int errnum, const char *format, ...) PRINTF_LIKE(3, 4);
 /* A static object: needs no memory. */
 bool err_set_no_memory(struct err **errp);

@@ -18,7 +18,7 @@ struct err;
 /* AUTO release for a file descriptor that is -1 when it is not open. */
 void file_closep(int *fd);
 
-/* Reads a whole regular file of at most max bytes; the caller frees ret->data with bytes_release(). */
+/* Reads a whole regular file; ERR_CORRUPT beyond max bytes. The caller ends *ret with bytes_release(). */
 NODISCARD bool file_read_all(const char *path, size_t max, struct bytes *ret, struct err **errp);
 /* pread/pwrite until all is done. A short read is ERR_CORRUPT. `name` is for messages. */
 NODISCARD bool file_read_at(int fd, void *data, size_t len, uint64_t offset, const char *name, struct err **errp);

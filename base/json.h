@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -11,10 +12,14 @@
 struct err;
 struct json; /* any JSON value */
 
-/* Builders give NULL on lack of memory; setters accept NULL values, then and later fail as a whole in json_write(). */
+/*
+ * Builders give NULL on lack of memory, and setters accept NULL values, so that a tree is built without a test at each
+ * leaf: what was lost is remembered, and the thread's next json_write() or json_to_text() fails.
+ */
 struct json *json_object(void);
 struct json *json_array(void);
-struct json *json_text(const char *text); /* NULL text: JSON null */
+/* NULL text: JSON null. Bytes that are not UTF-8 become U+FFFD. */
+struct json *json_text(const char *text);
 struct json *json_number(uint64_t value);
 struct json *json_real(double value);
 struct json *json_bool(bool value);
@@ -37,5 +42,5 @@ struct json *json_at(const struct json *array, size_t index);
 
 /* One line and a newline. False when building had failed or the stream does. */
 NODISCARD bool json_write(const struct json *json, FILE *stream, struct err **errp);
-/* A new string without newline; NULL on lack of memory. */
+/* A new string without newline; NULL on lack of memory, now or while building. */
 char *json_to_text(const struct json *json);

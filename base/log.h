@@ -13,6 +13,12 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/*
+ * The one line at the bottom of a terminal that is redrawn in place, and stays below what log_write() writes; NULL or ""
+ * takes it away. Only its owner, base/progress, calls it, and only when standard error is a terminal.
+ */
+void log_set_status(const char *text);
+
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_WARNING, __VA_ARGS__)
 #define log_info(...) log_write(LOG_INFO, __VA_ARGS__)

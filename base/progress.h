@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How far a long task is: counters that any thread adds to, and one line on a terminal, with rate and time left,
- * redrawn four times a second by a thread of its own. Silent when standard error is no terminal, unless forced.
+ * redrawn four times a second by a thread of its own. Silent when standard error is no terminal, unless forced: then a
+ * new line every two seconds.
  */
 #pragma once
 
@@ -21,7 +22,10 @@ struct progress {
 
 struct progress_line;
 
-/* verb as "web01: backing up", extra_word as "stored". Both borrowed until the end. NULL progress_line is fine below. */
+/*
+ * verb as "web01: backing up", extra_word as "stored". Both borrowed until the end. NULL without an error when
+ * there is nothing to show it on; that is fine below.
+ */
 NODISCARD struct progress_line *progress_line_start(struct progress *progress, const char *verb, const char *extra_word,
 						    bool force, struct err **errp);
 /* Clears the line and ends the thread. */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/utf8.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Lead bytes with what they allow in the second byte; every further byte is 80 to BF. (Unicode, table 3-7) */
+static const struct {
+	uint8_t lead_min, lead_max, second_min, second_max, len;
+} forms[] = {
+	{0x00, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+	{0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+	{0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+};
+
+static bool is_continuation(uint8_t byte)
+{
+	return (byte & 0xc0) == 0x80;
+}
+
+size_t utf8_character(struct span span)
+{
+	const uint8_t *at = span.data;
+	for (size_t i = 0; span.len > 0 && i < ARRAY_LENGTH(forms); i++) {
+		size_t len = forms[i].len;
+		if (at[0] < forms[i].lead_min || at[0] > forms[i].lead_max)
+			continue;
+		if (len > span.len)
+			return 0;
+		if (len > 1 && (at[1] < forms[i].second_min || at[1] > forms[i].second_max))
+			return 0;
+		for (size_t j = 2; j < len; j++)
+			if (!is_continuation(at[j]))
+				return 0;
+		return len;
+	}
+	return 0;
+}
+
+bool utf8_is_text(struct span span)
+{
+	const uint8_t *at = span.data;
+	for (size_t left = span.len; left > 0;) {
+		size_t len = utf8_character(SPAN(at, left));
+		if (len == 0 || at[0] == '\0')
+			return false;
+		at += len;
+		left -= len;
+	}
+	return true;
+}
+
+char *utf8_repair(const char *text)
+{
+	static const char replacement[] = "\xef\xbf\xbd";
+	size_t left = strlen(text);
+	struct bytes repaired;
+	bytes_init(&repaired, SIZE_MAX);
+	while (left > 0) {
+		size_t len = utf8_character(SPAN(text, left));
+		if (len > 0)
+			bytes_put(&repaired, text, len);
+		else
+			bytes_put(&repaired, replacement, sizeof(replacement) - 1);
+		text += len > 0 ? len : 1;
+		left -= len > 0 ? len : 1;
+	}
+	bytes_u8(&repaired, '\0');
+	if (!bytes_ok(&repaired))
+		bytes_release(&repaired);
+	return (char *)repaired.data;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* UTF-8 as RFC 3629 has it: shortest form only, no surrogates, nothing beyond U+10FFFF. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+
+/* Length of the character at the start of span, 1 to 4; 0 when there is none. */
+size_t utf8_character(struct span span);
+/* Nothing but characters, and no NUL among them. */
+bool utf8_is_text(struct span span);
+/* A new string with U+FFFD in place of every byte that belongs to no character; NULL on lack of memory. */
+char *utf8_repair(const char *text);
