@@ -18,10 +18,17 @@ struct err {
 static struct err no_memory = {.code = ERR_NO_MEMORY, .message = (char[]){"out of memory"}};
 
 static const char *const code_names[] = {
-	[ERR_FAILED] = "failed",       [ERR_USAGE] = "usage",   [ERR_NOT_FOUND] = "not-found",
-	[ERR_EXISTS] = "exists",       [ERR_DENIED] = "denied", [ERR_CORRUPT] = "corrupt",
-	[ERR_BUSY] = "busy",           [ERR_NO_SPACE] = "no-space", [ERR_NO_MEMORY] = "no-memory",
-	[ERR_CANCELLED] = "cancelled", [ERR_UNSUPPORTED] = "unsupported",
+	[ERR_FAILED] = "failed",
+	[ERR_USAGE] = "usage",
+	[ERR_NOT_FOUND] = "not-found",
+	[ERR_EXISTS] = "exists",
+	[ERR_DENIED] = "denied",
+	[ERR_CORRUPT] = "corrupt",
+	[ERR_BUSY] = "busy",
+	[ERR_NO_SPACE] = "no-space",
+	[ERR_NO_MEMORY] = "no-memory",
+	[ERR_CANCELLED] = "cancelled",
+	[ERR_UNSUPPORTED] = "unsupported",
 };
 
 /* Takes over message; NULL is lack of memory. */

@@ -108,7 +108,8 @@ bool file_read_at(int fd, void *data, size_t len, uint64_t offset, const char *n
 		if (done < 0)
 			return err_set_errno(errp, errno, "%s: read at %" PRIu64, name, offset);
 		if (done == 0)
-			return err_set(errp, ERR_CORRUPT, "%s: ends at %" PRIu64 ", %zu bytes too early", name, offset, len);
+			return err_set(errp, ERR_CORRUPT, "%s: ends at %" PRIu64 ", %zu bytes too early", name, offset,
+				       len);
 		at += done;
 		len -= (size_t)done;
 		offset += (uint64_t)done;

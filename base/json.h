@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON values for --json output, for guest agents and for small state files, on jansson. */
+/* JSON values for --json output, for guest agents and for small state files; on jansson, which has names in json_, too. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,14 +16,14 @@ struct json; /* any JSON value */
  * Builders give NULL on lack of memory, and setters accept NULL values, so that a tree is built without a test at each
  * leaf: what was lost is remembered, and the thread's next json_write() or json_to_text() fails.
  */
-struct json *json_object(void);
-struct json *json_array(void);
+struct json *json_new_object(void);
+struct json *json_new_array(void);
 /* NULL text: JSON null. Bytes that are not UTF-8 become U+FFFD. */
-struct json *json_text(const char *text);
-struct json *json_number(uint64_t value);
-struct json *json_real(double value);
-struct json *json_bool(bool value);
-struct json *json_null(void);
+struct json *json_new_text(const char *text);
+struct json *json_new_number(uint64_t value);
+struct json *json_new_real(double value);
+struct json *json_new_bool(bool value);
+struct json *json_new_null(void);
 /* Both take over the value. */
 void json_set(struct json *object, const char *name, struct json *value);
 void json_append(struct json *array, struct json *value);
