@@ -60,7 +60,8 @@ void workload_release(struct workload *workload);
 
 struct cut_request {
 	const struct cancel *cancel;
-	/* What keep() of the cut gave that the parent point was made from; NULL or empty: read everything. */
+	/* cut_info.tracking of the cut that the parent point was made from; NULL or empty: read everything. Other change
+	 * maps of ours are removed by this cut, after what they hold was merged back. */
 	const char *tracking;
 	bool full; /* ignore the change map, but start a new one */
 	unsigned freeze_timeout_s;  /* how long quiescing may take; 0: do not freeze */
@@ -77,6 +78,11 @@ struct cut_info {
 	char *consistency_note; /* one sentence why it is weaker than asked ("the guest agent did not answer in 30 s"); or NULL */
 	const char *fallback_reason[ENGINE_DISKS_MAX]; /* by disk; NULL: its changes are tracked */
 	struct workload workload; /* as of the cut: definition, sizes */
+	/*
+	 * Names the change map that begins with this cut; empty: nothing is tracked. The caller remembers it with the point
+	 * before keep(): should the host die between, the next cut may be asked for either name, the old or this one.
+	 */
+	char tracking[TRACKING_MAX + 1];
 };
 
 /* One stretch of a disk. changed: may differ from the parent (true for everything when not tracked). zero: reads as zeros. */
@@ -109,11 +115,13 @@ struct engine_ops {
 	/* All requests are in flight together; returns when all are done. ERR_BUSY with a sentence when the cut broke (spill full, guest gone). */
 	bool (*read)(struct cut_reader *reader, struct read_request *requests, size_t n, struct err **errp);
 	void (*reader_free)(struct cut_reader *reader);
+	/* Everything that was read belongs to one instant: the cut did not break, no file was written to or changed its size. Called before the commit. */
+	bool (*check)(struct cut *cut, struct err **errp);
 	/*
-	 * The point stands. Ends the cut, makes the new change map the valid one and removes the old. ret_tracking names it for the next run
-	 * (empty: nothing is tracked). A failure leaves the old map or none, never a wrong one; it says what will be read next time.
+	 * The point stands. Ends the cut and frees it, makes the new change map the valid one and removes the old. A failure
+	 * leaves the old map or none, never a wrong one; it says what will be read next time.
 	 */
-	bool (*keep)(struct cut *cut, char ret_tracking[TRACKING_MAX + 1], struct err **errp);
+	bool (*keep)(struct cut *cut, struct err **errp);
 	/* No point was made. Ends the cut (NULL is fine), resumes a guest that was paused for us, removes what the cut made; the old map stays. */
 	void (*drop)(struct cut *cut);
 	void (*free)(struct engine *engine);
