@@ -5,19 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define BANNED(instead) __attribute__((unavailable("use " instead)))
+/* They do not know how much room there is: file_format(), snprintf() or memcpy() instead. */
+#pragma GCC poison strcpy strcat strncpy strncat stpcpy sprintf vsprintf
 
-char *strcpy(char *to, const char *from) BANNED("file_format() or memcpy()");
-char *strcat(char *to, const char *from) BANNED("file_format()");
-char *strncpy(char *to, const char *from, size_t n) BANNED("memcpy()");
-char *strncat(char *to, const char *from, size_t n) BANNED("file_format()");
-char *strtok(char *text, const char *delimiters) BANNED("strtok_r() or strcspn()");
-int sprintf(char *to, const char *format, ...) BANNED("snprintf()");
-int vsprintf(char *to, const char *format, va_list args) BANNED("vsnprintf()");
-int atoi(const char *text) BANNED("strtoull() and look at its end");
-long atol(const char *text) BANNED("strtoull() and look at its end");
-long long atoll(const char *text) BANNED("strtoull() and look at its end");
-double atof(const char *text) BANNED("strtod() and look at its end");
+/* They cannot say that it was no number: strtoull() or strtod(), and a look at the end. */
+#pragma GCC poison atoi atol atoll atof
 
-#undef BANNED
+/* They keep a state of their own: strtok_r(), gmtime_r(), localtime_r() and strftime(). */
+#pragma GCC poison strtok asctime ctime gmtime localtime

@@ -34,7 +34,8 @@ static void on_signal(int signal_number)
 bool cancel_on_signals(struct cancel *cancel, struct err **errp)
 {
 	atomic_store(&signalled, cancel);
-	/* poll() and its kin end with EINTR in spite of SA_RESTART: that is where a waiting program looks at the flag. */
+	/* poll() and its kin end with EINTR in spite of SA_RESTART: that is where a waiting program looks at the flag.
+	 */
 	struct sigaction on_terminate = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	struct sigaction on_interrupt = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
 	if (sigaction(SIGTERM, &on_terminate, NULL) < 0 || sigaction(SIGINT, &on_interrupt, NULL) < 0)

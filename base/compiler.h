@@ -21,6 +21,15 @@
 		v_;                                 \
 	})
 
+/* The same for a file descriptor, which is -1 when it is none. */
+#define STEAL_FD(pointer)            \
+	({                           \
+		int *p_ = (pointer); \
+		int v_ = *p_;        \
+		*p_ = -1;            \
+		v_;                  \
+	})
+
 /* Declares name##p(), the AUTO release function for a `type *` with a free function. */
 #define DEFINE_AUTO_FREE(type, free_function)              \
 	static inline void free_function##p(type **object) \

@@ -119,7 +119,7 @@ bool conf_load(const char *path, struct conf *ret, struct err **errp)
 		path = getenv("SALVOR_CONFIG");
 	if (path)
 		return conf_read(path, ret, errp);
-	bool found;
+	bool found = false;
 	struct conf conf = {0};
 	if (!conf_try(conf_path_of_user(), &conf, &found, errp))
 		return false;

@@ -14,7 +14,8 @@ struct conf {
 };
 
 /*
- * Reads `path`. With path NULL: $SALVOR_CONFIG, which must exist; else the first of $XDG_CONFIG_HOME/salvor/salvor.conf,
+ * Reads `path`. With path NULL: $SALVOR_CONFIG, which must exist; else the first of
+ * $XDG_CONFIG_HOME/salvor/salvor.conf,
  * ~/.config/salvor/salvor.conf, /etc/salvor/salvor.conf that exists; else nothing, and all stays NULL.
  */
 NODISCARD bool conf_load(const char *path, struct conf *ret, struct err **errp);

@@ -14,7 +14,8 @@ struct err {
 	char *object; /* NULL where none was named */
 };
 
-/* What is left to say when there is no memory to say it in. Never changed, never freed, so any thread may point to it. */
+/* What is left to say when there is no memory to say it in. Never changed, never freed, so any thread may point to it.
+ */
 static struct err no_memory = {.code = ERR_NO_MEMORY, .message = (char[]){"out of memory"}};
 
 static const char *const code_names[] = {

@@ -50,9 +50,7 @@ static int open_regular(const char *path, struct stat *ret_stat, struct err **er
 		err_set(errp, ERR_FAILED, "%s: not a regular file", path);
 		return -1;
 	}
-	int opened = fd;
-	fd = -1;
-	return opened;
+	return STEAL_FD(&fd);
 }
 
 /* Reads at most `room` bytes to the end of body. *ret_len is 0 at the end of the file. */
@@ -143,7 +141,6 @@ bool file_lock(const char *path, int *ret_fd, struct err **errp)
 			return err_set(errp, ERR_BUSY, "%s: locked by another process", path);
 		return err_set_errno(errp, errno, "%s: lock", path);
 	}
-	*ret_fd = fd;
-	fd = -1;
+	*ret_fd = STEAL_FD(&fd);
 	return true;
 }

@@ -38,7 +38,8 @@ NODISCARD bool file_replace(const char *path, struct span body, mode_t mode, str
 NODISCARD bool file_sync_folder(const char *path, struct err **errp);
 /* mkdir -p with mode for new folders; durable. */
 NODISCARD bool file_make_folders(const char *path, mode_t mode, struct err **errp);
-/* An exclusive flock on path, made when missing, held until the descriptor closes. ERR_BUSY when somebody else has it. */
+/* An exclusive flock on path, made when missing, held until the descriptor closes. ERR_BUSY when somebody else has it.
+ */
 NODISCARD bool file_lock(const char *path, int *ret_fd, struct err **errp);
 /* A new string; NULL on lack of memory. */
 char *file_join(const char *folder, const char *name);

@@ -69,7 +69,8 @@ static int publish(const char *temporary, const char *path)
 	return is_without_links(errno) ? file_io_rename_new(temporary, path) : -1;
 }
 
-/* EEXIST can be our own link, made by a network file system that lost its answer; or the same bytes, of an earlier try. */
+/* EEXIST can be our own link, made by a network file system that lost its answer; or the same bytes, of an earlier try.
+ */
 static bool is_ours(const char *temporary, const char *path, struct span body, struct err **errp)
 {
 	struct stat mine, found;

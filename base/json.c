@@ -52,7 +52,8 @@ struct json *json_new_text(const char *text)
 
 struct json *json_new_number(uint64_t value)
 {
-	/* jansson's integers are signed; beyond them a number that is nearly right is better than one that is negative. */
+	/* jansson's integers are signed; beyond them a number that is nearly right is better than one that is negative.
+	 */
 	return built(value <= INT64_MAX ? json_integer((json_int_t)value) : json_real((double)value));
 }
 

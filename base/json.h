@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON values for --json output, for guest agents and for small state files; on jansson, which has names in json_, too. */
+/* JSON values for --json output, for guest agents and for small state files; on jansson, which has names in json_, too.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -14,8 +14,8 @@ bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /*
- * The one line at the bottom of a terminal that is redrawn in place, and stays below what log_write() writes; NULL or ""
- * takes it away. Only its owner, base/progress, calls it, and only when standard error is a terminal.
+ * The one line at the bottom of a terminal that is redrawn in place, and stays below what log_write() writes; NULL or
+ * "" takes it away. Only its owner, base/progress, calls it, and only when standard error is a terminal.
  */
 void log_set_status(const char *text);
 

@@ -8,24 +8,15 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "tests/folder.h"
 #include "tests/unit.h"
 
 static int enter_folder(void **state)
 {
-	char *folder = strdup("/tmp/salvor-test-XXXXXX");
-	*state = folder;
+	if (folder_enter(state) != 0)
+		return -1;
 	unsetenv("SALVOR_CONFIG");
-	return folder && mkdtemp(folder) && chdir(folder) == 0 && setenv("HOME", folder, 1) == 0 &&
-			       setenv("XDG_CONFIG_HOME", folder, 1) == 0
-		       ? 0
-		       : -1;
-}
-
-static int leave_folder(void **state)
-{
-	AUTO(freep) char *folder = *state;
-	AUTO(freep) char *command = file_format("rm -rf '%s'", folder);
-	return chdir("/") == 0 && command && system(command) == 0 ? 0 : -1;
+	return setenv("HOME", *state, 1) == 0 && setenv("XDG_CONFIG_HOME", *state, 1) == 0 ? 0 : -1;
 }
 
 static void write_file(const char *path, const char *text)
@@ -101,10 +92,10 @@ static void the_users_file_is_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_option_is_read, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(errors_name_file_and_line, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(a_named_file_must_exist, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(the_users_file_is_found, enter_folder, leave_folder),
+		cmocka_unit_test_setup_teardown(every_option_is_read, enter_folder, folder_leave),
+		cmocka_unit_test_setup_teardown(errors_name_file_and_line, enter_folder, folder_leave),
+		cmocka_unit_test_setup_teardown(a_named_file_must_exist, enter_folder, folder_leave),
+		cmocka_unit_test_setup_teardown(the_users_file_is_found, enter_folder, folder_leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

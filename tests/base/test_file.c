@@ -4,31 +4,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "tests/folder.h"
 #include "tests/unit.h"
 
-/* A folder of its own for each test, which is the current one while the test runs. */
-static int enter_folder(void **state)
+static int enter_folder_with_tmp(void **state)
 {
-	char *folder = strdup("/tmp/salvor-test-XXXXXX");
-	*state = folder;
-	return folder && mkdtemp(folder) && chdir(folder) == 0 && mkdir("tmp", 0700) == 0 ? 0 : -1;
-}
-
-static int leave_folder(void **state)
-{
-	AUTO(freep) char *folder = *state;
-	AUTO(freep) char *command = file_format("rm -rf '%s'", folder);
-	return chdir("/") == 0 && command && system(command) == 0 ? 0 : -1;
+	return folder_enter(state) == 0 ? mkdir("tmp", 0700) : -1;
 }
 
 static size_t count_names(const char *folder)
@@ -134,45 +123,39 @@ static void replacing_is_whole(void **state)
 	assert_int_equal(count_names("."), 3); /* tmp, state, folder: no temporary file */
 }
 
-/* In a mount namespace of the child, so that nothing stays mounted whatever happens. */
-static int fill_small_disk(void)
+/* A disk of 64 KiB that is mounted nowhere, and gone with its descriptor; -1 where the system does not give one. */
+static int open_small_disk(void)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "tmp", "tmpfs", 0, "size=64k") < 0)
-		return 77;
-	static char body[128 << 10];
-	memset(body, 'x', sizeof(body));
-	AUTO(err_freep) struct err *err = NULL;
-	if (file_create_once("tmp", "object", "tmp", SPAN_OF(body), 0600, &err) || err_code(err) != ERR_NO_SPACE)
-		return 1;
-	if (!strstr(err_message(err), "tmp/object") || count_names("tmp") != 0)
-		return 2;
-	err_clear(&err);
-	if (!file_create_once("tmp", "object", "tmp", SPAN_TEXT("first"), 0600, &err))
-		return 3;
-	if (file_replace("tmp/object", SPAN_OF(body), 0600, &err) || err_code(err) != ERR_NO_SPACE)
-		return 4;
-	return count_names("tmp") == 1 ? 0 : 5;
+	AUTO(file_closep) int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "size", "64k", 0) < 0 ||
+	    fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -1;
+	return fsmount(context, FSMOUNT_CLOEXEC, 0);
 }
 
 static void a_full_disk_is_said_and_nothing_left(void **state)
 {
 	(void)state;
-	if (geteuid() != 0) {
-		print_message("skipped: only root can mount a small disk\n");
+	AUTO(file_closep) int disk = open_small_disk();
+	if (disk < 0) {
+		print_message("skipped: a small disk cannot be made here: %s\n", strerror(errno));
 		skip();
 	}
-	pid_t child = fork();
-	if (child == 0)
-		_exit(fill_small_disk());
-	int status;
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77) {
-		print_message("skipped: mounting is not permitted here\n");
-		skip();
-	}
-	assert_int_equal(WEXITSTATUS(status), 0);
+	static char body[128 << 10];
+	memset(body, 'x', sizeof(body));
+	AUTO(freep) char *folder = file_format("/proc/self/fd/%d", disk);
+	AUTO(freep) char *object = file_join(folder, "object");
+	AUTO(err_freep) struct err *err = NULL;
+	assert_false(file_create_once(folder, "object", folder, SPAN_OF(body), 0600, &err));
+	assert_int_equal(err_code(err), ERR_NO_SPACE);
+	assert_non_null(strstr(err_message(err), object));
+	assert_int_equal(count_names(folder), 0);
+	err_clear(&err);
+	assert_true(file_create_once(folder, "object", folder, SPAN_TEXT("first"), 0600, &err));
+	assert_false(file_replace(object, SPAN_OF(body), 0600, &err));
+	assert_int_equal(err_code(err), ERR_NO_SPACE);
+	assert_int_equal(count_names(folder), 1);
+	assert_contents(object, "first");
 }
 
 static void reading_has_a_limit(void **state)
@@ -256,17 +239,19 @@ static void a_lock_has_one_holder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(created_once_and_only_once, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(an_empty_body_is_a_body, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(a_failed_creation_leaves_nothing, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(one_wins_a_race, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(replacing_is_whole, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(a_full_disk_is_said_and_nothing_left, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(reading_has_a_limit, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(only_regular_files_are_read, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(reading_at_a_place_is_all_or_nothing, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(folders_are_made_down_to_the_last, enter_folder, leave_folder),
-		cmocka_unit_test_setup_teardown(a_lock_has_one_holder, enter_folder, leave_folder),
+		cmocka_unit_test_setup_teardown(created_once_and_only_once, enter_folder_with_tmp, folder_leave),
+		cmocka_unit_test_setup_teardown(an_empty_body_is_a_body, enter_folder_with_tmp, folder_leave),
+		cmocka_unit_test_setup_teardown(a_failed_creation_leaves_nothing, enter_folder_with_tmp, folder_leave),
+		cmocka_unit_test_setup_teardown(one_wins_a_race, enter_folder_with_tmp, folder_leave),
+		cmocka_unit_test_setup_teardown(replacing_is_whole, enter_folder_with_tmp, folder_leave),
+		cmocka_unit_test_setup_teardown(a_full_disk_is_said_and_nothing_left, enter_folder_with_tmp,
+						folder_leave),
+		cmocka_unit_test_setup_teardown(reading_has_a_limit, enter_folder_with_tmp, folder_leave),
+		cmocka_unit_test_setup_teardown(only_regular_files_are_read, enter_folder_with_tmp, folder_leave),
+		cmocka_unit_test_setup_teardown(reading_at_a_place_is_all_or_nothing, enter_folder_with_tmp,
+						folder_leave),
+		cmocka_unit_test_setup_teardown(folders_are_made_down_to_the_last, enter_folder_with_tmp, folder_leave),
+		cmocka_unit_test_setup_teardown(a_lock_has_one_holder, enter_folder_with_tmp, folder_leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

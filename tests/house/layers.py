@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fails on an include or a link line that the table of rooms in ARCHITECTURE.md does not allow.
+
+usage: layers.py [ROOT [ARCHITECTURE]]
+
+The table is read where it is written for people: rows `| base/ | ... |` under a header with the columns "may include" and
+"foreign libraries". This file only says by which headers and pkg-config modules a foreign library is known.
+"""
+import os
+import re
+import sys
+
+import tree
+
+# foreign library: (its headers, its pkg-config modules)
+FOREIGN = {
+    "jansson": (r"jansson\.h", {"jansson"}),
+    "libconfuse": (r"confuse\.h", {"libconfuse"}),
+    "zstd": (r"(zstd|zstd_errors|zdict)\.h", {"libzstd"}),
+    "OpenSSL": (r"openssl/.*", {"libcrypto"}),
+    "libvirt": (r"libvirt/.*", {"libvirt", "libvirt-qemu"}),
+    "libxml2": (r"libxml/.*", {"libxml-2"}),
+    "libnbd": (r"libnbd\.h", {"libnbd"}),
+    "nbdkit": (r"nbdkit-(plugin|filter|common|version)\.h", {"nbdkit"}),
+    "popt": (r"popt\.h", {"popt"}),
+    "libqrencode": (r"qrencode\.h", {"libqrencode"}),
+    "cmocka": (r"cmocka\.h", {"cmocka"}),
+}
+
+# The C library's and the kernel's headers, which every room may include.
+SYSTEM = re.compile(
+    r"(sys|linux|net|netinet|arpa|asm)/.*|"
+    r"(assert|complex|ctype|dirent|dlfcn|elf|endian|err|errno|fcntl|fenv|float|fnmatch|ftw|getopt|glob|grp|iconv|ifaddrs|"
+    r"inttypes|langinfo|libgen|limits|link|locale|malloc|math|memory|mntent|netdb|poll|pthread|pty|pwd|regex|sched|search|"
+    r"semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|"
+    r"strings|sysexits|syslog|termios|threads|time|uchar|ucontext|unistd|utime|wait|wchar|wctype|wordexp)\.h"
+)
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
+
+
+def column(header, word):
+    for index, cell in enumerate(header):
+        if word in cell.lower():
+            return index
+    sys.exit(f"ARCHITECTURE.md: the table of rooms has no column '{word}'")
+
+
+def read_table(path):
+    """{room: (rooms it may include, foreign libraries it may include)}"""
+    rooms, header = {}, None
+    with open(path, encoding="utf-8") as file:
+        rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in file if line.startswith("|")]
+    for row in rows:
+        if row[0] == "room":
+            header = (column(row, "may include"), column(row, "foreign"))
+        name = re.fullmatch(r"`?(\w+)/`?", row[0])
+        if not header or not name or len(row) <= max(header):
+            continue
+        known = {foreign for foreign in FOREIGN if re.search(rf"\b{foreign}\b", row[header[1]], re.IGNORECASE)}
+        above = set(tree.ROOMS) if row[header[0]] == "all" else set(re.findall(r"\w+", row[header[0]])) & set(tree.ROOMS)
+        rooms[name[1]] = (above, known)
+    if not set(tree.ROOMS) <= set(rooms):
+        sys.exit(f"ARCHITECTURE.md: no row for {', '.join(sorted(set(tree.ROOMS) - set(rooms)))} in the table of rooms")
+    return rooms
+
+
+def check_include(where, room, kind, header, table):
+    may_include, may_use = table[room]
+    owner = header.split("/")[0]
+    if kind == "<":
+        foreign = next((name for name, (pattern, _) in FOREIGN.items() if re.fullmatch(pattern, header)), None)
+        if foreign and foreign not in may_use:
+            return f"{where}: {room}/ may not use {foreign} (<{header}>)"
+        if not foreign and not SYSTEM.fullmatch(header):
+            return f"{where}: <{header}> is of no library that tests/house/layers.py knows"
+    elif owner not in table:
+        return f'{where}: "{header}" does not carry its room'
+    elif owner != room and owner not in may_include:
+        return f'{where}: {room}/ may not include {owner}/ ("{header}")'
+    elif owner != room and header.endswith("_internal.h"):
+        return f'{where}: "{header}" is for {owner}/ alone'
+    return None
+
+
+def check_includes(root, table):
+    for room in table:
+        for path in tree.c_files(root, (room,)):
+            if not path.startswith(room + "/"):
+                continue
+            for number, line in enumerate(tree.lines(root, path), 1):
+                include = INCLUDE.match(line)
+                if include:
+                    yield check_include(f"{path}:{number}", room, include[1], include[2], table)
+
+
+def check_links(root, table):
+    for room, (may_include, may_use) in table.items():
+        path = os.path.join(room, "CMakeLists.txt")
+        if not os.path.exists(os.path.join(root, path)):
+            continue
+        modules = set().union(*(FOREIGN[name][1] for name in may_use))
+        for number, line in enumerate(tree.lines(root, path), 1):
+            line = line.split("#")[0]
+            for other in re.findall(r"\bsalvor_(\w+)", line):
+                if other in tree.ROOMS and other != room and other not in may_include:
+                    yield f"{path}:{number}: {room}/ may not link {other}/"
+            for module in re.findall(r"PkgConfig::([\w.+-]+)", line):
+                if module not in modules:
+                    yield f"{path}:{number}: {room}/ may not link {module}"
+
+
+def main():
+    root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "..", "..")
+    table = read_table(sys.argv[2] if len(sys.argv) > 2 else os.path.join(root, "ARCHITECTURE.md"))
+    complaints = [*check_includes(root, table), *check_links(root, table)]
+    tree.report([complaint for complaint in complaints if complaint])
+
+
+if __name__ == "__main__":
+    main()
