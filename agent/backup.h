@@ -26,16 +26,17 @@ struct backup_options {
 struct backup_result {
 	uint8_t point[POINT_ID_SIZE];
 	char *workload;
-	bool full;			 /* everything was read */
-	const char *fallback_reason;	 /* static; NULL on a first backup and when changes were tracked */
+	bool full;		     /* everything was read */
+	const char *fallback_reason; /* static; NULL on a first backup and when changes were tracked */
 	enum consistency consistency;
-	bool needs_attention;		 /* exit status 3: attention says why */
+	bool needs_attention; /* exit status 3: attention says why */
 	char *attention;
 	uint64_t bytes_scanned, bytes_changed, bytes_stored;
 	double seconds;
 };
 
-/* ERR_BUSY when the workload is being backed up already. Any failure or cancellation leaves all earlier points and the change map as they were. */
-NODISCARD bool backup_run(struct repository *repository, struct engine *engine, const char *workload, const struct backup_options *options,
-			  struct backup_result *ret, struct err **errp);
+/* ERR_BUSY when the workload is being backed up already. Any failure or cancellation leaves all earlier points and the
+ * change map as they were. */
+NODISCARD bool backup_run(struct repository *repository, struct engine *engine, const char *workload,
+			  const struct backup_options *options, struct backup_result *ret, struct err **errp);
 void backup_result_release(struct backup_result *result);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One backup of one workload. The order of the steps is what keeps every promise; what a crash behind each one leaves:
+ *
+ *   lock, parent    nothing
+ *   begin           a registered session without commit: never a point
+ *   cut             a change map that the engine removes at its next cut, after merging it back
+ *   store           packs that the next run of this host uses
+ *   check           the same; nothing that broke while it was read gets further
+ *   commit          the point. The old change map still stands, so the next run reads a little more than it must
+ *   remember        this point and its change map are what the next run builds on; the old change map is garbage
+ *   keep            the old change map is gone
+ *
+ * A failure before the commit ends the cut without keeping it and lists what was stored.
+ */
+#include "agent/backup.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/backup_internal.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+
+#define FOOTER_CACHE (16u << 20)
+
+static void note(const struct backup *run, const char *text)
+{
+	if (run->options->note && text)
+		run->options->note(run->options->note_arg, text);
+}
+
+static bool prepare(struct backup *run, const char *name, struct err **errp)
+{
+	if (!run->engine->ops->describe(run->engine, name, &run->workload, errp))
+		return false;
+	if (strlen(run->workload.name) > WORKLOAD_NAME_MAX)
+		return err_set(errp, ERR_USAGE, "its name is longer than %d bytes", WORKLOAD_NAME_MAX);
+	if (run->workload.n_disks == 0)
+		return err_set(errp, ERR_FAILED, "it has no disk that can be protected");
+	for (size_t i = 0; i < run->workload.n_left_out; i++)
+		note(run, run->workload.left_out[i]);
+	return tracking_lock(run->repository, &run->workload, &run->lock, errp) &&
+	       tracking_load(run->repository, &run->workload, &run->tracking, errp) &&
+	       parent_choose(run->repository, &run->workload, &run->tracking, &run->parent, errp);
+}
+
+static bool begin(struct backup *run, struct err **errp)
+{
+	struct session_options options = {.cancel = run->options->cancel};
+
+	run->packs = pack_reader_new(run->repository, FOOTER_CACHE, errp);
+	if (!run->packs)
+		return false;
+	run->session = session_begin(run->repository, &options, errp);
+	return run->session != NULL;
+}
+
+static bool cut(struct backup *run, struct err **errp)
+{
+	const struct backup_options *options = run->options;
+	struct cut_request request = {
+		.cancel = options->cancel,
+		.tracking = run->parent.change_map,
+		.full = options->full,
+		.freeze_timeout_s = options->freeze_timeout_s,
+		.spill_dir = options->spill_dir,
+		.spill_limit = options->spill_limit,
+	};
+
+	return run->engine->ops->cut(run->engine, &run->workload, &request, &run->cut, errp);
+}
+
+static void describe_point(struct backup *run)
+{
+	struct point *point = &run->point;
+	const struct cut_info *info = backup_cut_info(run);
+
+	memcpy(point->workload_id, info->workload.id, WORKLOAD_ID_SIZE);
+	memcpy(point->workload, run->workload.name, strlen(run->workload.name) + 1);
+	memcpy(point->engine, run->engine->ops->name, strlen(run->engine->ops->name) + 1);
+	point->cut_ns = info->cut_ns;
+	point->consistency = (enum consistency)info->consistency;
+	point->full = run->result->full;
+	if (run->result->fallback_reason)
+		memcpy(point->fallback_reason, run->result->fallback_reason, strlen(run->result->fallback_reason) + 1);
+	if (run->parent.found)
+		memcpy(point->parent, run->parent.point.id, POINT_ID_SIZE);
+}
+
+static bool commit(struct backup *run, struct err **errp)
+{
+	describe_point(run);
+	return cancel_check(run->options->cancel, errp) && run->engine->ops->check(run->cut, errp) &&
+	       session_commit(run->session, &run->point, backup_inherits(run) ? &run->parent.point : NULL, errp);
+}
+
+static void want_attention(struct backup *run, const char *why)
+{
+	char *text = run->result->attention ? file_format("%s; %s", run->result->attention, why) : strdup(why);
+
+	free(run->result->attention);
+	run->result->attention = text;
+	run->result->needs_attention = true;
+}
+
+/* The point stands, so what fails here is told and is no failure of the backup. */
+static void remember(struct backup *run)
+{
+	struct tracking tracking = {.known = true, .session = run->point.session};
+	struct err *err = NULL;
+
+	memcpy(tracking.point, run->point.id, POINT_ID_SIZE);
+	memcpy(tracking.change_map, backup_cut_info(run)->tracking, sizeof(tracking.change_map));
+	if (!tracking_save(run->repository, &run->workload, &tracking, &err)) {
+		want_attention(run, err_message(err));
+		err_free(err);
+		run->engine->ops->drop(STEAL(&run->cut));
+		return;
+	}
+	if (!run->engine->ops->keep(STEAL(&run->cut), &err)) {
+		want_attention(run, err_message(err));
+		err_free(err);
+	}
+}
+
+static void report(struct backup *run)
+{
+	struct session_stats stats;
+
+	session_get_stats(run->session, &stats);
+	run->result->bytes_stored = stats.bytes_stored;
+	run->result->consistency = run->point.consistency;
+	memcpy(run->result->point, run->point.id, POINT_ID_SIZE);
+}
+
+static bool protect(struct backup *run, const char *name, struct err **errp)
+{
+	if (!prepare(run, name, errp) || !begin(run, errp) || !cut(run, errp))
+		return false;
+	if (backup_cut_info(run)->consistency_note)
+		want_attention(run, backup_cut_info(run)->consistency_note);
+	backup_judge_mode(run);
+	if (!backup_map_disks(run, errp) || !backup_store(run, errp) || !commit(run, errp))
+		return false;
+	report(run);
+	remember(run);
+	return true;
+}
+
+/* After a failure: the cut is not kept, and what was stored is listed for the next run. The first error stays the one
+ * that is told. */
+static void give_up(struct backup *run)
+{
+	struct err *second = NULL;
+
+	if (run->cut)
+		run->engine->ops->drop(STEAL(&run->cut));
+	if (run->session && !session_cancel(run->session, &second))
+		err_free(second);
+}
+
+static void release(struct backup *run)
+{
+	for (size_t i = 0; i < run->n_maps; i++)
+		change_map_release(&run->maps[i]);
+	free(run->maps);
+	session_free(run->session);
+	pack_reader_free(run->packs);
+	point_release(&run->point);
+	parent_release(&run->parent);
+	workload_release(&run->workload);
+	file_closep(&run->lock);
+}
+
+bool backup_run(struct repository *repository, struct engine *engine, const char *workload,
+		const struct backup_options *options, struct backup_result *ret, struct err **errp)
+{
+	struct backup run = {.repository = repository, .engine = engine, .options = options, .result = ret, .lock = -1};
+	uint64_t start = clock_monotonic_ns();
+
+	*ret = (struct backup_result){.workload = strdup(workload)};
+	bool ok = ret->workload ? protect(&run, workload, errp) : err_set_no_memory(errp);
+
+	if (!ok) {
+		give_up(&run);
+		err_prefix(errp, "workload '%s'", workload);
+	}
+	ret->seconds = (double)(clock_monotonic_ns() - start) / 1e9;
+	release(&run);
+	return ok;
+}
+
+void backup_result_release(struct backup_result *result)
+{
+	free(result->workload);
+	free(result->attention);
+	*result = (struct backup_result){0};
+}

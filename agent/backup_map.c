@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What must be read of each disk, and why. */
+#include <stdlib.h>
+
+#include "agent/backup_internal.h"
+#include "base/err.h"
+
+const struct cut_info *backup_cut_info(const struct backup *run)
+{
+	return run->engine->ops->info(run->cut);
+}
+
+const struct stream *backup_parent_disk(const struct backup *run, const struct workload_disk *disk)
+{
+	const struct stream *stream = run->parent.found ? point_stream(&run->parent.point, disk->name) : NULL;
+
+	if (!stream || stream->kind != STREAM_DISK || stream->shape.size != disk->size ||
+	    stream->shape.exponent != CHUNK_EXPONENT_DISK)
+		return NULL;
+	return stream;
+}
+
+const char *backup_disk_reason(const struct backup *run, size_t i)
+{
+	const struct workload_disk *disk = &backup_cut_info(run)->workload.disks[i];
+
+	if (run->options->full && run->parent.found)
+		return FALLBACK_FORCED;
+	if (run->parent.reason)
+		return run->parent.reason;
+	if (!run->parent.found)
+		return NULL;
+	if (backup_cut_info(run)->fallback_reason[i])
+		return backup_cut_info(run)->fallback_reason[i];
+	if (!backup_parent_disk(run, disk))
+		return point_stream(&run->parent.point, disk->name) ? FALLBACK_SIZE_CHANGED : FALLBACK_UNTRACKED;
+	return NULL;
+}
+
+bool backup_inherits(const struct backup *run)
+{
+	for (size_t i = 0; run->parent.found && i < backup_cut_info(run)->workload.n_disks; i++)
+		if (!backup_disk_reason(run, i))
+			return true;
+	return false;
+}
+
+/* Tells the first reason, as the run has one `fallback_reason`. */
+void backup_judge_mode(struct backup *run)
+{
+	run->result->full = false;
+	run->result->fallback_reason = NULL;
+	for (size_t i = 0; i < backup_cut_info(run)->workload.n_disks; i++) {
+		const char *reason = backup_disk_reason(run, i);
+
+		if (reason && !run->result->fallback_reason)
+			run->result->fallback_reason = reason;
+		if (reason || !run->parent.found)
+			run->result->full = true;
+	}
+}
+
+static bool mark_condemned(void *arg, uint64_t first, uint64_t end, struct err **errp)
+{
+	(void)errp;
+	change_map_mark(arg, first, end);
+	return true;
+}
+
+static bool add_extent(void *arg, const struct extent *extent, struct err **errp)
+{
+	(void)errp;
+	change_map_add(arg, extent);
+	return true;
+}
+
+/* What a collection condemned under the parent must be read and stored again. */
+static bool mark_lost(struct backup *run, const struct stream *stream, struct change_map *map, struct err **errp)
+{
+	bool whole;
+
+	if (!session_parent_is_whole(run->session, &run->parent.point, &whole, errp))
+		return false;
+	if (whole)
+		return true;
+	AUTO(tree_reader_freep)
+	struct tree_reader *tree = tree_reader_new(run->packs, &stream->shape, &stream->top, errp);
+	return tree && tree_condemned(tree, session_is_condemned, run->session, mark_condemned, map, errp);
+}
+
+static bool map_disk(struct backup *run, size_t i, struct err **errp)
+{
+	const struct workload_disk *disk = &backup_cut_info(run)->workload.disks[i];
+	struct stream_shape shape = {disk->size, CHUNK_EXPONENT_DISK};
+	struct change_map *map = &run->maps[i];
+
+	if (!change_map_init(map, &shape, errp) || !run->engine->ops->map(run->cut, i, add_extent, map, errp))
+		return false;
+	if (backup_disk_reason(run, i) || !run->parent.found)
+		change_map_mark(map, 0, map->chunks);
+	else if (!mark_lost(run, backup_parent_disk(run, disk), map, errp))
+		return false;
+	if (run->options->progress)
+		atomic_fetch_add(&run->options->progress->total, change_map_read_bytes(map));
+	return true;
+}
+
+bool backup_map_disks(struct backup *run, struct err **errp)
+{
+	size_t n = backup_cut_info(run)->workload.n_disks;
+
+	run->maps = calloc(n, sizeof(*run->maps));
+	if (!run->maps)
+		return err_set_no_memory(errp);
+	run->n_maps = n;
+	for (size_t i = 0; i < n; i++)
+		if (!map_disk(run, i, errp))
+			return err_prefix(errp, "disk '%s'", backup_cut_info(run)->workload.disks[i].name);
+	return true;
+}
