@@ -20,7 +20,7 @@ FOREIGN = {
     "zstd": (r"(zstd|zstd_errors|zdict)\.h", {"libzstd"}),
     "OpenSSL": (r"openssl/.*", {"libcrypto"}),
     "libvirt": (r"libvirt/.*", {"libvirt", "libvirt-qemu"}),
-    "libxml2": (r"libxml/.*", {"libxml-2"}),
+    "libxml2": (r"libxml/.*", {"libxml-2.0"}),
     "libnbd": (r"libnbd\.h", {"libnbd"}),
     "nbdkit": (r"nbdkit-(plugin|filter|common|version)\.h", {"nbdkit"}),
     "popt": (r"popt\.h", {"popt"}),
@@ -36,6 +36,9 @@ SYSTEM = re.compile(
     r"semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|"
     r"strings|sysexits|syslog|termios|threads|time|uchar|ucontext|unistd|utime|wait|wchar|wctype|wordexp)\.h"
 )
+
+# What a link line may say besides rooms and declared libraries; m, pthread and dl are the C library's.
+LINKABLE = {"PUBLIC", "PRIVATE", "INTERFACE", "Threads::Threads", "m", "pthread", "dl"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
 
@@ -95,20 +98,38 @@ def check_includes(root, table):
                     yield check_include(f"{path}:{number}", room, include[1], include[2], table)
 
 
+def commands(root, path):
+    """(line, name, arguments) of each command of a CMake file."""
+    text = "\n".join(line.split("#")[0] for line in tree.lines(root, path))
+    for command in re.finditer(r"(\w+)\s*\(([^()]*)\)", text):
+        yield text.count("\n", 0, command.start()) + 1, command[1], command[2].split()
+
+
+def check_link(room, library, declared, may_include):
+    other = re.fullmatch(r"salvor_(\w+)", library)
+    if other and other[1] in tree.ROOMS:
+        return None if other[1] == room or other[1] in may_include else f"{room}/ may not link {other[1]}/"
+    module = re.fullmatch(r"PkgConfig::(\S+)", library)
+    if module:
+        return None if module[1] in declared else f"{library} is not declared in this file"
+    return None if library in LINKABLE else f"{library} is no room and no declared library"
+
+
 def check_links(root, table):
     for room, (may_include, may_use) in table.items():
         path = os.path.join(room, "CMakeLists.txt")
-        if not os.path.exists(os.path.join(root, path)):
+        if room not in tree.ROOMS or not os.path.exists(os.path.join(root, path)):
             continue
         modules = set().union(*(FOREIGN[name][1] for name in may_use))
-        for number, line in enumerate(tree.lines(root, path), 1):
-            line = line.split("#")[0]
-            for other in re.findall(r"\bsalvor_(\w+)", line):
-                if other in tree.ROOMS and other != room and other not in may_include:
-                    yield f"{path}:{number}: {room}/ may not link {other}/"
-            for module in re.findall(r"PkgConfig::([\w.+-]+)", line):
-                if module not in modules:
-                    yield f"{path}:{number}: {room}/ may not link {module}"
+        declared = set()
+        for line, command, arguments in commands(root, path):
+            if command == "pkg_check_modules":
+                declared.add(arguments[0])
+                wrong = set(arguments[1:]) - modules - {"REQUIRED", "IMPORTED_TARGET"}
+                yield from (f"{path}:{line}: {room}/ may not use {module}" for module in sorted(wrong))
+            if command == "target_link_libraries":
+                found = (check_link(room, library, declared, may_include) for library in arguments[1:])
+                yield from (f"{path}:{line}: {complaint}" for complaint in found if complaint)
 
 
 def main():

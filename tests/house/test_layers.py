@@ -65,9 +65,22 @@ class Layers(unittest.TestCase):
         self.assert_wrong("storage/CMakeLists.txt", "target_link_libraries(salvor_storage PRIVATE salvor_agent)\n",
                           "storage/CMakeLists.txt:1: storage/ may not link agent/")
 
-    def test_link_of_foreign_library(self):
+    def test_right_links(self):
+        right = ("pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)\n"
+                 "target_link_libraries(salvor_storage PUBLIC salvor_base PRIVATE PkgConfig::zstd)\n")
+        self.assertEqual(self.run_on("storage/CMakeLists.txt", right), (0, ""))
+
+    def test_foreign_module(self):
+        self.assert_wrong("agent/CMakeLists.txt", "\npkg_check_modules(vir REQUIRED IMPORTED_TARGET libvirt)\n",
+                          "agent/CMakeLists.txt:2: agent/ may not use libvirt")
+
+    def test_module_of_another_room(self):
         self.assert_wrong("agent/CMakeLists.txt", "target_link_libraries(salvor_agent\n\tPRIVATE PkgConfig::libvirt)\n",
-                          "agent/CMakeLists.txt:2: agent/ may not link libvirt")
+                          "agent/CMakeLists.txt:1: PkgConfig::libvirt is not declared in this file")
+
+    def test_library_by_name(self):
+        self.assert_wrong("agent/CMakeLists.txt", "target_link_libraries(salvor_agent PRIVATE zstd)\n",
+                          "agent/CMakeLists.txt:1: zstd is no room and no declared library")
 
 
 if __name__ == "__main__":
