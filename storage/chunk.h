@@ -20,7 +20,7 @@ enum chunk_codec { CODEC_RAW = 0, CODEC_ZSTD = 1 };
 NODISCARD bool chunk_identify(const struct metadata_keys *keys, struct span plain, struct chunk_id *ret, struct err **errp);
 /*
  * Compresses into ret (room for plain.len bytes). Gives CODEC_ZSTD and the frame's length where that saves at least
- * 1/16, else CODEC_RAW and the plain length, and then ret is left alone: store the plain bytes.
+ * 1/16, else CODEC_RAW and the plain length, and then ret holds nothing of use: store the plain bytes.
  */
 NODISCARD bool chunk_compress(struct span plain, uint8_t *ret, enum chunk_codec *ret_codec, size_t *ret_len, struct err **errp);
 /* Seals stored bytes under the pack's data key; writes stored.len + TAG_SIZE bytes to ret. */

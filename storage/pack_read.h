@@ -7,6 +7,7 @@
 
 #include "storage/chunk.h"
 #include "storage/pack.h"
+#include "storage/tree.h"
 
 struct pack_reader;
 
@@ -28,6 +29,6 @@ const struct repository *pack_reader_repository(const struct pack_reader *reader
  * ERR_NOT_FOUND names the missing pack; ERR_DENIED without role read.
  */
 NODISCARD bool pack_reader_chunks(struct pack_reader *reader, struct chunk_ref *refs, size_t n, struct err **errp);
-/* One node: its plaintext (at most 64 KiB), not yet judged. Caller releases. */
-NODISCARD bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at, struct bytes *ret,
+/* One node: parsed, and checked against its id. */
+NODISCARD bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at, struct tree_node *ret,
 				struct err **errp);

@@ -27,7 +27,10 @@ NODISCARD bool tree_subtree(struct tree_reader *tree, uint8_t level, uint64_t in
 
 /* True for packs whose content may not be relied on. */
 typedef bool tree_condemned_function(void *arg, enum pack_class cls, const struct session_id *session, uint32_t seq);
-/* Gives the chunk ranges [first, end) whose chunk, or a node above it, lies in a condemned pack: they are to be read and stored again. */
+/*
+ * Gives the chunk ranges [first, end), ascending, that must be put again so that a tree above this one relies on no condemned pack: every
+ * chunk that lies in one, and at least one chunk below each node that does (a writer stores the nodes above what is put again).
+ */
 typedef bool tree_range_function(void *arg, uint64_t first, uint64_t end, struct err **errp);
 NODISCARD bool tree_condemned(struct tree_reader *tree, tree_condemned_function *is_condemned, void *condemned_arg,
 			      tree_range_function *each, void *arg, struct err **errp);
