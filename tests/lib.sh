@@ -86,9 +86,12 @@ make_sandbox() {
 	# Asking QEMU what it can takes seconds; the answer is kept between scenarios.
 	mkdir -p "$cache/libvirt-capabilities" /var/cache/libvirt/qemu/capabilities
 	mount --bind "$cache/libvirt-capabilities" /var/cache/libvirt/qemu/capabilities
-	export HOME=$work/home XDG_CACHE_HOME=$work/home/.cache XDG_RUNTIME_DIR=$work/home/run
-	mkdir -p "$HOME"
+	export HOME=$work/home XDG_RUNTIME_DIR=$work/home/run
+	export SALVOR_STATE_DIR=$work/state SALVOR_CACHE_DIR=$work/cache SALVOR_CONFIG=$work/salvor.conf
+	unset SALVOR_REPO SALVOR_KEY_FILE SALVOR_PASSPHRASE SALVOR_PASSPHRASE_FILE
+	mkdir "$HOME"
 	mkdir -m 700 "$XDG_RUNTIME_DIR"
+	touch "$SALVOR_CONFIG"
 }
 
 # A /dev of our own: without KVM, whose presence says nothing about guests booting on it, and with loop devices.
@@ -175,11 +178,11 @@ new_records_disk() {
 	rm "$raw"
 }
 
-# start_guest NAME MEMORY_MIB BOOT_XML DISK...: its disks are $guests/NAME-DISK.qcow2, its console goes to $guests/NAME.log, and
+# start_guest NAME MEMORY_MIB BOOT_XML DEVICES_XML DISK...: its disks are $guests/NAME-DISK.qcow2, its console goes to $guests/NAME.log, and
 # what it acknowledges comes out of the pipe $guests/NAME-records.out.
 start_guest() {
-	local name=$1 memory=$2 boot=$3 disk disks=
-	shift 3
+	local name=$1 memory=$2 boot=$3 devices=$4 disk disks=
+	shift 4
 	for disk in "$@"; do
 		chown libvirt-qemu "$guests/$name-$disk.qcow2"
 		disks+="<disk type='file'><driver name='qemu' type='qcow2'/><source file='$guests/$name-$disk.qcow2'/>
@@ -198,7 +201,7 @@ start_guest() {
 				$disks
 				<interface type='user'><model type='virtio'/></interface>
 				<serial type='pty'><log file='$guests/$name.log'/></serial>
-				<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+				$devices
 				<channel type='pipe'><source path='$guests/$name-records'/><target type='virtio' name='salvor.recorder'/></channel>
 				<video><model type='vga'/></video>
 			</devices>
@@ -209,7 +212,9 @@ start_guest() {
 }
 
 # start_debian NAME: from its own boot loader, with the guest agent.
-start_debian() { start_guest "$1" 768 "<boot dev='hd'/>" vda; }
+start_debian() {
+	start_guest "$1" 768 "<boot dev='hd'/>" "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>" vda
+}
 
 # start_tiny NAME DISK...: Debian's kernel and a busybox; the recorder runs on all its disks.
 start_tiny() {
@@ -218,7 +223,7 @@ start_tiny() {
 	parts=$("$tests/guest/tiny")
 	cp "$parts/vmlinuz" "$parts/initrd" "$guests/"
 	start_guest "$name" 192 "<kernel>$guests/vmlinuz</kernel><initrd>$guests/initrd</initrd>
-		<cmdline>console=ttyS0 quiet</cmdline>" "$@"
+		<cmdline>console=ttyS0 quiet</cmdline>" "" "$@"
 	wait_text "$guests/$name.log" "recording to" 60
 }
 
@@ -255,6 +260,13 @@ follow_records() {
 		echo "$EPOCHREALTIME $number"
 	done <"$guests/$name-records.out" >"$work/$name.acknowledged" &
 	wait_until 60 "the first record of $name" test -s "$work/$name.acknowledged"
+}
+
+acknowledged_beyond() { (($(last_acknowledged "$1") > $2)); }
+
+# wait_records NAME COUNT: until so many more are acknowledged.
+wait_records() {
+	wait_until 60 "more records of $1" acknowledged_beyond "$1" $(($(last_acknowledged "$1") + $2 - 1))
 }
 
 last_acknowledged() { tail -n 1 "$work/$1.acknowledged" | cut -d ' ' -f 2; }
