@@ -17,10 +17,13 @@ static bool explain(const char *uri, struct err **errp)
 	const virError *error = virGetLastError();
 	const char *said = error && error->message ? error->message : "";
 	if (strstr(said, strerror(EACCES)) || (error && error->code == VIR_ERR_AUTH_FAILED))
-		return err_set(errp, ERR_DENIED, "no permission to use libvirt at %s: run as root or join the group 'libvirt' (%s)", uri,
+		return err_set(errp, ERR_DENIED,
+			       "no permission to use libvirt at %s: run as root or join the group 'libvirt' (%s)", uri,
 			       said);
 	if (strstr(said, strerror(ENOENT)) || strstr(said, strerror(ECONNREFUSED)))
-		return err_set(errp, ERR_FAILED, "libvirt does not answer at %s: start libvirtd or virtqemud, or name another with --connect (%s)",
+		return err_set(errp, ERR_FAILED,
+			       "libvirt does not answer at %s: start libvirtd or virtqemud, or name another with "
+			       "--connect (%s)",
 			       uri, said);
 	return err_from_virt(errp, "cannot connect to libvirt at %s", uri);
 }

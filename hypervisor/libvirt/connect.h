@@ -8,7 +8,8 @@
 
 struct err;
 
-/* uri NULL: what the user's settings say, else qemu:///system. Starts the event loop. A failure says what a person can do about it. */
+/* uri NULL: what the user's settings say, else qemu:///system. Starts the event loop. A failure says what a person can
+ * do about it. */
 NODISCARD virConnectPtr libvirt_connect(const char *uri, struct err **errp);
 
 void libvirt_disconnect(virConnectPtr connection);

@@ -45,7 +45,8 @@ bool err_from_virt(struct err **errp, const char *format, ...)
 	va_end(args);
 	if (length < 0)
 		return err_set_no_memory(errp);
-	err_set(errp, code_of(error), "%s: %s", text, error && error->message ? error->message : "libvirt gave no reason");
+	err_set(errp, code_of(error), "%s: %s", text,
+		error && error->message ? error->message : "libvirt gave no reason");
 	free(text);
 	return false;
 }
