@@ -5,6 +5,7 @@
  */
 #include "base/queue.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -20,6 +21,7 @@ struct queue {
 
 struct queue *queue_new(size_t capacity, struct err **errp)
 {
+	assert(capacity > 0);
 	size_t size;
 	struct queue *queue = NULL;
 	if (!__builtin_mul_overflow(capacity, sizeof(queue->items[0]), &size) &&
