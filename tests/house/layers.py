@@ -61,7 +61,8 @@ def read_table(path):
         name = re.fullmatch(r"`?(\w+)/`?", row[0])
         if not header or not name or len(row) <= max(header):
             continue
-        known = {foreign for foreign in FOREIGN if re.search(rf"\b{foreign}\b", row[header[1]], re.IGNORECASE)}
+        words = {word.lower().removeprefix("lib") for word in re.findall(r"\w+", row[header[1]])}
+        known = {foreign for foreign in FOREIGN if foreign.lower().removeprefix("lib") in words}
         above = set(tree.ROOMS) if row[header[0]] == "all" else set(re.findall(r"\w+", row[header[0]])) & set(tree.ROOMS)
         rooms[name[1]] = (above, known)
     if not set(tree.ROOMS) <= set(rooms):
