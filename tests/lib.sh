@@ -218,13 +218,33 @@ start_debian() {
 
 # start_tiny NAME DISK...: Debian's kernel and a busybox; the recorder runs on all its disks.
 start_tiny() {
-	local name=$1 parts
+	local name=$1
 	shift
+	start_tiny_as "" "$name" "$@"
+	wait_text "$guests/$name.log" "recording to" 60
+}
+
+# start_writer NAME: the same guest, with one disk, which writes when it is told to.
+start_writer() {
+	start_tiny_as writer "$1" vda
+	wait_text "$guests/$1.log" "writing to" 60
+}
+
+# write_in_guest NAME MIB: new random bytes in a new file, with fsync.
+write_in_guest() {
+	local reply
+	echo "$2" >"$guests/$1-records.in"
+	read -r reply <"$guests/$1-records.out"
+	[[ $reply == "done" ]] || fail "guest $1 did not write but said '$reply'"
+}
+
+start_tiny_as() {
+	local words=$1 name=$2 parts
+	shift 2
 	parts=$("$tests/guest/tiny")
 	cp "$parts/vmlinuz" "$parts/initrd" "$guests/"
 	start_guest "$name" 192 "<kernel>$guests/vmlinuz</kernel><initrd>$guests/initrd</initrd>
-		<cmdline>console=ttyS0 quiet</cmdline>" "" "$@"
-	wait_text "$guests/$name.log" "recording to" 60
+		<cmdline>console=ttyS0 quiet $words</cmdline>" "" "$@"
 }
 
 agent() { "${virsh[@]}" qemu-agent-command "$1" "$2" 2>/dev/null; }
