@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fails where clang-format would change something.
+"""Fails where clang-format would change something; with --fix, changes it.
 
-usage: format.py [ROOT]
+usage: format.py [--fix]
 """
 import os
 import subprocess
@@ -12,9 +12,9 @@ import tree
 
 
 def main():
-    root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "..", "..")
-    command = ["clang-format", "--dry-run", "-Werror", "--ferror-limit=1", *tree.c_files(root)]
-    sys.exit(subprocess.run(command, cwd=root, check=False).returncode)
+    root = os.path.join(os.path.dirname(__file__), "..", "..")
+    how = ["-i"] if sys.argv[1:] == ["--fix"] else ["--dry-run", "-Werror", "--ferror-limit=1"]
+    sys.exit(subprocess.run(["clang-format", *how, *tree.c_files(root)], cwd=root, check=False).returncode)
 
 
 if __name__ == "__main__":
