@@ -140,6 +140,8 @@ static bool protect(struct backup *run, const char *name, struct err **errp)
 {
 	if (!prepare(run, name, errp) || !begin(run, errp) || !cut(run, errp))
 		return false;
+	if (run->parent.alarm)
+		want_attention(run, run->parent.alarm);
 	if (backup_cut_info(run)->consistency_note)
 		want_attention(run, backup_cut_info(run)->consistency_note);
 	backup_judge_mode(run);

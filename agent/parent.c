@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent/parent.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "base/file.h"
+#include "base/hex.h"
 
 static bool trusted(const struct repository *repository, const struct point *point)
 {
@@ -47,13 +50,26 @@ static bool choose_newest(const struct repository *repository, const struct work
 	return true;
 }
 
+static void raise_alarm(const struct tracking *tracking, const struct err *err, struct parent *ret)
+{
+	char point[2 * POINT_ID_SIZE + 1];
+
+	hex_encode(tracking->point, POINT_ID_SIZE, point);
+	ret->alarm = file_format("point %.12s, which this host made, is no longer in the repository as it was (%s): "
+				 "find out who changed the repository",
+				 point, err_message(err));
+}
+
 /* Only a point that is still there, and as it was, counts; whatever else was remembered is no parent. */
 static bool load_remembered(const struct repository *repository, const struct workload *workload,
 			    const struct tracking *tracking, struct parent *ret)
 {
 	struct err *err = NULL;
 
-	if (!tracking->known || !point_load(repository, &tracking->session, &ret->point, &err)) {
+	if (!tracking->known)
+		return false;
+	if (!point_load(repository, &tracking->session, &ret->point, &err)) {
+		raise_alarm(tracking, err, ret);
 		err_free(err);
 		return false;
 	}
@@ -85,5 +101,6 @@ bool parent_choose(const struct repository *repository, const struct workload *w
 void parent_release(struct parent *parent)
 {
 	point_release(&parent->point);
+	free(parent->alarm);
 	*parent = (struct parent){0};
 }

@@ -9,6 +9,7 @@ struct parent {
 	struct point point;
 	const char *change_map; /* in `tracking`; NULL: everything must be read, and reason says why */
 	const char *reason;	/* static; NULL when tracked, or when there is no parent */
+	char *alarm;		/* one sentence when the remembered point is gone or damaged; else NULL */
 };
 
 /*
