@@ -54,3 +54,19 @@ DEFINE_AUTO_FREE(struct err, err_free);
 void err_clear(struct err **errp);
 /* Moves an error from one place to another; the target must be empty. Returns false. */
 bool err_move(struct err **to, struct err **from);
+
+/* clang's analyzer does not look into err.c: this tells it which way a failure goes. */
+#if defined(__clang_analyzer__) && !defined(ERR_IMPLEMENTATION)
+#define ERR_IS_FALSE(call)             \
+	({                             \
+		bool r_ = (call);      \
+		__builtin_assume(!r_); \
+		r_;                    \
+	})
+#define err_set(...) ERR_IS_FALSE(err_set(__VA_ARGS__))
+#define err_set_errno(...) ERR_IS_FALSE(err_set_errno(__VA_ARGS__))
+#define err_set_no_memory(errp) ERR_IS_FALSE(err_set_no_memory(errp))
+#define err_prefix(...) ERR_IS_FALSE(err_prefix(__VA_ARGS__))
+#define err_about(...) ERR_IS_FALSE(err_about(__VA_ARGS__))
+#define err_move(to, from) ERR_IS_FALSE(err_move(to, from))
+#endif
