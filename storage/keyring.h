@@ -47,8 +47,14 @@ struct keyring {
 
 /* The parser of foreign bytes: structure and limits only, no signature. Fills hash. ERR_CORRUPT. */
 NODISCARD bool keyring_parse(struct span object, struct keyring *ret, struct err **errp);
+/* The body, to be signed. ERR_FAILED beyond a limit. */
 NODISCARD bool keyring_encode(const struct keyring *keyring, struct bytes *ret, struct err **errp);
 void keyring_release(struct keyring *keyring);
+/* ERR_USAGE when it cannot be the name of a member: 1 to 64 bytes of UTF-8 without control characters. */
+NODISCARD bool keyring_check_name(const char *name, struct err **errp);
+/* A member for an identity; the name was checked. */
+void keyring_member_init(struct keyring_member *member, const struct identity *identity, const char *name,
+			 unsigned roles);
 /* Borrowed; NULL when there is no such member. */
 const struct keyring_member *keyring_find(const struct keyring *keyring, const uint8_t id8[WRITER_SIZE]);
 const struct keyring_member *keyring_find_name(const struct keyring *keyring, const char *name);

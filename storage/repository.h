@@ -26,13 +26,14 @@ struct metadata_keys {
 struct repository_key {
 	const char *key_file;
 	const uint8_t *material; /* MATERIAL_SIZE */
-	struct span passphrase;  /* already without its final line feed */
+	struct span passphrase;	 /* already without its final line feed */
 };
 
 struct repository_options {
 	const char *url;
 	struct repository_key key;
-	const char *state_dir; /* what is remembered of repositories: heads, journals, index; made when missing */
+	const char *state_dir; /* what is remembered of repositories: heads, journals, index; made when missing; NULL:
+				  nothing */
 };
 
 struct repository_init {
@@ -55,7 +56,8 @@ NODISCARD bool repository_init(const struct repository_init *init, struct err **
  */
 NODISCARD struct repository *repository_open(const struct repository_options *options, struct err **errp);
 /* For tests: takes over the backend, on failure too. */
-NODISCARD struct repository *repository_open_backend(struct backend *backend, const struct repository_options *options, struct err **errp);
+NODISCARD struct repository *repository_open_backend(struct backend *backend, const struct repository_options *options,
+						     struct err **errp);
 NODISCARD bool repository_init_backend(struct backend *backend, const struct repository_init *init, struct err **errp);
 void repository_free(struct repository *repository);
 DEFINE_AUTO_FREE(struct repository, repository_free);
@@ -65,12 +67,18 @@ struct backend *repository_backend(const struct repository *repository);
 const uint8_t *repository_domain(const struct repository *repository);
 const struct keyring *repository_keyring(const struct repository *repository);
 const struct identity *repository_identity(const struct repository *repository);
-/* STATE_DIR/<domain in hex>, made. */
+/*
+ * STATE_DIR/<domain in hex>, made. NULL when no state_dir was given, or when it cannot be written for lack of
+ * permission: then nothing is remembered, and reading goes on without. It may be there and be read-only.
+ */
 const char *repository_state_path(const struct repository *repository);
+/* A path is absolute; "" where only a backend was given. */
 const char *repository_url(const struct repository *repository);
 /* The 64 bytes that open this repository again, for a helper process of ours. */
 const uint8_t *repository_material(const struct repository *repository);
 bool repository_may(const struct repository *repository, enum role role);
+/* ERR_UNSUPPORTED when the format asks for a newer writer. Every writer asks, before it writes. */
+NODISCARD bool repository_check_writable(const struct repository *repository, struct err **errp);
 /* The newest; and by number, NULL when this identity does not hold it. */
 const struct metadata_keys *repository_metadata(const struct repository *repository);
 const struct metadata_keys *repository_metadata_at(const struct repository *repository, uint32_t r);
@@ -82,8 +90,13 @@ uint32_t repository_epoch_newest(const struct repository *repository, uint8_t re
  * key add: a new identity with these roles, written to `out` (create-once, durable) before the next keyring is.
  * Needs role admin: ERR_DENIED. ERR_EXISTS for a name that is taken. Retries when another admin was faster.
  */
-NODISCARD bool repository_add_key(struct repository *repository, const char *name, unsigned roles, const char *out, struct err **errp);
-/* Reads a signed object that was written in session `number` (0: none), and checks that its signer has the role.
- * The body and signer are borrowed from `object`. ERR_CORRUPT names the object. */
-NODISCARD bool repository_check_signed(const struct repository *repository, const char *name, struct span object, enum role role,
-				       uint64_t number, struct span *ret_body, uint8_t ret_signer[WRITER_SIZE], struct err **errp);
+NODISCARD bool repository_add_key(struct repository *repository, const char *name, unsigned roles, const char *out,
+				  struct err **errp);
+/*
+ * Reads a signed object that was written in session `number` (0: none), and checks that its signer has the role. The
+ * body is borrowed from `object`. ERR_CORRUPT names the object; ERR_BUSY when the signer may be somebody who was added
+ * after this was opened.
+ */
+NODISCARD bool repository_check_signed(const struct repository *repository, const char *name, struct span object,
+				       enum role role, uint64_t number, struct span *ret_body,
+				       uint8_t ret_signer[WRITER_SIZE], struct err **errp);
