@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verb.h"
+
+const char *const global_about =
+	"salvor saves virtual machines. It knows which blocks of a machine's disks changed, stores only those, "
+	"compressed and encrypted, in a repository, and brings any recovery point back: as files, over NBD, or as a "
+	"machine that boots straight from the repository. A repository and one key are enough; no daemon is needed.\n\n"
+	"A point is named WORKLOAD@latest, or WORKLOAD@TIME for the newest that is not after TIME (a date, or a date "
+	"and a time as in 2026-11-22T07:00; without a zone it is local), or by the first 6 or more digits of its "
+	"id.\n\n"
+	"Options of all verbs stand before or behind the verb. What is said on the command line counts before the "
+	"environment, and the environment before the configuration.";
+
+const struct option_spec global_options[] = {
+	{.name = "repo",
+	 .kind = OPTION_TEXT,
+	 .argument = "URL",
+	 .fallback = "SALVOR_REPO, or repo in the configuration",
+	 .text = "the repository: a folder",
+	 .completion = COMPLETE_FOLDER,
+	 .offset = offsetof(struct options, repo)},
+	{.name = "key",
+	 .kind = OPTION_TEXT,
+	 .argument = "FILE",
+	 .fallback = "SALVOR_KEY_FILE; without a key file, the passphrase is asked for",
+	 .text = "the file with a host's key or with the recovery key",
+	 .completion = COMPLETE_FILE,
+	 .offset = offsetof(struct options, key)},
+	{.name = "json",
+	 .kind = OPTION_FLAG,
+	 .text = "print exactly one JSON object on standard output, also on failure",
+	 .offset = offsetof(struct options, json)},
+	{.name = "verbose",
+	 .letter = 'v',
+	 .kind = OPTION_FLAG,
+	 .text = "say on standard error what is being done",
+	 .offset = offsetof(struct options, verbose)},
+	{.name = "quiet",
+	 .letter = 'q',
+	 .kind = OPTION_FLAG,
+	 .text = "no progress and no notes; results, warnings and failures are still said",
+	 .offset = offsetof(struct options, quiet)},
+	{.name = "help",
+	 .letter = 'h',
+	 .kind = OPTION_FLAG,
+	 .text = "explain the verb, or salvor as a whole",
+	 .offset = offsetof(struct options, help)},
+	{.name = "version",
+	 .kind = OPTION_FLAG,
+	 .text = "print the version",
+	 .offset = offsetof(struct options, version)},
+	{0},
+};
+
+const struct place_spec global_environment[] = {
+	{"SALVOR_REPO", "the repository, as --repo"},
+	{"SALVOR_KEY_FILE", "the key file, as --key"},
+	{"SALVOR_PASSPHRASE_FILE", "a file that holds the passphrase; one line feed at its end does not belong to it"},
+	{"SALVOR_PASSPHRASE", "the passphrase; who may look at the process may read it, so a file is better"},
+	{"SALVOR_CONFIG", "the configuration file, which must exist then"},
+	{"SALVOR_STATE_DIR", "what is remembered of repositories; losing it is safe and makes the next backup slower"},
+	{"SALVOR_CACHE_DIR", "what was found out about this host's QEMU; may be deleted at any time"},
+	{0},
+};
+
+const struct place_spec global_files[] = {
+	{"~/.config/salvor/salvor.conf", "the configuration; $XDG_CONFIG_HOME is heeded"},
+	{"/etc/salvor/salvor.conf", "the configuration, where a user has none"},
+	{"/var/lib/salvor", "SALVOR_STATE_DIR of root; of others $XDG_STATE_HOME/salvor or ~/.local/state/salvor"},
+	{"/var/cache/salvor", "SALVOR_CACHE_DIR of root; of others $XDG_CACHE_HOME/salvor or ~/.cache/salvor"},
+	{0},
+};

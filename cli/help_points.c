@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verb.h"
+
+static const struct option_spec options[] = {{0}};
+
+static const struct example examples[] = {
+	{"All points of one workload, newest first:", "salvor points web01"},
+	{"The id of the newest one, for a script:", "salvor points web01 --json | jq --raw-output '.points[0].id'"},
+	{0},
+};
+
+const struct verb verb_points = {
+	.name = "points",
+	.summary = "list recovery points",
+	.synopses = {"[WORKLOAD]"},
+	.max_operands = 1,
+	.about = "Lists the recovery points of one workload or of all, newest first. Times are UTC.",
+	.options = options,
+	.examples = examples,
+	.damage = "a point could not be read, or one that was there is gone; the others are listed",
+};

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verb.h"
+
+static const struct option_spec options[] = {
+	{.name = "to",
+	 .kind = OPTION_TEXT,
+	 .argument = "DIR",
+	 .text = "restore every stream into this folder",
+	 .completion = COMPLETE_FOLDER,
+	 .offset = offsetof(struct options, to)},
+	{.name = "disk",
+	 .kind = OPTION_LIST,
+	 .argument = "[NAME=]PATH",
+	 .text = "restore only this disk, to a file or a block device; may be said several times; the name may be left "
+		 "out where the point has one disk",
+	 .completion = COMPLETE_FILE,
+	 .offset = offsetof(struct options, disks)},
+	{.name = "format",
+	 .kind = OPTION_TEXT,
+	 .argument = "raw|qcow2",
+	 .fallback = "raw",
+	 .text = "the format of image files",
+	 .completion = COMPLETE_WORDS,
+	 .words = "raw qcow2",
+	 .offset = offsetof(struct options, format)},
+	{.name = "force",
+	 .kind = OPTION_FLAG,
+	 .text = "replace files that exist, and write over devices that hold data",
+	 .offset = offsetof(struct options, force)},
+	{0},
+};
+
+static const struct example examples[] = {
+	{"Everything into a folder:", "salvor restore web01@latest --to /srv/restored"},
+	{"One disk, back onto a logical volume:", "salvor restore web01@latest --disk vda=/dev/vg0/web01 --force"},
+	{0},
+};
+
+const struct verb verb_restore = {
+	.name = "restore",
+	.summary = "bring a point back as files or onto devices",
+	.synopses = {"POINT --to DIR", "POINT --disk [NAME=]PATH ..."},
+	.min_operands = 1,
+	.max_operands = 1,
+	.about = "With --to, writes DISK.raw (or DISK.qcow2) for every disk, domain.xml and the firmware variables "
+		 "into a folder. With --disk, writes single disks to files or block devices. Every byte is "
+		 "authenticated before it is written, and holes stay holes.\n\n"
+		 "Files appear under their names only when they are whole. What exists is not touched without --force.",
+	.options = options,
+	.examples = examples,
+	.damage = "what is needed is damaged; no file was made of it",
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verb.h"
+
+static const struct option_spec options[] = {{0}};
+
+static const struct example examples[] = {
+	{"The newest point of a workload:", "salvor show web01@latest"},
+	{"The point that stood on that evening:", "salvor show web01@2026-11-22T19:00"},
+	{0},
+};
+
+const struct verb verb_show = {
+	.name = "show",
+	.summary = "show one recovery point",
+	.synopses = {"POINT"},
+	.min_operands = 1,
+	.max_operands = 1,
+	.about = "Shows when and how a point was made, and its streams: disks, firmware variables and the machine's "
+		 "definition, with their sizes. The root of a stream stands for its whole content: streams with the "
+		 "same root are the same.",
+	.options = options,
+	.examples = examples,
+	.damage = "the point is damaged",
+};

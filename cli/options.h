@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a person said on the command line, in one struct that is passed down. Which options a verb has is in its table
+ * (cli/verb.h); from the same tables come the popt tables, --help, the manual pages and the completion.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/compiler.h"
+
+struct err;
+struct verb;
+
+struct text_list {
+	const char **items;
+	size_t n;
+};
+
+/* Texts are NULL and lists empty where nothing was said. */
+struct options {
+	/* Of all verbs. */
+	const char *repo, *key;
+	bool json, verbose, quiet, help, version;
+	/* init */
+	const char *recovery_key, *owner;
+	bool no_recovery_key;
+	/* backup; disks of restore and export, too */
+	struct text_list disks;
+	const char *connect, *spill_dir, *spill_limit, *freeze_timeout;
+	bool full;
+	/* restore */
+	const char *to, *format;
+	bool force;
+	/* export */
+	const char *socket;
+	/* boot */
+	const char *memory, *accelerator;
+	bool network;
+	/* key */
+	const char *name, *role, *out;
+
+	const struct verb *verb;   /* NULL when only --help or --version was asked for */
+	struct text_list operands; /* what stands behind the verb, without options */
+	struct text_list owned;	   /* every text above is one of these */
+};
+
+/* ERR_USAGE in one sentence that names the word, and the nearest that exists. ret is to be released on failure, too. */
+NODISCARD bool options_parse(int argc, char **argv, struct options *ret, struct err **errp);
+void options_release(struct options *options);
+/* Whether the words ask for --json: for failures to understand the rest of them. */
+bool options_want_json(int argc, char **argv);

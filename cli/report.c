@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/report.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "cli/words.h"
+
+bool report_json(struct context *context, struct json *json, struct err **errp)
+{
+	AUTO(json_freep) struct json *owned = json;
+	context->json_written = true;
+	return json_write(owned, stdout, errp);
+}
+
+bool report_flush(struct err **errp)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return true;
+	return err_set_errno(errp, errno ? errno : EIO, "cannot write to standard output");
+}
+
+static void print_error_object(const struct err *err)
+{
+	struct err *ignored = NULL; /* standard output is broken; the sentence on standard error remains */
+	struct json *error = json_new_object();
+	json_set(error, "code", json_new_text(err_code_name(err_code(err))));
+	json_set(error, "object", json_new_text(err_object(err)));
+	json_set(error, "message", json_new_text(err_message(err)));
+	AUTO(json_freep) struct json *json = json_new_object();
+	json_set(json, "error", error);
+	if (!json_write(json, stdout, &ignored))
+		err_free(ignored);
+}
+
+int report_failure(const struct context *context, const struct err *err, bool json)
+{
+	AUTO(freep) char *message = strdup(err_message(err));
+	fprintf(stderr, "salvor: %s\n", message ? words_make_printable(message) : "out of memory");
+	if (json && !context->json_written)
+		print_error_object(err);
+	return err_exit_status(err_code(err));
+}
+
+static void warn(const char *text)
+{
+	AUTO(freep) char *copy = strdup(text);
+	log_warning("%s", copy ? words_make_printable(copy) : "out of memory");
+}
+
+void report_attention(struct context *context, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	AUTO(freep) char *text = NULL;
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	warn(text ? text : "out of memory");
+	if (context->status == EXIT_DONE)
+		context->status = EXIT_ATTENTION;
+}
+
+void report_note(void *arg, const char *text)
+{
+	(void)arg;
+	AUTO(freep) char *copy = strdup(text);
+	if (copy)
+		log_info("%s", words_make_printable(copy));
+}
+
+char *point_id_text(const uint8_t id[POINT_ID_SIZE], char text[POINT_ID_TEXT_SIZE])
+{
+	return hex_encode(id, POINT_ID_SIZE, text);
+}
+
+struct json *point_to_json(const struct point *point)
+{
+	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+	struct json *json = json_new_object();
+	json_set(json, "id", json_new_text(point_id_text(point->id, id)));
+	json_set(json, "workload", json_new_text(point->workload));
+	json_set(json, "time", json_new_text(clock_format(point->cut_ns, time)));
+	json_set(json, "engine", json_new_text(point->engine));
+	json_set(json, "consistency", json_new_text(consistency_text(point->consistency)));
+	json_set(json, "bytes", json_new_number(point_bytes(point)));
+	return json;
+}
+
+void report_damaged(struct context *context, const struct point_list *list)
+{
+	for (size_t i = 0; i < list->n_damaged; i++)
+		warn(list->damaged[i]);
+	if (list->n_damaged > 0)
+		context->status = EXIT_DAMAGE;
+}
+
+/* "name: reason", as the list has it. */
+static struct json *damage_to_json(const char *text)
+{
+	const char *colon = strstr(text, ": ");
+	AUTO(freep) char *object = colon ? strndup(text, (size_t)(colon - text)) : NULL;
+	struct json *json = json_new_object();
+	json_set(json, "object", json_new_text(object));
+	json_set(json, "reason", json_new_text(colon ? colon + 2 : text));
+	return json;
+}
+
+struct json *damaged_to_json(const struct point_list *list)
+{
+	struct json *array = json_new_array();
+	for (size_t i = 0; i < list->n_damaged; i++)
+		json_append(array, damage_to_json(list->damaged[i]));
+	return array;
+}

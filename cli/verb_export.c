@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "cli/report.h"
+#include "cli/run.h"
+#include "restore/export.h"
+
+DEFINE_AUTO_FREE(struct export, export_stop);
+
+static bool choose(const struct context *context, struct export_options *ret, struct err **errp)
+{
+	const struct options *options = &context->options;
+	if (!options->socket)
+		return err_set(errp, ERR_USAGE, "at which socket? Say --socket PATH");
+	if (options->disks.n > 1)
+		return err_set(errp, ERR_USAGE, "say --disk once, or not at all for every disk");
+	ret->socket = options->socket;
+	ret->disk = options->disks.n ? options->disks.items[0] : NULL;
+	ret->state_dir = context->state_dir;
+	return true;
+}
+
+static bool is_served(const struct stream *stream, const char *disk)
+{
+	return stream->kind == STREAM_DISK && (!disk || strcmp(stream->name, disk) == 0);
+}
+
+static bool print_uris(const struct export *export, const struct point *point, const char *disk, struct json *uris,
+		       struct err **errp)
+{
+	for (size_t i = 0; i < point->n_streams; i++) {
+		const struct stream *stream = &point->streams[i];
+		if (!is_served(stream, disk))
+			continue;
+		AUTO(freep) char *uri = export_uri(export, stream->name);
+		if (!uri)
+			return err_set_no_memory(errp);
+		if (!uris) {
+			printf("%s\n", uri);
+			continue;
+		}
+		struct json *json = json_new_object();
+		json_set(json, "name", json_new_text(stream->name));
+		json_set(json, "uri", json_new_text(uri));
+		json_append(uris, json);
+	}
+	return true;
+}
+
+static bool announce(struct context *context, const struct export *export, const struct point *point, const char *disk,
+		     struct err **errp)
+{
+	char id[POINT_ID_TEXT_SIZE];
+	if (!context->options.json)
+		return print_uris(export, point, disk, NULL, errp) && report_flush(errp);
+	AUTO(json_freep) struct json *uris = json_new_array();
+	if (!print_uris(export, point, disk, uris, errp))
+		return false;
+	struct json *json = json_new_object();
+	json_set(json, "point", json_new_text(point_id_text(point->id, id)));
+	json_set(json, "uris", STEAL(&uris));
+	return report_json(context, json, errp);
+}
+
+bool run_export(struct context *context, struct err **errp)
+{
+	AUTO(point_release) struct point point = {0};
+	struct export_options options = {0};
+	if (!choose(context, &options, errp))
+		return false;
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
+		return false;
+	AUTO(export_stopp) struct export *export = export_start(repository, &point, &options, errp);
+	if (!export)
+		return false;
+	return announce(context, export, &point, options.disk, errp) && export_wait(export, &context->cancel, errp);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/hex.h"
+#include "cli/report.h"
+#include "cli/run.h"
+#include "cli/table.h"
+#include "cli/words.h"
+
+static const char *fallback(const struct point *point)
+{
+	return point->fallback_reason[0] ? point->fallback_reason : NULL;
+}
+
+static const char *parent(const struct point *point, char text[POINT_ID_TEXT_SIZE])
+{
+	return bytes_all_zero(point->parent, sizeof(point->parent)) ? NULL : point_id_text(point->parent, text);
+}
+
+static struct json *stream_to_json(const struct stream *stream)
+{
+	char root[2 * ID_SIZE + 1];
+	struct json *json = json_new_object();
+	json_set(json, "name", json_new_text(stream->name));
+	json_set(json, "kind", json_new_text(stream_kind_text(stream->kind)));
+	json_set(json, "size", json_new_number(stream->shape.size));
+	json_set(json, "root", json_new_text(hex_encode(stream->root.b, ID_SIZE, root)));
+	return json;
+}
+
+static struct json *to_json(const struct point *point)
+{
+	char id[POINT_ID_TEXT_SIZE];
+	struct json *json = point_to_json(point), *streams = json_new_array();
+	json_set(json, "mode", json_new_text(point->full ? "full" : "incremental"));
+	json_set(json, "fallback_reason", json_new_text(fallback(point)));
+	json_set(json, "parent", json_new_text(parent(point, id)));
+	for (size_t i = 0; i < point->n_streams; i++)
+		json_append(streams, stream_to_json(&point->streams[i]));
+	json_set(json, "streams", streams);
+	return json;
+}
+
+static bool print_streams(const struct point *point, struct err **errp)
+{
+	static const char *const heads[] = {"STREAM", "KIND", ">SIZE", "ROOT"};
+	AUTO(table_release) struct table table;
+	table_init(&table, heads, ARRAY_LENGTH(heads));
+	for (size_t i = 0; i < point->n_streams; i++) {
+		const struct stream *stream = &point->streams[i];
+		char size[PROGRESS_SIZE_TEXT], root[2 * ID_SIZE + 1];
+		table_cell(&table, "%s", stream->name);
+		table_cell(&table, "%s", stream_kind_text(stream->kind));
+		table_cell(&table, "%s", progress_size_text(stream->shape.size, size));
+		table_cell(&table, "%.16s", hex_encode(stream->root.b, ID_SIZE, root));
+	}
+	return table_print(&table, errp);
+}
+
+static bool print(struct point *point, struct err **errp)
+{
+	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+	printf("Point        %s\n", point_id_text(point->id, id));
+	printf("Workload     %s\n", words_make_printable(point->workload));
+	printf("Time         %s\n", clock_format(point->cut_ns, time));
+	printf("Engine       %s\n", words_make_printable(point->engine));
+	printf("Consistency  %s\n", consistency_text(point->consistency));
+	printf("Read         %s%s%s%s\n", point->full ? "in full" : "only what changed", fallback(point) ? " (" : "",
+	       words_make_printable(point->fallback_reason), fallback(point) ? ")" : "");
+	if (parent(point, id))
+		printf("Parent       %s\n", id);
+	putchar('\n');
+	return print_streams(point, errp);
+}
+
+bool run_show(struct context *context, struct err **errp)
+{
+	AUTO(point_release) struct point point = {0};
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
+		return false;
+	return context->options.json ? report_json(context, to_json(&point), errp) : print(&point, errp);
+}
