@@ -1,44 +1,33 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fails on a source or a test that lies in the tree and is built or run by nobody.
-
-usage: registered.py [ROOT]
-"""
+"""Fails on a source that the build in $SALVOR_BUILD does not compile, and on a scenario that is no test."""
+import json
 import os
-import re
-import sys
 
 import tree
 
 
-def listed_in(root, path):
-    """Every word of a CMakeLists.txt, taken as a path beside it."""
-    text = "\n".join(line.split("#")[0] for line in tree.lines(root, path))
-    return {os.path.normpath(os.path.join(os.path.dirname(path), word)) for word in re.findall(r"[\w./-]+", text)}
+def compiled(root, build):
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+        return {os.path.relpath(os.path.realpath(entry["file"]), root) for entry in json.load(file)}
 
 
-def check_room(root, room):
-    lists = os.path.join(room, "CMakeLists.txt")
-    listed = listed_in(root, lists)
-    for path in tree.c_files(root, (room,)):
-        if path.startswith(room + "/") and path.endswith(".c") and path not in listed:
-            yield f"{path}: not in {lists}"
+def check_sources(root, build):
+    known = compiled(root, build)
+    # The guests' programs are compiled for the guest, by the script beside them.
+    sources = [path for path in tree.c_files(root) if path.endswith(".c") and not path.startswith("tests/guest/")]
+    return [f"{path}: in no CMakeLists.txt" for path in sources if path not in known]
 
 
-def check_tests(root):
-    paths = tree.files(root, ("tests",))
-    listed = set().union(*(listed_in(root, path) for path in paths if re.fullmatch(r"tests/(.*/)?CMakeLists.txt", path)))
-    for path in paths:
-        is_test = re.fullmatch(r"tests/(.*/test_\w+\.c|e2e/[^/]+\.sh)", path)
-        fuzzed = re.sub(r"/fuzz_(\w+)\.c$", r"/\1", path)
-        if (is_test and path not in listed) or (fuzzed != path and fuzzed not in listed):
-            yield f"{path}: in no CMakeLists.txt of tests/"
+def check_scenarios(root):
+    listed = "\n".join(tree.lines(root, "tests/CMakeLists.txt"))
+    scenarios = [path for path in tree.files(root, ("tests/e2e",)) if path.endswith(".sh") and "/" in path]
+    return [f"{path}: not in tests/CMakeLists.txt" for path in scenarios if os.path.relpath(path, "tests") not in listed]
 
 
 def main():
-    root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "..", "..")
-    complaints = [complaint for room in tree.ROOMS for complaint in check_room(root, room)]
-    tree.report(complaints + list(check_tests(root)))
+    root = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+    tree.report(check_sources(root, os.environ["SALVOR_BUILD"]) + check_scenarios(root))
 
 
 if __name__ == "__main__":

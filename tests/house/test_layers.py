@@ -16,7 +16,7 @@ TABLE = """
 | `hypervisor/` | engines | base | libvirt, libxml2, libnbd |
 | `agent/` | protecting | base, storage, hypervisor, restore | – |
 | `restore/` | bringing back | base, storage, hypervisor | nbdkit plugin API, libnbd |
-| `cli/` | the command | all | popt, libqrencode |
+| `cli/` | the command | all | popt |
 | `tests/` | tests | all | cmocka |
 """
 
@@ -69,6 +69,16 @@ class Layers(unittest.TestCase):
         right = ("pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)\n"
                  "target_link_libraries(salvor_storage PUBLIC salvor_base PRIVATE PkgConfig::zstd)\n")
         self.assertEqual(self.run_on("storage/CMakeLists.txt", right), (0, ""))
+
+    def test_part_of_a_room(self):
+        right = ("add_library(salvor_verbs STATIC help.c)\n"
+                 "target_link_libraries(salvor_verbs PUBLIC salvor_base)\n"
+                 "target_link_libraries(salvor PRIVATE salvor_verbs salvor_agent)\n")
+        self.assertEqual(self.run_on("cli/CMakeLists.txt", right), (0, ""))
+
+    def test_part_of_another_room(self):
+        self.assert_wrong("storage/CMakeLists.txt", "target_link_libraries(salvor_storage PRIVATE salvor_verbs)\n",
+                          "storage/CMakeLists.txt:1: salvor_verbs is no room and no declared library")
 
     def test_foreign_module(self):
         self.assert_wrong("agent/CMakeLists.txt", "\npkg_check_modules(vir REQUIRED IMPORTED_TARGET libvirt)\n",
