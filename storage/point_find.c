@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/hex.h"
+#include "storage/point.h"
+
+#define PREFIX_MIN 6
+#define NAMES_SHOWN 3
+#define CANDIDATES_SHOWN 8
+#define POINT_TEXT_SIZE (2 * POINT_ID_SIZE + 1)
+
+/* Levenshtein's distance; texts are at most WORKLOAD_NAME_MAX long. */
+static size_t edit_distance(const char *a, const char *b)
+{
+	size_t row[WORKLOAD_NAME_MAX + 1], columns = strlen(b);
+
+	for (size_t j = 0; j <= columns; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1] != '\0'; i++) {
+		size_t diagonal = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= columns; j++) {
+			size_t replace = diagonal + (a[i - 1] != b[j - 1]);
+			size_t change = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+			diagonal = row[j];
+			row[j] = replace < change ? replace : change;
+		}
+	}
+	return row[columns];
+}
+
+struct nearest {
+	const char *names[NAMES_SHOWN];
+	size_t distances[NAMES_SHOWN];
+	size_t n;
+};
+
+static void offer_name(struct nearest *nearest, const char *name, size_t distance)
+{
+	size_t at = nearest->n;
+
+	for (size_t i = 0; i < nearest->n; i++)
+		if (strcmp(nearest->names[i], name) == 0)
+			return;
+	while (at > 0 && nearest->distances[at - 1] > distance)
+		at--;
+	if (at == NAMES_SHOWN)
+		return;
+	if (nearest->n < NAMES_SHOWN)
+		nearest->n++;
+	for (size_t i = nearest->n - 1; i > at; i--) {
+		nearest->names[i] = nearest->names[i - 1];
+		nearest->distances[i] = nearest->distances[i - 1];
+	}
+	nearest->names[at] = name;
+	nearest->distances[at] = distance;
+}
+
+static bool no_workload(const struct point_list *list, const char *name, struct err **errp)
+{
+	struct nearest nearest = {0};
+
+	if (strlen(name) <= WORKLOAD_NAME_MAX)
+		for (size_t i = 0; i < list->n; i++)
+			offer_name(&nearest, list->points[i].workload, edit_distance(list->points[i].workload, name));
+	err_set(errp, ERR_NOT_FOUND, "there is no point of '%s'%s%s%s%s%s%s%s%s", name,
+		nearest.n > 0 ? "; nearest: " : "", nearest.n > 0 ? nearest.names[0] : "", nearest.n > 1 ? ", " : "",
+		nearest.n > 1 ? nearest.names[1] : "", nearest.n > 2 ? ", " : "", nearest.n > 2 ? nearest.names[2] : "",
+		list->n_damaged > 0 ? "; some objects could not be read, the first is " : "",
+		list->n_damaged > 0 ? list->damaged[0] : "");
+	return false;
+}
+
+static struct point *newest_not_after(struct point_list *list, const char *name, uint64_t ns)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (strcmp(list->points[i].workload, name) == 0 && list->points[i].cut_ns <= ns)
+			return &list->points[i];
+	return NULL;
+}
+
+/* `name@selector`, the newest first. */
+static struct point *select_by_time(struct point_list *list, const char *name, const char *selector, struct err **errp)
+{
+	uint64_t ns = UINT64_MAX;
+
+	if (strcmp(selector, "latest") != 0 && !clock_parse(selector, &ns)) {
+		err_set(errp, ERR_USAGE, "'%s' is neither 'latest' nor a time, as in %s@2026-11-22T07:00", selector,
+			name);
+		return NULL;
+	}
+	if (!newest_not_after(list, name, UINT64_MAX)) {
+		no_workload(list, name, errp);
+		return NULL;
+	}
+	struct point *point = newest_not_after(list, name, ns);
+	if (!point)
+		err_set(errp, ERR_NOT_FOUND, "'%s' has no point at or before %s", name, selector);
+	return point;
+}
+
+static bool is_prefix(const char *text)
+{
+	size_t len = strlen(text);
+
+	return len >= PREFIX_MIN && len <= 2 * POINT_ID_SIZE && strspn(text, "0123456789abcdef") == len;
+}
+
+static bool matches(const struct point *point, const char *prefix, char text[POINT_TEXT_SIZE])
+{
+	return strncmp(hex_encode(point->id, POINT_ID_SIZE, text), prefix, strlen(prefix)) == 0;
+}
+
+static void name_candidates(const struct point_list *list, const char *prefix, struct err **errp)
+{
+	AUTO(bytes_release) struct bytes text;
+	char id[POINT_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+	size_t shown = 0;
+
+	bytes_init(&text, 1u << 16);
+	for (size_t i = 0; i < list->n && shown < CANDIDATES_SHOWN; i++) {
+		const struct point *point = &list->points[i];
+		if (!matches(point, prefix, id))
+			continue;
+		clock_format(point->cut_ns, time);
+		AUTO(freep) char *one = file_format("%s%.16s (%s@%s)", shown++ ? ", " : "", id, point->workload, time);
+		if (one)
+			bytes_put(&text, one, strlen(one));
+	}
+	bytes_u8(&text, 0);
+	err_set(errp, ERR_USAGE, "'%s' may be any of %s", prefix,
+		bytes_ok(&text) ? (const char *)text.data : "several points");
+}
+
+static struct point *select_by_prefix(struct point_list *list, const char *prefix, struct err **errp)
+{
+	struct point *found = NULL;
+	char text[POINT_TEXT_SIZE];
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (!matches(&list->points[i], prefix, text))
+			continue;
+		if (found) {
+			name_candidates(list, prefix, errp);
+			return NULL;
+		}
+		found = &list->points[i];
+	}
+	if (!found)
+		no_workload(list, prefix, errp);
+	return found;
+}
+
+/* A workload may have a name that looks like an id; its name counts first. */
+static struct point *select_point(struct point_list *list, const char *text, struct err **errp)
+{
+	const char *at = strrchr(text, '@');
+
+	if (at) {
+		AUTO(freep) char *name = strndup(text, (size_t)(at - text));
+		if (name)
+			return select_by_time(list, name, at + 1, errp);
+		err_set_no_memory(errp);
+		return NULL;
+	}
+	if (is_prefix(text) && !newest_not_after(list, text, UINT64_MAX))
+		return select_by_prefix(list, text, errp);
+	return select_by_time(list, text, "latest", errp);
+}
+
+bool point_find(const struct repository *repository, const char *text, struct point *ret, struct err **errp)
+{
+	AUTO(point_list_release) struct point_list list = {0};
+
+	if (!point_list_load(repository, NULL, &list, errp))
+		return false;
+	struct point *point = select_point(&list, text, errp);
+	if (!point)
+		return false;
+	*ret = *point;
+	*point = (struct point){0};
+	return true;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "storage/collection.h"
+#include "storage/commit.h"
+#include "storage/heads.h"
+
+struct gathering {
+	const struct repository *repository;
+	const char *workload;
+	struct collection collection;
+	struct heads heads; /* as remembered before */
+	struct heads seen;  /* and as they are now */
+	struct point_list list;
+	size_t capacity;
+	struct session_id *sessions; /* of LIST c/, ascending */
+	size_t n_sessions, sessions_capacity;
+};
+
+static void gathering_release(struct gathering *gathering)
+{
+	collection_release(&gathering->collection);
+	heads_release(&gathering->heads);
+	heads_release(&gathering->seen);
+	point_list_release(&gathering->list);
+	free(gathering->sessions);
+}
+
+/* Takes the text; NULL is lack of memory. */
+static bool add_damage(struct point_list *list, char *text, struct err **errp)
+{
+	char **damaged = text ? reallocarray(list->damaged, list->n_damaged + 1, sizeof(*damaged)) : NULL;
+
+	if (!damaged) {
+		free(text);
+		return err_set_no_memory(errp);
+	}
+	list->damaged = damaged;
+	damaged[list->n_damaged++] = text;
+	return true;
+}
+
+/* Damage is named and does not hide the rest; everything else stops. */
+static bool name_damage(struct gathering *gathering, const char *object, struct err **errp)
+{
+	enum err_code code = err_code(*errp);
+
+	if (code != ERR_CORRUPT && code != ERR_UNSUPPORTED && code != ERR_DENIED)
+		return false;
+	const char *message = err_message(*errp);
+	size_t len = strlen(object);
+	bool named = strncmp(message, object, len) == 0;
+	char *text = named ? strdup(message) : file_format("%s: %s", object, message);
+	err_clear(errp);
+	return add_damage(&gathering->list, text, errp);
+}
+
+static bool each_commit(void *arg, const char *name, uint64_t size, struct err **errp)
+{
+	struct gathering *gathering = arg;
+	struct session_id session;
+
+	(void)size;
+	if (!object_name_parse_session('c', name, &session))
+		return add_damage(&gathering->list, file_format("%s: not a name of a commit", name), errp);
+	if (gathering->n_sessions == gathering->sessions_capacity) {
+		size_t capacity = gathering->sessions_capacity ? gathering->sessions_capacity * 2 : 64;
+		struct session_id *sessions = reallocarray(gathering->sessions, capacity, sizeof(*sessions));
+		if (!sessions)
+			return err_set_no_memory(errp);
+		gathering->sessions = sessions;
+		gathering->sessions_capacity = capacity;
+	}
+	gathering->sessions[gathering->n_sessions++] = session;
+	return true;
+}
+
+/* Takes the point out of the commit. */
+static bool add_point(struct gathering *gathering, struct point *point, struct err **errp)
+{
+	struct point_list *list = &gathering->list;
+
+	if (list->n == gathering->capacity) {
+		size_t capacity = gathering->capacity ? gathering->capacity * 2 : 64;
+		struct point *points = reallocarray(list->points, capacity, sizeof(*points));
+		if (!points)
+			return err_set_no_memory(errp);
+		list->points = points;
+		gathering->capacity = capacity;
+	}
+	list->points[list->n++] = *point;
+	*point = (struct point){0};
+	return true;
+}
+
+/* A head that is there, but says something else than it did. */
+static bool check_head(struct gathering *gathering, const struct point *point, struct err **errp)
+{
+	char name[OBJECT_NAME_SIZE];
+
+	for (size_t i = 0; i < gathering->heads.n; i++) {
+		const struct head *head = &gathering->heads.heads[i];
+		if (session_id_equal(&head->session, &point->session) &&
+		    memcmp(head->point, point->id, POINT_ID_SIZE) != 0)
+			return add_damage(&gathering->list,
+					  file_format("%s: is not the commit that was seen here before",
+						      object_name_session('c', &head->session, name)),
+					  errp);
+	}
+	return true;
+}
+
+static bool take_commit(struct gathering *gathering, const struct session_id *session, struct err **errp)
+{
+	AUTO(commit_release) struct commit commit = {0};
+	char name[OBJECT_NAME_SIZE];
+
+	if (!commit_load(gathering->repository, session, &commit, errp)) {
+		if (err_code(*errp) != ERR_NOT_FOUND)
+			return name_damage(gathering, object_name_session('c', session, name), errp);
+		err_clear(errp); /* a collection took it away between LIST and GET */
+		return true;
+	}
+	if (commit.kind != COMMIT_POINT)
+		return true;
+	if (!check_head(gathering, &commit.point, errp) ||
+	    !heads_note(&gathering->seen, session, commit.point.id, errp))
+		return false;
+	if (gathering->workload && strcmp(gathering->workload, commit.point.workload) != 0)
+		return true;
+	return add_point(gathering, &commit.point, errp);
+}
+
+/* What its writer's revocation or a collection decided against does not exist, whatever it holds. */
+static bool counts(const struct gathering *gathering, const struct session_id *session)
+{
+	const struct keyring *keyring = repository_keyring(gathering->repository);
+	const struct keyring_member *writer = keyring_find(keyring, session->writer);
+
+	return !(writer && session->number >= writer->revoked_from) &&
+	       collection_stands(&gathering->collection, session);
+}
+
+static bool was_listed(const struct gathering *gathering, const struct session_id *session)
+{
+	for (size_t i = 0; i < gathering->n_sessions; i++)
+		if (session_id_equal(&gathering->sessions[i], session))
+			return true;
+	return false;
+}
+
+static bool check_checkpoint(struct gathering *gathering, struct err **errp)
+{
+	const struct heads *heads = &gathering->heads;
+	const struct collection *collection = &gathering->collection;
+
+	if (collection->checkpoint_x < heads->checkpoint_x)
+		return add_damage(&gathering->list,
+				  file_format("g/%016" PRIx64 ".final: was seen here before, and has vanished",
+					      heads->checkpoint_x),
+				  errp);
+	if (heads->checkpoint_x != 0 && collection->checkpoint_x == heads->checkpoint_x &&
+	    memcmp(collection->checkpoint_hash, heads->checkpoint_hash, HASH_SIZE) != 0)
+		return add_damage(&gathering->list,
+				  file_format("g/%016" PRIx64 ".final: is not the one that was seen here before",
+					      heads->checkpoint_x),
+				  errp);
+	return true;
+}
+
+/* A head that is neither there nor decided against has been taken away. */
+static bool check_vanished(struct gathering *gathering, struct err **errp)
+{
+	char name[OBJECT_NAME_SIZE];
+
+	for (size_t i = 0; i < gathering->heads.n; i++) {
+		const struct session_id *session = &gathering->heads.heads[i].session;
+		if (!counts(gathering, session) || was_listed(gathering, session))
+			continue;
+		object_name_session('c', session, name);
+		if (!add_damage(&gathering->list, file_format("%s: was seen here before, and has vanished", name),
+				errp))
+			return false;
+	}
+	return true;
+}
+
+/* Losing the memory of heads is safe, and looking at points must work on a full disk: a failure is no failure here. */
+static bool remember(struct gathering *gathering, struct err **errp)
+{
+	const struct collection *collection = &gathering->collection;
+	const char *state = repository_state_path(gathering->repository);
+
+	if (collection->checkpoint_x > gathering->seen.checkpoint_x) {
+		gathering->seen.checkpoint_x = collection->checkpoint_x;
+		memcpy(gathering->seen.checkpoint_hash, collection->checkpoint_hash, HASH_SIZE);
+	}
+	if (state && !heads_save(state, &gathering->seen, errp)) {
+		log_debug("heads: %s", err_message(*errp));
+		err_clear(errp);
+	}
+	return true;
+}
+
+static bool load_memory(struct gathering *gathering, struct err **errp)
+{
+	const char *state = repository_state_path(gathering->repository);
+	bool damaged;
+
+	if (state && (!heads_load(state, &gathering->heads, &damaged, errp) ||
+		      !heads_load(state, &gathering->seen, &damaged, errp)))
+		return false;
+	return collection_load(gathering->repository, &gathering->collection, errp) ||
+	       name_damage(gathering, "g/", errp);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct point *left = a, *right = b;
+
+	if (left->cut_ns != right->cut_ns)
+		return left->cut_ns < right->cut_ns ? 1 : -1;
+	if (left->session.number != right->session.number)
+		return left->session.number < right->session.number ? 1 : -1;
+	return session_id_compare(&left->session, &right->session);
+}
+
+static bool gather(struct gathering *gathering, struct err **errp)
+{
+	if (!load_memory(gathering, errp) ||
+	    !backend_list(repository_backend(gathering->repository), "c/", each_commit, gathering, errp))
+		return false;
+	for (size_t i = 0; i < gathering->n_sessions; i++)
+		if (counts(gathering, &gathering->sessions[i]) &&
+		    !take_commit(gathering, &gathering->sessions[i], errp))
+			return false;
+	return check_checkpoint(gathering, errp) && check_vanished(gathering, errp) && remember(gathering, errp);
+}
+
+bool point_list_load(const struct repository *repository, const char *workload, struct point_list *ret,
+		     struct err **errp)
+{
+	AUTO(gathering_release) struct gathering gathering = {.repository = repository, .workload = workload};
+
+	if (!gather(&gathering, errp))
+		return false;
+	if (gathering.list.n > 0)
+		qsort(gathering.list.points, gathering.list.n, sizeof(*gathering.list.points), newest_first);
+	*ret = gathering.list;
+	gathering.list = (struct point_list){0};
+	return true;
+}
+
+void point_list_release(struct point_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		point_release(&list->points[i]);
+	for (size_t i = 0; i < list->n_damaged; i++)
+		free(list->damaged[i]);
+	free(list->points);
+	free(list->damaged);
+	*list = (struct point_list){0};
+}
