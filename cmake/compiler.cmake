@@ -11,8 +11,9 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON) # the static rooms also go into the nbdk
 check_pie_supported(LANGUAGES C)
 
 add_compile_definitions(_GNU_SOURCE _FILE_OFFSET_BITS=64 SALVOR_VERSION="${PROJECT_VERSION}")
+# -Wno-sign-conversion makes clang's -Wconversion mean what gcc's does.
 add_compile_options(
-	-Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef
+	-Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wundef
 	-include ${PROJECT_SOURCE_DIR}/base/banned.h)
 
 if(SALVOR_WERROR)
