@@ -10,13 +10,11 @@
 static void open_repository(struct store *store)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	struct backend *backend = backend_memory_new(&err);
-	assert_non_null(backend);
-	struct repository_init init = {.url = "memory", .passphrase = SPAN_TEXT("wind"), .owner_name = "owner"};
-	if (!repository_init_backend(backend, &init, &err))
+	struct repository_init init = {.url = "repository", .passphrase = SPAN_TEXT("wind"), .owner_name = "owner"};
+	if (!repository_init(&init, &err))
 		fail_msg("%s", err_message(err));
-	struct repository_options options = {.url = "memory", .key = {.passphrase = SPAN_TEXT("wind")}, .state_dir = "state"};
-	store->repository = repository_open_backend(backend, &options, &err);
+	struct repository_options options = {.url = "repository", .key = {.passphrase = SPAN_TEXT("wind")}, .state_dir = "state"};
+	store->repository = repository_open(&options, &err);
 	if (!store->repository)
 		fail_msg("%s", err_message(err));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A repository in memory, and what fills it with packs without a session: for the tests of packs, trees and streams. */
+/* A new repository in a folder, and what fills it with packs without a session: for the tests of packs, trees and streams. */
 #pragma once
 
 #include "storage/pack_read.h"
@@ -8,7 +8,7 @@
 #include "storage/tree_write.h"
 
 struct store {
-	void *folder; /* of the state */
+	void *folder; /* of repository and state */
 	struct repository *repository;
 	struct pack_reader *packs;
 	const struct metadata_keys *keys;
@@ -18,7 +18,7 @@ struct store {
 	size_t n_nodes;			      /* stored so far */
 };
 
-/* Setup and teardown of a group of tests; *state is the store. The state folder is removed again. */
+/* Setup and teardown of a group of tests; *state is the store. The folder is the current one, and removed again. */
 int store_setup(void **state);
 int store_teardown(void **state);
 /* Compresses, seals and places one chunk in the pack that is being filled. */
