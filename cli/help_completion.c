@@ -8,7 +8,7 @@ static const char head[] =
 	"# Completion of salvor for bash; made from the tables of its verbs.\n\n"
 	"_salvor()\n"
 	"{\n"
-	"\tlocal current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb= word\n"
+	"\tlocal current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' word\n"
 	"\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
 	"\t\tcase $word in\n";
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/nearest.h"
 
+#include <stdint.h>
 #include <string.h>
 
 enum { WORD_MAX = 63 };
@@ -16,7 +17,7 @@ static size_t distance(const char *a, const char *b)
 {
 	size_t row[WORD_MAX + 1], a_len = strlen(a), b_len = strlen(b);
 	if (a_len > WORD_MAX || b_len > WORD_MAX)
-		return WORD_MAX;
+		return SIZE_MAX;
 	for (size_t j = 0; j <= b_len; j++)
 		row[j] = j;
 	for (size_t i = 1; i <= a_len; i++) {

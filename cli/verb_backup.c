@@ -65,18 +65,38 @@ static bool choose(const struct context *context, struct backup_options *ret, st
 	return !options->spill_limit || words_parse_size("spill-limit", options->spill_limit, &ret->spill_limit, errp);
 }
 
+/* A fallback's name, for a person. */
+static const char *explain(const char *reason)
+{
+	static const struct {
+		const char *reason, *words;
+	} table[] = {
+		{FALLBACK_UNTRACKED, "changes are not tracked"},
+		{FALLBACK_BITMAP_MISSING, "the change map is gone"},
+		{FALLBACK_BITMAP_INCONSISTENT, "the change map is not to be trusted"},
+		{FALLBACK_IMAGE_REPLACED, "an image was replaced"},
+		{FALLBACK_SIZE_CHANGED, "a disk has another size"},
+		{FALLBACK_POINT_MISSING, "the point before is gone"},
+		{FALLBACK_FORCED, "as asked"},
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+		if (strcmp(table[i].reason, reason) == 0)
+			return table[i].words;
+	return reason;
+}
+
 static void describe(const struct backup_result *result)
 {
 	char id[POINT_ID_TEXT_SIZE], scanned[PROGRESS_SIZE_TEXT], changed[PROGRESS_SIZE_TEXT],
-		stored[PROGRESS_SIZE_TEXT];
-	char duration[WORDS_SIZE];
+		stored[PROGRESS_SIZE_TEXT], duration[WORDS_SIZE];
 	AUTO(freep) char *workload = strdup(result->workload);
-	printf("%s: point %.*s, %s, %s read, %s new, %s stored, %s\n", workload ? words_make_printable(workload) : "",
-	       POINT_ID_SHORT, point_id_text(result->point, id), result->full ? "full" : "incremental",
-	       progress_size_text(result->bytes_scanned, scanned), progress_size_text(result->bytes_changed, changed),
-	       progress_size_text(result->bytes_stored, stored), words_duration(result->seconds, duration));
+	printf("%s: point %.*s, %s", workload ? words_make_printable(workload) : "", POINT_ID_SHORT,
+	       point_id_text(result->point, id), result->full ? "full" : "incremental");
 	if (result->fallback_reason)
-		printf("%*sread in full because: %s\n", (int)strlen(result->workload) + 2, "", result->fallback_reason);
+		printf(" (%s)", explain(result->fallback_reason));
+	printf(", %s read, %s new, %s stored, %s\n", progress_size_text(result->bytes_scanned, scanned),
+	       progress_size_text(result->bytes_changed, changed), progress_size_text(result->bytes_stored, stored),
+	       words_duration(result->seconds, duration));
 }
 
 static struct json *to_json(const struct backup_result *result)

@@ -149,20 +149,32 @@ static bool report(struct context *context, const struct repository *repository,
 	return report_json(context, json, errp);
 }
 
+/* Before the points are listed, which writes the memory anew. */
+static bool check_memory(struct context *context, const struct repository *repository, struct err **errp)
+{
+	AUTO(heads_release) struct heads heads = {0};
+	bool damaged = false;
+	const char *state = repository_state_path(repository);
+	if (!heads_load(state, &heads, &damaged, errp))
+		return false;
+	if (damaged)
+		report_attention(context,
+				 "what this machine remembers of the repository, in %s, is damaged and counts as empty",
+				 state);
+	return true;
+}
+
 bool run_status(struct context *context, struct err **errp)
 {
 	AUTO(point_list_release) struct point_list list = {0};
 	AUTO(summaries_release) struct summaries summaries = {0};
 	AUTO(heads_release) struct heads heads = {0};
-	bool memory_damaged = false;
+	bool damaged = false; /* told already */
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
-	if (!repository || !point_list_load(repository, NULL, &list, errp) || !summarise(&list, &summaries, errp) ||
-	    !heads_load(repository_state_path(repository), &heads, &memory_damaged, errp))
+	if (!repository || !check_memory(context, repository, errp) ||
+	    !point_list_load(repository, NULL, &list, errp) || !summarise(&list, &summaries, errp) ||
+	    !heads_load(repository_state_path(repository), &heads, &damaged, errp))
 		return false;
 	report_damaged(context, &list);
-	if (memory_damaged)
-		report_attention(context,
-				 "what this machine remembers of the repository, in %s, is damaged and counts as empty",
-				 repository_state_path(repository));
 	return report(context, repository, &list, &summaries, &heads, errp);
 }

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The command, its help, its manual pages and its completion know the same verbs and options."""
+import os
+import re
+import subprocess
+import unittest
+
+BIN = os.environ["SALVOR_BIN"]
+SHARE = os.path.join(os.environ["SALVOR_BUILD"], "share")
+MAN = os.path.join(SHARE, "man", "man1")
+COMPLETION = os.path.join(SHARE, "bash-completion", "completions", "salvor")
+
+
+def run(*words):
+    return subprocess.run([BIN, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+
+def helped_verbs():
+    section = run("--help").stdout.split("Verbs:\n")[1].split("\n\n")[0]
+    return [line.split()[0] for line in section.splitlines()]
+
+
+def helped_options(*words):
+    """As the lines of the section Options begin."""
+    return set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", run("help", *words).stdout, re.MULTILINE))
+
+
+def man_page(*verb):
+    with open(os.path.join(MAN, "-".join(["salvor", *verb]) + ".1"), encoding="utf-8") as file:
+        return file.read()
+
+
+def man_options(*verb):
+    return {"--" + name for name in re.findall(r"^\.It .*Fl \\-([\w-]+)", man_page(*verb), re.MULTILINE)}
+
+
+def completed(*words):
+    script = f'source "{COMPLETION}"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _salvor; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", script, "bash", "salvor", *words], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+class Documents(unittest.TestCase):
+    def test_verbs(self):
+        verbs = helped_verbs()
+        self.assertGreaterEqual(len(verbs), 10)
+        self.assertEqual(completed(""), set(verbs) | helped_options() | {"-v", "-q", "-h"})
+        self.assertEqual(set(re.findall(r"^\.It Cm (\w+)", man_page(), re.MULTILINE)), set(verbs))
+        pages = {f"salvor-{verb}.1" for verb in verbs} | {"salvor.1"}
+        self.assertEqual(set(os.listdir(MAN)), pages)
+
+    def test_options(self):
+        self.assertEqual(man_options(), helped_options())
+        for verb in helped_verbs():
+            own = helped_options(verb)
+            self.assertEqual(man_options(verb), own)
+            self.assertEqual({word for word in completed(verb, "--")}, own | helped_options())
+
+    def test_options_are_understood(self):
+        for verb in helped_verbs():
+            for option in helped_options(verb) | helped_options():
+                self.assertNotIn("unknown option", run(verb, option).stderr)
+            self.assertEqual(run(verb, "--no-such-option").returncode, 2)
+
+    def test_help_in_three_ways(self):
+        for verb in helped_verbs():
+            text = run("help", verb).stdout
+            self.assertTrue(text.startswith(f"salvor {verb} - "))
+            self.assertIn("\nExamples:\n", text)
+            self.assertIn("\nExit status:\n", text)
+            self.assertEqual(run(verb, "--help").stdout, text)
+            self.assertEqual(run("--help", verb).stdout, text)
+            self.assertLessEqual(max(map(len, re.sub(r"(?m)^      .*", "", text).splitlines())), 80)
+
+    def test_values(self):
+        self.assertEqual(completed("restore", "--format", ""), {"raw", "qcow2"})
+        self.assertEqual(completed("boot", "--accel", "k"), {"kvm"})
+        self.assertLessEqual({"add", "list"}, completed("key", ""))
+
+    def test_lint(self):
+        if not any(os.access(os.path.join(folder, "mandoc"), os.X_OK) for folder in os.environ["PATH"].split(":")):
+            self.skipTest("the program 'mandoc' is not installed")
+        for name in os.listdir(MAN):
+            done = subprocess.run(["mandoc", "-T", "lint", os.path.join(MAN, name)], capture_output=True, text=True, check=False)
+            # The pages refer to each other, and are not installed yet.
+            complaints = [line for line in done.stdout.splitlines() if "referenced manual not found" not in line]
+            self.assertEqual(complaints, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs on a repository of small files: what they say, as text and as JSON."""
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import unittest
+
+from command import BIN, CommandTest
+
+PASSPHRASE = "correct horse"
+
+
+class Repository(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.environment.update(SALVOR_REPO=self.path("repository"), SALVOR_PASSPHRASE=PASSPHRASE)
+        self.made = self.succeed("init", "--recovery-key", "recovery.key")
+
+    def write(self, name, data):
+        with open(self.path(name), "wb") as file:
+            file.write(data)
+        return self.path(name)
+
+    def backup(self, workload="web01", *options):
+        if not os.path.exists(self.path("disk.raw")):
+            self.write("disk.raw", os.urandom(300_000) + bytes(700_000))
+        return self.succeed("backup", workload, "--disk", "disk.raw", *options)
+
+    def test_init(self):
+        self.assertEqual(self.made, {"repository": self.path("repository"), "owner": "owner", "recovery_key": "recovery.key"})
+        self.assertEqual(os.stat(self.path("recovery.key")).st_mode & 0o777, 0o600)
+        self.fail_with(1, "exists", "repository", "init", "--recovery-key", "second.key")
+        self.assertFalse(os.path.exists(self.path("second.key")))
+
+    def test_backup_points_show(self):
+        first, second = self.backup(), self.backup()
+        self.assertLessEqual({"point", "workload", "mode", "fallback_reason", "bytes_scanned", "bytes_changed", "bytes_stored", "seconds"},
+                             set(first))
+        self.assertEqual((first["mode"], first["fallback_reason"], second["fallback_reason"]), ("full", None, "untracked"))
+        points = self.succeed("points", "web01")["points"]
+        self.assertEqual([point["id"] for point in points], [second["point"], first["point"]])
+        self.assertEqual(set(points[0]), {"id", "workload", "time", "engine", "consistency", "bytes"})
+        self.assertRegex(points[0]["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(points[0]["bytes"], 1_000_000)
+        shown = self.succeed("show", first["point"][:8])
+        self.assertEqual(shown["id"], first["point"])
+        self.assertEqual([(s["name"], s["kind"], s["size"]) for s in shown["streams"]], [("vda", "disk", 1_000_000)])
+        self.assertRegex(shown["streams"][0]["root"], r"^[0-9a-f]{64}$")
+        self.assertEqual(self.succeed("show", "web01@latest")["streams"], shown["streams"])
+        self.assertIn(first["point"][:12], self.run_salvor("points").stdout)
+
+    def test_unknown_names(self):
+        point = self.backup()["point"]
+        self.fail_with(1, "not-found", "web01", "points", "web10")
+        self.fail_with(1, "not-found", "web01", "show", "web02@latest")
+        self.fail_with(1, "not-found", ".", "show", "ffffffffffff" if point[0] != "f" else "000000000000")
+        self.fail_with(1, "not-found", ".", "show", "web01@1999-01-01")
+
+    def test_bad_disks(self):
+        self.fail_with(1, "not-found", "missing.raw", "backup", "web01", "--disk", "missing.raw")
+        self.assertEqual(self.succeed("points")["points"], [])
+
+    def test_wrong_keys(self):
+        self.fail_with(1, "denied", "passphrase", "points", SALVOR_PASSPHRASE="wrong")
+        self.fail_with(1, "not-found", "none.key", "points", "--key", "none.key")
+        self.fail_with(2, "usage", "disk.raw|key file", "points", "--key", self.write("disk.raw", b"no key\n"))
+        self.fail_with(1, "not-found", "elsewhere", "points", "--repo", self.path("elsewhere"))
+
+    def test_newer_format(self):
+        config = self.path("repository", "config")
+        os.chmod(config, 0o600)
+        with open(config, "r+b") as file:
+            file.seek(10)
+            file.write(struct.pack("<H", 2))
+        self.fail_with(1, "unsupported", "2", "points")
+
+    def test_passphrase_is_exact_but_for_one_line_end(self):
+        environment = {"SALVOR_PASSPHRASE_FILE": self.write("passphrase", PASSPHRASE.encode() + b"\r\n")}
+        self.succeed("points", **environment)
+        self.write("passphrase", PASSPHRASE.encode() + b"\n\n")
+        self.fail_with(1, "denied", "passphrase", "points", **environment)
+
+    def test_recovery_key_opens(self):
+        del self.environment["SALVOR_PASSPHRASE"]
+        self.assertEqual(self.succeed("points", "--key", "recovery.key")["points"], [])
+
+    def test_keys(self):
+        added = self.succeed("key", "add", "--name", "host7", "--out", "host7.key")
+        self.assertEqual(added, {"name": "host7", "roles": ["write"], "file": "host7.key"})
+        keys = {key["name"]: key["roles"] for key in self.succeed("key", "list")["keys"]}
+        self.assertEqual(keys["host7"], ["write"])
+        self.assertLessEqual({"owner", "recovery", "host7"}, set(keys))
+        self.fail_with(1, "exists", "host7", "key", "add", "--name", "host7", "--out", "again.key")
+        self.fail_with(1, "denied", "admin", "key", "add", "--name", "x", "--out", "x.key", "--key", "host7.key")
+        self.fail_with(2, "usage", "--name", "key", "list", "--name", "x")
+
+    def test_status(self):
+        self.assertEqual(self.succeed("status")["workloads"], [])
+        point = self.backup()["point"]
+        self.backup("web02")
+        status = self.succeed("status")
+        self.assertEqual({workload["name"]: workload["points"] for workload in status["workloads"]}, {"web01": 1, "web02": 1})
+        newest = {workload["name"]: workload["newest"]["id"] for workload in status["workloads"]}
+        self.assertEqual(newest["web01"], point)
+        self.assertEqual([(head["name"], head["session"]) for head in status["heads"]], [("owner", 2)])
+        self.assertEqual(status["damaged"], [])
+
+    def test_configuration_counts_last(self):
+        config = self.write("salvor.conf", f'repo = "{self.path("repository")}"\nkey_file = "none.key"\n'.encode())
+        del self.environment["SALVOR_REPO"]
+        self.succeed("points", SALVOR_CONFIG=config)
+        del self.environment["SALVOR_PASSPHRASE"]
+        self.fail_with(1, "not-found", "none.key", "points", SALVOR_CONFIG=config)
+        self.succeed("points", "--key", "recovery.key", SALVOR_CONFIG=config)
+
+
+class Prompt(CommandTest):
+    """At a terminal."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment["SALVOR_REPO"] = self.path("repository")
+
+    def start(self, *words):
+        self.terminal, other = pty.openpty()
+        self.addCleanup(os.close, self.terminal)
+        self.said = b""
+        process = subprocess.Popen(["setsid", "--ctty", "--wait", BIN, *words], stdin=other, stdout=other, stderr=other,
+                                   cwd=self.folder, env=self.environment)
+        os.close(other)
+        return process
+
+    def read_until(self, regex):
+        while not re.search(regex, self.said):
+            ready, _, _ = select.select([self.terminal], [], [], 60)
+            self.assertTrue(ready, f"waited in vain for {regex}: {self.said}")
+            self.said += os.read(self.terminal, 4096)
+
+    def type(self, regex, line):
+        self.read_until(regex)
+        self.said = b""
+        os.write(self.terminal, line)
+
+    def test_asked_twice_and_not_shown(self):
+        process = self.start("init", "--no-recovery-key")
+        self.type(b"New passphrase: ", b"secret words\n")
+        self.type(b"again: ", b"secret words\n")
+        self.read_until(b"Made the repository")
+        self.assertNotIn(b"secret", self.said)
+        self.assertEqual(process.wait(), 0)
+        process = self.start("points")
+        self.type(b"Passphrase: ", b"secret words\n")
+        self.read_until(b"no points yet")
+        self.assertEqual(process.wait(), 0)
+
+    def test_two_that_differ(self):
+        process = self.start("init", "--no-recovery-key")
+        self.type(b"New passphrase: ", b"one\n")
+        self.type(b"again: ", b"other\n")
+        self.read_until(b"differ")
+        self.assertEqual(process.wait(), 1)
+        self.assertFalse(os.path.exists(self.path("repository")))
+
+    def test_interrupted(self):
+        process = self.start("init", "--no-recovery-key")
+        self.type(b"New passphrase: ", b"\x03")
+        self.read_until(b"interrupted; nothing was made")
+        self.assertEqual(process.wait(), 130)
+
+
+if __name__ == "__main__":
+    unittest.main()
