@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hypervisor/libvirt/backup_job.h"
+
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "hypervisor/libvirt/checkpoint.h"
+#include "hypervisor/libvirt/domain_xml.h"
+#include "hypervisor/libvirt/error.h"
+#include "hypervisor/libvirt/place.h"
+
+#define END_PATIENCE_NS UINT64_C(60000000000)
+
+static bool begin(virDomainPtr domain, const struct plan *plan, struct err **errp)
+{
+	AUTO(freep) char *job = backup_xml_job(plan);
+	AUTO(freep) char *checkpoint = plan->checkpoint[0] ? backup_xml_checkpoint(plan) : NULL;
+	if (!job || (plan->checkpoint[0] && !checkpoint))
+		return err_set_no_memory(errp);
+	return virDomainBackupBegin(domain, job, checkpoint, 0) == 0 || err_from_virt(errp, "begin the backup job");
+}
+
+static bool names_disk(const char *text, const char *disk)
+{
+	char quoted[ENGINE_NAME_MAX + 3];
+	snprintf(quoted, sizeof(quoted), "'%s'", disk);
+	return strstr(text, quoted) != NULL;
+}
+
+/* libvirt names the first disk whose bitmap it cannot use; where it names none, all are taken for such. */
+static bool give_up_bitmaps(virDomainPtr domain, struct plan *plan, const char *said)
+{
+	struct plan_disk *culprit = NULL;
+	size_t given_up = 0;
+	for (size_t i = 0; i < plan->n_disks; i++) {
+		if (!plan->disks[i].fallback && names_disk(said, plan->disks[i].name))
+			culprit = &plan->disks[i];
+	}
+	for (size_t i = 0; i < plan->n_disks; i++) {
+		struct plan_disk *disk = &plan->disks[i];
+		if (disk->fallback || (culprit && disk != culprit))
+			continue;
+		disk->fallback = checkpoint_fault(domain, plan->parent, disk->source);
+		given_up++;
+	}
+	return given_up > 0;
+}
+
+static bool give_up_checkpoint(struct plan *plan)
+{
+	if (!plan->checkpoint[0])
+		return false;
+	plan->checkpoint[0] = '\0';
+	for (size_t i = 0; i < plan->n_disks; i++) {
+		plan->disks[i].tracked = false;
+		plan->disks[i].fallback = FALLBACK_UNTRACKED;
+	}
+	return true;
+}
+
+/* Whether another attempt, with less, makes sense. */
+static bool give_up_something(virDomainPtr domain, struct plan *plan, int code, const char *said)
+{
+	switch (code) {
+	case VIR_ERR_CHECKPOINT_INCONSISTENT:
+	case VIR_ERR_NO_DOMAIN_CHECKPOINT:
+	case VIR_ERR_INVALID_ARG:
+		return give_up_bitmaps(domain, plan, said);
+	case VIR_ERR_CONFIG_UNSUPPORTED:
+	case VIR_ERR_OPERATION_UNSUPPORTED:
+		return give_up_checkpoint(plan);
+	default:
+		return false;
+	}
+}
+
+bool backup_job_begin(virDomainPtr domain, struct plan *plan, struct err **errp)
+{
+	for (;;) {
+		struct err *err = NULL;
+		if (begin(domain, plan, &err))
+			return true;
+		if (!give_up_something(domain, plan, virGetLastErrorCode(), err_message(err)))
+			return err_move(errp, &err);
+		err_clear(&err);
+	}
+}
+
+static bool is_running(virDomainPtr domain)
+{
+	char *xml = virDomainBackupGetXMLDesc(domain, 0);
+	free(xml);
+	return xml != NULL;
+}
+
+bool backup_job_end(virDomainPtr domain, struct err **errp)
+{
+	static const struct timespec pause = {.tv_nsec = 20000000};
+	uint64_t give_up = clock_monotonic_ns() + END_PATIENCE_NS;
+	if (!is_running(domain))
+		return true;
+	if (virDomainAbortJob(domain) < 0 && is_running(domain))
+		return err_from_virt(errp, "end the backup job");
+	while (is_running(domain)) {
+		if (clock_monotonic_ns() > give_up)
+			return err_set(errp, ERR_BUSY, "the backup job does not end");
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+bool backup_job_end_left_over(virDomainPtr domain, struct err **errp)
+{
+	AUTO(freep) char *xml = virDomainBackupGetXMLDesc(domain, 0);
+	if (!xml)
+		return true;
+	AUTO(freep) char *socket = NULL;
+	if (!backup_xml_socket(xml, &socket, errp))
+		return false;
+	if (!socket || !place_is_ours(socket))
+		return err_set(
+			errp, ERR_BUSY,
+			"another program's backup job is running: wait for it, or end it with 'virsh domjobabort'");
+	return backup_job_end(domain, errp);
+}

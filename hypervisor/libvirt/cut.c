@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A cut of a running guest, and what each step leaves to the next run when the process dies in it:
+ *
+ *   lock ──► end what a crash left ──► plan ──► freeze ──► begin job and checkpoint ──► thaw ──► watch ──► keep | drop
+ *                                        │         │                                    │
+ *                                        │         guard thaws                          a job and a checkpoint that
+ * nobody nothing but empty folders                      kept: the next cut ends and removes both
+ *
+ * The bitmap of the parent's checkpoint goes on marking all the while, so it stays complete whatever becomes of this
+ * cut.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "hypervisor/blocks.h"
+#include "hypervisor/files/cut.h"
+#include "hypervisor/libvirt/backup_job.h"
+#include "hypervisor/libvirt/checkpoint.h"
+#include "hypervisor/libvirt/connect.h"
+#include "hypervisor/libvirt/cut_internal.h"
+#include "hypervisor/libvirt/domain.h"
+#include "hypervisor/libvirt/error.h"
+
+enum { QCOW2_VERSION_AT = 4, QCOW2_BITMAPS_SINCE = 3 };
+
+/* qcow2 of the old version keeps no bitmaps. What cannot be looked at is left to QEMU to judge. */
+static bool holds_bitmaps(const struct domain_disk *disk)
+{
+	uint8_t head[8];
+	FILE *stream = disk->qcow2 ? fopen(disk->source, "re") : NULL;
+	if (!stream)
+		return disk->qcow2;
+	size_t n = fread(head, 1, sizeof(head), stream);
+	fclose(stream);
+	return n < sizeof(head) ||
+	       bytes_load_le32(head + QCOW2_VERSION_AT) != __builtin_bswap32(QCOW2_BITMAPS_SINCE - 1);
+}
+
+static const char *fallback_by_checkpoint(const struct plan_disk *disk, const char *parent_xml)
+{
+	uint64_t size, inode;
+	if (!parent_xml || !checkpoint_xml_disk(parent_xml, disk->name, &size, &inode))
+		return FALLBACK_BITMAP_MISSING;
+	if (size != disk->size)
+		return FALLBACK_SIZE_CHANGED;
+	return inode != disk->inode ? FALLBACK_IMAGE_REPLACED : NULL;
+}
+
+static bool plan_disk(struct libvirt_cut *cut, size_t i, const struct cut_request *request, const char *parent_xml,
+		      struct err **errp)
+{
+	const struct domain_disk *from = &cut->xml.disks[i];
+	struct plan_disk *disk = &cut->plan.disks[i];
+	struct stat st;
+	*disk = (struct plan_disk){.name = from->name, .source = from->source, .qcow2 = from->qcow2};
+	disk->scratch = file_format("%s/%s.qcow2", cut->place.spill, from->name);
+	if (!disk->scratch)
+		return err_set_no_memory(errp);
+	cut->plan.n_disks = i + 1;
+	disk->tracked = holds_bitmaps(from);
+	disk->size = cut->info.workload.disks[i].size;
+	disk->inode = stat(from->source, &st) == 0 ? st.st_ino : 0;
+	if (!disk->tracked || !cut->parent[0])
+		disk->fallback = FALLBACK_UNTRACKED;
+	else if (request->full)
+		disk->fallback = FALLBACK_FORCED;
+	else
+		disk->fallback = fallback_by_checkpoint(disk, parent_xml);
+	return true;
+}
+
+static bool plan_cut(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
+{
+	AUTO(freep) char *parent_xml = cut->parent[0] ? checkpoint_xml(cut->domain, cut->parent) : NULL;
+	bool any_tracked = false;
+	for (size_t i = 0; i < cut->xml.n_disks; i++) {
+		if (!plan_disk(cut, i, request, parent_xml, errp))
+			return false;
+		any_tracked = any_tracked || cut->plan.disks[i].tracked;
+	}
+	cut->plan.left_out = cut->xml.left_out_targets;
+	cut->plan.n_left_out = cut->xml.n_left_out;
+	cut->plan.socket = cut->place.socket;
+	cut->plan.parent = cut->parent;
+	return !any_tracked || checkpoint_new_name(cut->plan.checkpoint, errp);
+}
+
+static void take_outcome(struct libvirt_cut *cut)
+{
+	for (size_t i = 0; i < cut->plan.n_disks; i++)
+		cut->info.fallback_reason[i] = cut->plan.disks[i].fallback;
+	memcpy(cut->info.tracking, cut->plan.checkpoint, sizeof(cut->info.tracking));
+	cut->info.consistency = cut->freeze.frozen ? CUT_FROZEN : CUT_CRASH;
+	cut->info.consistency_note = STEAL(&cut->freeze.note);
+}
+
+/* The instant: nothing that could wait stands between freeze and thaw. */
+static bool cut_now(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
+{
+	freeze_begin(&cut->freeze, cut->domain, &cut->xml, request->freeze_timeout_s);
+	cut->info.cut_ns = clock_now_ns();
+	bool ok = !request->cancel || cancel_check(request->cancel, errp);
+	ok = ok && backup_job_begin(cut->domain, &cut->plan, errp);
+	cut->begun = ok;
+	freeze_end(&cut->freeze);
+	if (ok)
+		take_outcome(cut);
+	return ok;
+}
+
+/* What the job serves counts, should a disk have grown since it was described. */
+static bool take_sizes(struct libvirt_cut *cut, struct err **errp)
+{
+	for (size_t i = 0; i < cut->info.workload.n_disks; i++) {
+		AUTO(blocks_closep) struct blocks *blocks = libvirt_cut_connect(cut, i, errp);
+		if (!blocks)
+			return false;
+		cut->info.workload.disks[i].size = blocks_size(blocks);
+	}
+	return true;
+}
+
+static uint64_t all_disks(const struct libvirt_cut *cut)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < cut->info.workload.n_disks; i++)
+		bytes += cut->info.workload.disks[i].size;
+	return bytes;
+}
+
+static bool prepare(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
+{
+	return place_take(cut->info.workload.id, &cut->place, errp) && backup_job_end_left_over(cut->domain, errp) &&
+	       checkpoint_remove_others(cut->domain, cut->parent, errp) &&
+	       place_make(&cut->place, cut->info.workload.name, request->spill_dir, &cut->xml, errp) &&
+	       plan_cut(cut, request, errp);
+}
+
+static bool cut_running(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
+{
+	uint64_t limit;
+	return prepare(cut, request, errp) &&
+	       spill_limit(&cut->place, request->spill_limit, all_disks(cut), &limit, errp) &&
+	       cut_now(cut, request, errp) &&
+	       spill_watch(&cut->spill, cut->domain, &cut->place, cut->info.workload.name, limit, errp) &&
+	       take_sizes(cut, errp);
+}
+
+/* Its files lie still. The parent's bitmap marks at least what changed since, so it stays the valid one. */
+static bool cut_shut_off(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
+{
+	enum image_format formats[ENGINE_DISKS_MAX];
+	for (size_t i = 0; i < cut->xml.n_disks; i++)
+		formats[i] = cut->xml.disks[i].qcow2 ? IMAGE_QCOW2 : IMAGE_RAW;
+	struct workload workload = cut->info.workload;
+	cut->info.workload = (struct workload){0};
+	cut->files = files_cut_new(&workload,
+				   &(struct files_cut_options){.formats = formats,
+							       .force_share = true,
+							       .tracking = request->tracking,
+							       .cancel = request->cancel},
+				   errp);
+	return cut->files != NULL;
+}
+
+static bool open_cut(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
+{
+	if (!domain_describe(cut->domain, &cut->info.workload, &cut->xml, errp))
+		return false;
+	int active = virDomainIsActive(cut->domain);
+	if (active < 0)
+		return err_from_virt(errp, "workload '%s'", cut->info.workload.name);
+	if (!active)
+		return cut_shut_off(cut, request, errp);
+	return cut_running(cut, request, errp) || err_prefix(errp, "workload '%s'", cut->info.workload.name);
+}
+
+bool libvirt_cut_new(struct engine *engine, const struct workload *workload, const struct cut_request *request,
+		     struct cut **ret, struct err **errp)
+{
+	struct libvirt_engine *libvirt = (struct libvirt_engine *)engine;
+	struct libvirt_cut *cut = calloc(1, sizeof(*cut));
+	if (!cut)
+		return err_set_no_memory(errp);
+	cut->ops = &libvirt_engine_ops;
+	cut->place.lock = cut->freeze.guard = -1;
+	cut->cancel = request->cancel;
+	snprintf(cut->parent, sizeof(cut->parent), "%s", request->tracking ? request->tracking : "");
+	cut->domain = virDomainLookupByUUID(libvirt->connection, workload->id);
+	bool ok = cut->domain || err_from_virt(errp, "workload '%s'", workload->name);
+	if (ok && open_cut(cut, request, errp)) {
+		*ret = (struct cut *)cut;
+		return true;
+	}
+	libvirt_cut_drop((struct cut *)cut);
+	return false;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "hypervisor/libvirt/connect.h"
+#include "hypervisor/libvirt/domain.h"
+#include "hypervisor/libvirt/error.h"
+
+enum { NEAREST = 3, COMPARED_MAX = 128, NAME_SHOWN = 64 };
+
+struct nearest {
+	const char *wanted;
+	char names[NEAREST][NAME_SHOWN + 1];
+	size_t distances[NEAREST];
+	size_t n;
+};
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+	size_t ab = a < b ? a : b;
+	return ab < c ? ab : c;
+}
+
+/* How many letters to add, take away or change (Levenshtein), over at most COMPARED_MAX letters. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[COMPARED_MAX + 1], a_length = strnlen(a, COMPARED_MAX), b_length = strnlen(b, COMPARED_MAX);
+	for (size_t j = 0; j <= b_length; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= a_length; i++) {
+		size_t diagonal = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= b_length; j++) {
+			size_t above = row[j];
+			row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+			diagonal = above;
+		}
+	}
+	return row[b_length];
+}
+
+static bool consider(void *arg, const char *name, const char *state, struct err **errp)
+{
+	(void)state;
+	(void)errp;
+	struct nearest *nearest = arg;
+	size_t far = distance(nearest->wanted, name), place = nearest->n;
+	while (place > 0 && nearest->distances[place - 1] > far)
+		place--;
+	if (place == NEAREST)
+		return true;
+	if (nearest->n < NEAREST)
+		nearest->n++;
+	for (size_t i = nearest->n - 1; i > place; i--) {
+		memcpy(nearest->names[i], nearest->names[i - 1], sizeof(nearest->names[i]));
+		nearest->distances[i] = nearest->distances[i - 1];
+	}
+	snprintf(nearest->names[place], sizeof(nearest->names[place]), "%s", name);
+	nearest->distances[place] = far;
+	return true;
+}
+
+static bool say_nearest(virConnectPtr connection, const char *name, struct err **errp)
+{
+	struct nearest nearest = {.wanted = name};
+	if (!domain_list(connection, consider, &nearest, errp))
+		return false;
+	if (nearest.n == 0)
+		return err_set(errp, ERR_NOT_FOUND, "no workload '%s': libvirt has no domains at all", name);
+	char names[NEAREST * (NAME_SHOWN + 4)] = "";
+	for (size_t i = 0; i < nearest.n; i++) {
+		size_t length = strlen(names);
+		snprintf(names + length, sizeof(names) - length, "%s'%s'", i > 0 ? ", " : "", nearest.names[i]);
+	}
+	return err_set(errp, ERR_NOT_FOUND, "no workload '%s': the nearest names are %s", name, names);
+}
+
+virDomainPtr domain_find(virConnectPtr connection, const char *name, struct err **errp)
+{
+	virDomainPtr domain = virDomainLookupByName(connection, name);
+	if (domain)
+		return domain;
+	const virError *error = virGetLastError();
+	if (error && error->code == VIR_ERR_NO_DOMAIN)
+		say_nearest(connection, name, errp);
+	else
+		err_from_virt(errp, "workload '%s'", name);
+	return NULL;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The watcher is woken by libvirt when the guest pauses or stops, and looks at the files four times a second. Whatever
+ * it does to the guest it does under the lock, so that it happens once; libvirt calls back without any lock of ours.
+ */
+#include "hypervisor/libvirt/spill.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/thread.h"
+#include "hypervisor/libvirt/backup_job.h"
+#include "hypervisor/libvirt/domain.h"
+#include "hypervisor/libvirt/error.h"
+
+#define GIB (UINT64_C(1) << 30)
+#define MIB_F (1024.0 * 1024.0)
+#define LOOK_EVERY_NS 250000000L
+#define SECOND_NS 1000000000L
+
+bool spill_limit(const struct place *place, uint64_t asked, uint64_t disks, uint64_t *ret, struct err **errp)
+{
+	uint64_t free_space;
+	if (!place_free_space(place, &free_space, errp))
+		return false;
+	uint64_t limit = disks / 10 > GIB ? disks / 10 : GIB;
+	if (limit > free_space / 2)
+		limit = free_space / 2;
+	*ret = asked != 0 ? asked : limit;
+	return true;
+}
+
+static void wake(struct spill *spill)
+{
+	pthread_mutex_lock(&spill->lock);
+	spill->look = true;
+	pthread_cond_signal(&spill->changed);
+	pthread_mutex_unlock(&spill->lock);
+}
+
+static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detail, void *arg)
+{
+	(void)connection;
+	(void)domain;
+	(void)event;
+	(void)detail;
+	wake(arg);
+	return 0;
+}
+
+static void on_io_error(virConnectPtr connection, virDomainPtr domain, const char *path, const char *alias, int action,
+			void *arg)
+{
+	(void)connection;
+	(void)domain;
+	(void)path;
+	(void)alias;
+	(void)action;
+	wake(arg);
+}
+
+/* The guest's write waits in QEMU: without the job it needs no spill, and succeeds when it is tried again. */
+static void break_off(struct spill *spill, char *why)
+{
+	int reason;
+	struct err *err = NULL;
+	if (!backup_job_end(spill->domain, &err))
+		err_clear(&err); /* the guest comes first; drop() ends the job again */
+	if (domain_state(spill->domain, &reason) == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR)
+		virDomainResume(spill->domain);
+	spill->broken = why;
+}
+
+static char *full_sentence(const struct spill *spill)
+{
+	return file_format("%s overwrote more than the spill limit of %.0f MiB while the backup ran: the backup was "
+			   "broken off, the guest was "
+			   "not; retry in a quieter hour or raise --spill-limit",
+			   spill->workload, (double)spill->limit / MIB_F);
+}
+
+static char *paused_sentence(const struct spill *spill)
+{
+	return file_format("%s paused for an I/O error with %.0f MiB of spill in %s: the backup was broken off and the "
+			   "guest resumed; give "
+			   "the spill more room with --spill-dir",
+			   spill->workload, (double)place_spilled(spill->place) / MIB_F, spill->place->spill);
+}
+
+/* Under the lock. */
+static void look(struct spill *spill)
+{
+	int reason = 0;
+	if (spill->broken)
+		return;
+	int state = domain_state(spill->domain, &reason);
+	if (state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_CRASHED || virDomainIsActive(spill->domain) == 0)
+		spill->broken = file_format("%s was switched off while the backup ran; run it again", spill->workload);
+	else if (state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR)
+		break_off(spill, paused_sentence(spill));
+	else if (place_spilled(spill->place) > spill->limit)
+		break_off(spill, full_sentence(spill));
+}
+
+static void *watch(void *arg)
+{
+	struct spill *spill = arg;
+	pthread_mutex_lock(&spill->lock);
+	while (!spill->stop) {
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += LOOK_EVERY_NS;
+		until.tv_sec += until.tv_nsec / SECOND_NS;
+		until.tv_nsec %= SECOND_NS;
+		while (!spill->stop && !spill->look &&
+		       pthread_cond_timedwait(&spill->changed, &spill->lock, &until) == 0)
+			continue;
+		spill->look = false;
+		if (!spill->stop)
+			look(spill);
+	}
+	pthread_mutex_unlock(&spill->lock);
+	return NULL;
+}
+
+bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *place, const char *workload,
+		 uint64_t limit, struct err **errp)
+{
+	*spill = (struct spill){.domain = domain,
+				.place = place,
+				.workload = workload,
+				.limit = limit,
+				.events = {-1, -1},
+				.lock = PTHREAD_MUTEX_INITIALIZER,
+				.changed = PTHREAD_COND_INITIALIZER};
+	if (!thread_start(&spill->thread, "spill", watch, spill, errp))
+		return false;
+	spill->watching = true;
+	virConnectPtr connection = virDomainGetConnect(domain);
+	spill->events[0] = virConnectDomainEventRegisterAny(connection, domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+							    VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), spill, NULL);
+	spill->events[1] = virConnectDomainEventRegisterAny(connection, domain, VIR_DOMAIN_EVENT_ID_IO_ERROR,
+							    VIR_DOMAIN_EVENT_CALLBACK(on_io_error), spill, NULL);
+	return true; /* without events it still looks four times a second */
+}
+
+void spill_stop(struct spill *spill)
+{
+	if (!spill->watching)
+		return;
+	for (size_t i = 0; i < ARRAY_LENGTH(spill->events); i++) {
+		if (spill->events[i] >= 0)
+			virConnectDomainEventDeregisterAny(virDomainGetConnect(spill->domain), spill->events[i]);
+	}
+	pthread_mutex_lock(&spill->lock);
+	spill->stop = true;
+	pthread_cond_signal(&spill->changed);
+	pthread_mutex_unlock(&spill->lock);
+	pthread_join(spill->thread, NULL);
+	spill->watching = false;
+	free(spill->broken);
+	spill->broken = NULL;
+}
+
+bool spill_check(struct spill *spill, struct err **errp)
+{
+	pthread_mutex_lock(&spill->lock);
+	look(spill);
+	bool whole = !spill->broken;
+	if (!whole)
+		err_set(errp, ERR_BUSY, "%s", spill->broken);
+	pthread_mutex_unlock(&spill->lock);
+	return whole;
+}
