@@ -24,9 +24,10 @@ struct scrub_options {
 };
 
 /*
- * Every object: the signed ones by signature, packs by the SHA-256 of their lists on all processors, every pack that a commit references
- * must be there, every tree of every point must be whole (nodes read). Packs that are in no list are counted, and are no damage. Damage
- * fills the report and is no failure.
+ * Every object: the signed ones by signature, packs by the SHA-256 of their lists on all processors, every pack that a
+ * commit references must be there, every tree of every point must be whole (nodes read). Packs that are in no list are
+ * counted, and are no damage. Damage fills the report and is no failure.
  */
-NODISCARD bool scrub_run(struct repository *repository, const struct scrub_options *options, struct scrub_report *ret, struct err **errp);
+NODISCARD bool scrub_run(struct repository *repository, const struct scrub_options *options, struct scrub_report *ret,
+			 struct err **errp);
 void scrub_report_release(struct scrub_report *report);

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/scrub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/scrub_state.h"
+
+void scrub_count(struct scrub *scrub, uint64_t size)
+{
+	pthread_mutex_lock(&scrub->lock);
+	scrub->report.objects++;
+	scrub->report.bytes += size;
+	pthread_mutex_unlock(&scrub->lock);
+	if (scrub->options->progress)
+		atomic_fetch_add(&scrub->options->progress->done, size);
+}
+
+static bool is_known(const struct scrub_report *report, const char *object)
+{
+	for (size_t i = 0; i < report->n_damaged; i++)
+		if (strcmp(report->damaged[i].object, object) == 0)
+			return true;
+	return false;
+}
+
+static bool add_damage(struct scrub *scrub, const struct scrub_cause *cause, const char *object, const char *reason)
+{
+	struct scrub_report *report = &scrub->report;
+	size_t n = report->n_damaged;
+	struct scrub_damage *damaged = reallocarray(report->damaged, n + 1, sizeof(*damaged));
+
+	if (damaged)
+		report->damaged = damaged;
+	struct scrub_cause *causes = damaged ? reallocarray(scrub->causes, n + 1, sizeof(*causes)) : NULL;
+	if (!causes)
+		return false;
+	scrub->causes = causes;
+	causes[n] = *cause;
+	damaged[n] = (struct scrub_damage){.object = strdup(object), .reason = strdup(reason)};
+	report->n_damaged++;
+	return damaged[n].object && damaged[n].reason;
+}
+
+bool scrub_damaged(struct scrub *scrub, const struct scrub_cause *cause, const char *object, const char *reason,
+		   struct err **errp)
+{
+	pthread_mutex_lock(&scrub->lock);
+	bool ok = is_known(&scrub->report, object) || add_damage(scrub, cause, object, reason);
+	pthread_mutex_unlock(&scrub->lock);
+	return ok || err_set_no_memory(errp);
+}
+
+bool scrub_take_error(struct scrub *scrub, const struct scrub_cause *cause, const char *object, struct err **errp)
+{
+	enum err_code code = err_code(*errp);
+
+	if (code != ERR_CORRUPT && code != ERR_NOT_FOUND && code != ERR_UNSUPPORTED)
+		return false;
+	AUTO(err_freep) struct err *error = NULL;
+	err_move(&error, errp);
+	return scrub_damaged(scrub, cause, object, err_message(error), errp);
+}
+
+bool scrub_go_on(const struct scrub *scrub, struct err **errp)
+{
+	return !scrub->options->cancel || cancel_check(scrub->options->cancel, errp);
+}
+
+bool scrub_counts(const struct scrub *scrub, const struct session_id *session)
+{
+	const struct keyring_member *writer = keyring_find(repository_keyring(scrub->repository), session->writer);
+
+	return !(writer && session->number >= writer->revoked_from) && collection_stands(&scrub->collection, session);
+}
+
+static int compare_packs(const void *a, const void *b)
+{
+	const struct scrub_pack *left = a, *right = b;
+	int order = session_id_compare(&left->session, &right->session);
+
+	return order != 0 ? order : (left->listed.seq > right->listed.seq) - (left->listed.seq < right->listed.seq);
+}
+
+struct scrub_pack *scrub_find_pack(struct scrub *scrub, const struct session_id *session, uint32_t seq)
+{
+	struct scrub_pack key = {.session = *session, .listed.seq = seq};
+
+	return scrub->n_packs ? bsearch(&key, scrub->packs, scrub->n_packs, sizeof(key), compare_packs) : NULL;
+}
+
+static bool run(struct scrub *scrub, struct err **errp)
+{
+	scrub->trees = scrub_trees_new(scrub, errp);
+	if (!scrub->trees || !scrub_signed(scrub, errp))
+		return false;
+	if (scrub->n_packs > 0)
+		qsort(scrub->packs, scrub->n_packs, sizeof(*scrub->packs), compare_packs);
+	return scrub_packs(scrub, errp) && scrub_commits(scrub, errp);
+}
+
+bool scrub_run(struct repository *repository, const struct scrub_options *options, struct scrub_report *ret,
+	       struct err **errp)
+{
+	struct scrub scrub = {.repository = repository, .options = options};
+
+	pthread_mutex_init(&scrub.lock, NULL);
+	bool ok = run(&scrub, errp);
+	if (ok)
+		*ret = scrub.report;
+	else
+		scrub_report_release(&scrub.report);
+	scrub_trees_free(scrub.trees);
+	collection_release(&scrub.collection);
+	pack_set_release(&scrub.present);
+	free(scrub.packs);
+	free(scrub.causes);
+	pthread_mutex_destroy(&scrub.lock);
+	return ok;
+}
+
+void scrub_report_release(struct scrub_report *report)
+{
+	for (size_t i = 0; i < report->n_damaged; i++) {
+		free(report->damaged[i].object);
+		free(report->damaged[i].reason);
+		free(report->damaged[i].points);
+	}
+	free(report->damaged);
+	*report = (struct scrub_report){0};
+}

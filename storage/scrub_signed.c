@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything but packs and commits: configuration, keyrings, slots, registrations, collections, lists. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/registration.h"
+#include "storage/scrub_state.h"
+#include "storage/signed_object.h"
+#include "storage/slot.h"
+
+#define SMALL_MAX_BYTES 4096u
+
+static const struct scrub_cause nobody;
+
+static bool check_config(struct scrub *scrub, struct err **errp)
+{
+	AUTO(bytes_release) struct bytes object = {0};
+	uint8_t hash[HASH_SIZE];
+
+	if (!backend_get(repository_backend(scrub->repository), "config", SMALL_MAX_BYTES, &object, errp))
+		return scrub_take_error(scrub, &nobody, "config", errp);
+	scrub_count(scrub, object.len);
+	struct span bytes = bytes_span(&object);
+	if (!crypto_sha256(&bytes, 1, hash, errp))
+		return false;
+	return memcmp(hash, repository_keyring(scrub->repository)->config_hash, sizeof(hash)) == 0 ||
+	       scrub_damaged(scrub, &nobody, "config", "config: is not what the keyring says", errp);
+}
+
+/* *hash is what it must have, and becomes what the one before must have. */
+static bool check_keyring(struct scrub *scrub, const char *name, uint8_t hash[HASH_SIZE], struct err **errp)
+{
+	AUTO(bytes_release) struct bytes object = {0};
+	AUTO(keyring_release) struct keyring keyring = {0};
+
+	if (!backend_get(repository_backend(scrub->repository), name, KEYRING_MAX_BYTES, &object, errp))
+		return false;
+	scrub_count(scrub, object.len);
+	if (!keyring_parse(bytes_span(&object), &keyring, errp))
+		return err_prefix(errp, "%s", name);
+	if (memcmp(keyring.hash, hash, HASH_SIZE) != 0)
+		return err_set(errp, ERR_CORRUPT, "%s: is not the keyring that the next one follows", name);
+	memcpy(hash, keyring.previous_hash, HASH_SIZE);
+	return true;
+}
+
+/* The newest was proved when the repository was opened; each names the hash of the one before. */
+static bool check_keyrings(struct scrub *scrub, struct err **errp)
+{
+	const struct keyring *newest = repository_keyring(scrub->repository);
+	char name[OBJECT_NAME_SIZE];
+	uint8_t hash[HASH_SIZE];
+
+	memcpy(hash, newest->hash, sizeof(hash));
+	for (uint32_t n = newest->n + 1; n > 0; n--) {
+		object_name_keyring(n - 1, name);
+		if (!check_keyring(scrub, name, hash, errp))
+			return scrub_take_error(scrub, &nobody, name, errp);
+	}
+	return true;
+}
+
+static bool each_slot(void *arg, const char *name, uint64_t size, struct err **errp)
+{
+	struct scrub *scrub = arg;
+	AUTO(bytes_release) struct bytes object = {0};
+	struct slot slot;
+
+	scrub_count(scrub, size);
+	if (backend_get(repository_backend(scrub->repository), name, SMALL_MAX_BYTES, &object, errp) &&
+	    slot_parse(bytes_span(&object), &slot, errp))
+		return true;
+	return scrub_take_error(scrub, &nobody, name, errp);
+}
+
+/* A registration of a writer that was revoked is as good as any. */
+static bool check_registration(struct scrub *scrub, const char *name, const struct session_id *session,
+			       struct err **errp)
+{
+	const struct keyring_member *writer = keyring_find(repository_keyring(scrub->repository), session->writer);
+	AUTO(bytes_release) struct bytes object = {0};
+	struct registration registration;
+	uint8_t signer[WRITER_SIZE];
+	struct span body;
+
+	if (!backend_get(repository_backend(scrub->repository), name, SMALL_MAX_BYTES, &object, errp))
+		return false;
+	if (!writer || !signed_object_split(bytes_span(&object), &body, signer))
+		return err_set(errp, ERR_CORRUPT, "%s: its writer is unknown", name);
+	if (!signed_object_check(writer->sign_public, repository_domain(scrub->repository), name, bytes_span(&object),
+				 errp) ||
+	    !registration_parse(body, &registration, errp))
+		return false;
+	return (memcmp(signer, session->writer, WRITER_SIZE) == 0 &&
+		session_id_equal(&registration.session, session)) ||
+	       err_set(errp, ERR_CORRUPT, "%s: is of another session", name);
+}
+
+static bool each_registration(void *arg, const char *name, uint64_t size, struct err **errp)
+{
+	struct scrub *scrub = arg;
+	struct scrub_cause cause = {0};
+
+	scrub_count(scrub, size);
+	if (!object_name_parse_session('w', name, &cause.session))
+		return scrub_damaged(scrub, &nobody, name, "not a name of a registration", errp);
+	return check_registration(scrub, name, &cause.session, errp) || scrub_take_error(scrub, &cause, name, errp);
+}
+
+static bool add_packs(struct scrub *scrub, const struct list *list, struct err **errp)
+{
+	size_t needed = scrub->n_packs + list->n;
+
+	if (needed > scrub->packs_capacity) {
+		size_t capacity = needed + needed / 2;
+		struct scrub_pack *packs = reallocarray(scrub->packs, capacity, sizeof(*packs));
+		if (!packs)
+			return err_set_no_memory(errp);
+		scrub->packs = packs;
+		scrub->packs_capacity = capacity;
+	}
+	for (size_t i = 0; i < list->n; i++)
+		scrub->packs[scrub->n_packs++] =
+			(struct scrub_pack){.session = list->session, .listed = list->packs[i]};
+	return true;
+}
+
+static bool each_list(void *arg, const char *name, uint64_t size, struct err **errp)
+{
+	struct scrub *scrub = arg;
+	struct scrub_cause cause = {0};
+	AUTO(list_release) struct list list = {0};
+	uint32_t k;
+
+	scrub_count(scrub, size);
+	if (!object_name_parse_list(name, &cause.session, &k))
+		return scrub_damaged(scrub, &nobody, name, "not a name of a list", errp);
+	if (!scrub_counts(scrub, &cause.session))
+		return true;
+	if (!list_load(scrub->repository, &cause.session, k, &list, errp))
+		return scrub_take_error(scrub, &cause, name, errp);
+	return add_packs(scrub, &list, errp);
+}
+
+static bool each_collection(void *arg, const char *name, uint64_t size, struct err **errp)
+{
+	(void)name;
+	(void)errp;
+	scrub_count(arg, size);
+	return true;
+}
+
+static bool check_collections(struct scrub *scrub, struct err **errp)
+{
+	if (!backend_list(repository_backend(scrub->repository), "g/", each_collection, scrub, errp))
+		return false;
+	if (collection_load(scrub->repository, &scrub->collection, errp))
+		return true;
+	AUTO(freep) char *object = strdup(err_object(*errp) ? err_object(*errp) : "g/");
+	return object ? scrub_take_error(scrub, &nobody, object, errp) : false;
+}
+
+bool scrub_signed(struct scrub *scrub, struct err **errp)
+{
+	struct backend *backend = repository_backend(scrub->repository);
+
+	return check_config(scrub, errp) && check_keyrings(scrub, errp) && check_collections(scrub, errp) &&
+	       backend_list(backend, "s/", each_slot, scrub, errp) &&
+	       backend_list(backend, "w/", each_registration, scrub, errp) &&
+	       backend_list(backend, "l/", each_list, scrub, errp);
+}
