@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One chunk on its way: its id, its compressed form, its sealed form, and back. Thread-safe; contexts are kept per thread. */
+/*
+ * One chunk on its way: its id, its compressed form, its sealed form, and back. Thread-safe; contexts are kept per
+ * thread.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -17,15 +20,22 @@
 enum chunk_codec { CODEC_RAW = 0, CODEC_ZSTD = 1 };
 
 /* HMAC(K_id, 0x00 ‖ plaintext). */
-NODISCARD bool chunk_identify(const struct metadata_keys *keys, struct span plain, struct chunk_id *ret, struct err **errp);
+NODISCARD bool chunk_identify(const struct metadata_keys *keys, struct span plain, struct chunk_id *ret,
+			      struct err **errp);
 /*
  * Compresses into ret (room for plain.len bytes). Gives CODEC_ZSTD and the frame's length where that saves at least
  * 1/16, else CODEC_RAW and the plain length, and then ret holds nothing of use: store the plain bytes.
  */
-NODISCARD bool chunk_compress(struct span plain, uint8_t *ret, enum chunk_codec *ret_codec, size_t *ret_len, struct err **errp);
+NODISCARD bool chunk_compress(struct span plain, uint8_t *ret, enum chunk_codec *ret_codec, size_t *ret_len,
+			      struct err **errp);
 /* Seals stored bytes under the pack's data key; writes stored.len + TAG_SIZE bytes to ret. */
-NODISCARD bool chunk_seal(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id, uint32_t plain_len,
-			  enum chunk_codec codec, struct span stored, uint8_t *ret, struct err **errp);
-/* The way back: opens (in scratch of at least sealed.len bytes), decompresses to exactly plain_len bytes. Does not check the id. ERR_CORRUPT. */
-NODISCARD bool chunk_unseal(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id, uint32_t plain_len,
-			    uint8_t codec, struct span sealed, uint8_t *scratch, void *ret_plain, struct err **errp);
+NODISCARD bool chunk_seal(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id,
+			  uint32_t plain_len, enum chunk_codec codec, struct span stored, uint8_t *ret,
+			  struct err **errp);
+/*
+ * The way back: opens (in scratch of at least sealed.len bytes), decompresses to exactly plain_len bytes. Does not
+ * check the id. ERR_CORRUPT.
+ */
+NODISCARD bool chunk_unseal(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id,
+			    uint32_t plain_len, uint8_t codec, struct span sealed, uint8_t *scratch, void *ret_plain,
+			    struct err **errp);

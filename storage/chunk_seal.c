@@ -12,8 +12,8 @@ static const uint8_t zero_nonce[NONCE_SIZE];
 
 enum { AAD_SIZE = DOMAIN_SIZE + ID_SIZE + 4 + 1 };
 
-static bool chunk_key(const uint8_t dek[KEY_SIZE], const struct chunk_id *id, uint8_t codec, size_t sealed_len, uint8_t ret[KEY_SIZE],
-		      struct err **errp)
+static bool chunk_key(const uint8_t dek[KEY_SIZE], const struct chunk_id *id, uint8_t codec, size_t sealed_len,
+		      uint8_t ret[KEY_SIZE], struct err **errp)
 {
 	uint8_t shape[5] = {codec};
 	bytes_store_le32(&shape[1], (uint32_t)sealed_len);
@@ -21,8 +21,8 @@ static bool chunk_key(const uint8_t dek[KEY_SIZE], const struct chunk_id *id, ui
 	return crypto_hmac(dek, parts, ARRAY_LENGTH(parts), ret, errp);
 }
 
-static struct span chunk_aad(const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id, uint32_t plain_len, uint8_t codec,
-			     uint8_t aad[AAD_SIZE])
+static struct span chunk_aad(const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id, uint32_t plain_len,
+			     uint8_t codec, uint8_t aad[AAD_SIZE])
 {
 	memcpy(aad, domain, DOMAIN_SIZE);
 	memcpy(aad + DOMAIN_SIZE, id->b, ID_SIZE);
@@ -31,18 +31,19 @@ static struct span chunk_aad(const uint8_t domain[DOMAIN_SIZE], const struct chu
 	return SPAN(aad, AAD_SIZE);
 }
 
-bool chunk_seal(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id, uint32_t plain_len,
-		enum chunk_codec codec, struct span stored, uint8_t *ret, struct err **errp)
+bool chunk_seal(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id,
+		uint32_t plain_len, enum chunk_codec codec, struct span stored, uint8_t *ret, struct err **errp)
 {
 	uint8_t key[KEY_SIZE], aad[AAD_SIZE];
-	bool ok = chunk_key(dek, id, (uint8_t)codec, stored.len + TAG_SIZE, key, errp) &&
-		  crypto_seal(key, zero_nonce, chunk_aad(domain, id, plain_len, (uint8_t)codec, aad), stored, ret, errp);
+	bool ok =
+		chunk_key(dek, id, (uint8_t)codec, stored.len + TAG_SIZE, key, errp) &&
+		crypto_seal(key, zero_nonce, chunk_aad(domain, id, plain_len, (uint8_t)codec, aad), stored, ret, errp);
 	crypto_wipe(key, sizeof(key));
 	return ok;
 }
 
-static bool chunk_open(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id, uint32_t plain_len,
-		       uint8_t codec, struct span sealed, uint8_t *ret, struct err **errp)
+static bool chunk_open(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id,
+		       uint32_t plain_len, uint8_t codec, struct span sealed, uint8_t *ret, struct err **errp)
 {
 	uint8_t key[KEY_SIZE], aad[AAD_SIZE];
 	bool ok = chunk_key(dek, id, codec, sealed.len, key, errp) &&
@@ -51,8 +52,9 @@ static bool chunk_open(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_
 	return ok;
 }
 
-bool chunk_unseal(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id, uint32_t plain_len,
-		  uint8_t codec, struct span sealed, uint8_t *scratch, void *ret_plain, struct err **errp)
+bool chunk_unseal(const uint8_t dek[KEY_SIZE], const uint8_t domain[DOMAIN_SIZE], const struct chunk_id *id,
+		  uint32_t plain_len, uint8_t codec, struct span sealed, uint8_t *scratch, void *ret_plain,
+		  struct err **errp)
 {
 	if (sealed.len < TAG_SIZE || plain_len > CHUNK_MAX)
 		return err_set(errp, ERR_CORRUPT, "%zu sealed bytes cannot hold %u", sealed.len, plain_len);

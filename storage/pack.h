@@ -36,13 +36,21 @@ struct pack_footer {
 	size_t n_entries;
 };
 
-/* Pure parser for foreign bytes: tail has the last tail.len bytes of an object of `size`. Gives how many bytes from the end are needed
- * in all; when that is no more than tail.len, pack_footer_open() can be called with the same span. ERR_CORRUPT. */
+/*
+ * Pure parser for foreign bytes: tail has the last tail.len bytes of an object of `size`. Gives how many bytes from the
+ * end are needed in all; when that is no more than tail.len, pack_footer_open() can be called with the same span.
+ * ERR_CORRUPT.
+ */
 NODISCARD bool pack_footer_extent(struct span tail, uint64_t size, uint64_t *ret_needed, struct err **errp);
-/* Authenticates and parses. head is the first PACK_HEAD_SIZE bytes. Names what the object's name says; entries lie inside the bodies. */
-NODISCARD bool pack_footer_open(const struct repository *repository, enum pack_class cls, const struct session_id *session, uint32_t seq,
-				struct span head, struct span tail, uint64_t size, struct pack_footer *ret, struct err **errp);
+/*
+ * Authenticates and parses. head is the first PACK_HEAD_SIZE bytes. Names what the object's name says; entries lie
+ * inside the bodies.
+ */
+NODISCARD bool pack_footer_open(const struct repository *repository, enum pack_class cls,
+				const struct session_id *session, uint32_t seq, struct span head, struct span tail,
+				uint64_t size, struct pack_footer *ret, struct err **errp);
 /* Both reads (tail, and head) from a backend. */
-NODISCARD bool pack_footer_fetch(const struct repository *repository, enum pack_class cls, const struct session_id *session, uint32_t seq,
-				 struct pack_footer *ret, struct err **errp);
+NODISCARD bool pack_footer_fetch(const struct repository *repository, enum pack_class cls,
+				 const struct session_id *session, uint32_t seq, struct pack_footer *ret,
+				 struct err **errp);
 void pack_footer_release(struct pack_footer *footer);

@@ -3,10 +3,11 @@
  * Open packs by name. A pack in the cache is
  *
  *   loading ──► ready ──► (dropped when unused and least recently used)
- *      └──────► failed    (out of the table at once; freed by the last one that waited for it, who then tries for itself)
+ *      └──────► failed    (out of the table at once; freed by the last one that waited for it)
  *
- * Invariants, under the lock: a pack is in its bucket unless failed; it is in the order of use exactly when it is ready; bytes is the sum over
- * the ready ones; holders counts who may look at it, so a pack with holders is never freed. A footer does not change once ready.
+ * Invariants, under the lock: a pack is in its bucket unless failed; it is in the order of use exactly when it is
+ * ready; bytes is the sum over the ready ones; holders counts who may look at it, so a pack with holders is never
+ * freed. A footer does not change once ready.
  */
 #include "storage/pack_cache_internal.h"
 
@@ -26,7 +27,7 @@ struct data_key {
 };
 
 struct open_pack {
-	struct open_pack *next;		  /* in the bucket */
+	struct open_pack *next;		 /* in the bucket */
 	struct open_pack *older, *newer; /* in the order of use */
 	enum pack_state state;
 	unsigned holders;
@@ -84,8 +85,8 @@ void pack_cache_free(struct pack_cache *cache)
 
 static size_t open_pack_bytes(const struct open_pack *pack)
 {
-	return sizeof(*pack) + pack->footer.n_entries * sizeof(struct pack_entry) + pack->footer.n_keyslots * KEYSLOT_SIZE +
-	       pack->n_keys * sizeof(struct data_key);
+	return sizeof(*pack) + pack->footer.n_entries * sizeof(struct pack_entry) +
+	       pack->footer.n_keyslots * KEYSLOT_SIZE + pack->n_keys * sizeof(struct data_key);
 }
 
 static struct open_pack **bucket_of(struct pack_cache *cache, const struct pack_footer *name)
@@ -159,8 +160,8 @@ static struct open_pack *insert_loading(struct pack_cache *cache, const struct p
 }
 
 /* Without the lock: nobody else looks at a loading pack's content. */
-static bool load(const struct pack_cache *cache, const struct pack_footer *name, struct pack_footer *ret, struct data_key **ret_keys,
-		 struct err **errp)
+static bool load(const struct pack_cache *cache, const struct pack_footer *name, struct pack_footer *ret,
+		 struct data_key **ret_keys, struct err **errp)
 {
 	AUTO(pack_footer_release) struct pack_footer footer = {0};
 	if (!pack_footer_fetch(cache->repository, name->cls, &name->session, name->seq, &footer, errp))
@@ -232,8 +233,8 @@ static struct open_pack *get_locked(struct pack_cache *cache, const struct pack_
 	return pack;
 }
 
-struct open_pack *pack_cache_get(struct pack_cache *cache, enum pack_class cls, const struct session_id *session, uint32_t seq,
-				 struct err **errp)
+struct open_pack *pack_cache_get(struct pack_cache *cache, enum pack_class cls, const struct session_id *session,
+				 uint32_t seq, struct err **errp)
 {
 	const struct pack_footer name = {.cls = cls, .session = *session, .seq = seq};
 	pthread_mutex_lock(&cache->lock);
@@ -255,8 +256,8 @@ const struct pack_footer *open_pack_footer(const struct open_pack *pack)
 	return &pack->footer;
 }
 
-static bool open_dek(const struct pack_cache *cache, const struct pack_footer *footer, uint8_t keyslot, uint8_t ret_dek[KEY_SIZE],
-		     struct err **errp)
+static bool open_dek(const struct pack_cache *cache, const struct pack_footer *footer, uint8_t keyslot,
+		     uint8_t ret_dek[KEY_SIZE], struct err **errp)
 {
 	if (footer->cls == PACK_CHUNKS)
 		return dek_open(cache->repository, footer->keyslots + (size_t)keyslot * KEYSLOT_SIZE, ret_dek, errp);
@@ -264,7 +265,8 @@ static bool open_dek(const struct pack_cache *cache, const struct pack_footer *f
 	return dek_meta(keys, footer->salt, &footer->session, footer->seq, ret_dek, errp);
 }
 
-bool pack_cache_dek(struct pack_cache *cache, struct open_pack *pack, uint8_t keyslot, uint8_t ret_dek[KEY_SIZE], struct err **errp)
+bool pack_cache_dek(struct pack_cache *cache, struct open_pack *pack, uint8_t keyslot, uint8_t ret_dek[KEY_SIZE],
+		    struct err **errp)
 {
 	struct data_key *key = &pack->keys[keyslot];
 	pthread_mutex_lock(&cache->lock);

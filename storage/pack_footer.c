@@ -70,7 +70,8 @@ size_t pack_footer_len(size_t n_entries)
 	return n_entries * PACK_ENTRY_SIZE + TAG_SIZE;
 }
 
-bool pack_footer_aad(const struct repository *repository, const struct pack_footer *pack, struct bytes *ret, struct err **errp)
+bool pack_footer_aad(const struct repository *repository, const struct pack_footer *pack, struct bytes *ret,
+		     struct err **errp)
 {
 	static const uint8_t zero_nonce[NONCE_SIZE];
 	uint8_t head[PACK_HEAD_SIZE], tail[PACK_TAIL_SIZE];
@@ -101,7 +102,8 @@ struct tail_fields {
 
 static bool parse_tail(struct span tail, uint64_t size, struct tail_fields *ret, struct err **errp)
 {
-	if (size < PACK_HEAD_SIZE + PACK_TAIL_SIZE || size > PACK_MAX_SIZE || tail.len > size || tail.len < PACK_TAIL_SIZE)
+	if (size < PACK_HEAD_SIZE + PACK_TAIL_SIZE || size > PACK_MAX_SIZE || tail.len > size ||
+	    tail.len < PACK_TAIL_SIZE)
 		return err_set(errp, ERR_CORRUPT, "%llu bytes are not a pack", (unsigned long long)size);
 	struct cursor cursor;
 	cursor_init(&cursor, SPAN((const uint8_t *)tail.data + tail.len - PACK_TAIL_SIZE, PACK_TAIL_SIZE));
@@ -135,7 +137,8 @@ bool pack_footer_extent(struct span tail, uint64_t size, uint64_t *ret_needed, s
 }
 
 /* The head must be, byte by byte, the one of this pack; only r is learned from it. */
-static bool check_head(const struct repository *repository, struct span head, struct pack_footer *footer, struct err **errp)
+static bool check_head(const struct repository *repository, struct span head, struct pack_footer *footer,
+		       struct err **errp)
 {
 	const uint8_t *bytes = head.data;
 	if (head.len < PACK_HEAD_SIZE || memcmp(bytes, head_magic, sizeof(head_magic)) != 0)
@@ -143,13 +146,15 @@ static bool check_head(const struct repository *repository, struct span head, st
 	footer->r = bytes_load_le32(bytes + HEAD_R_AT);
 	uint8_t wanted[PACK_HEAD_SIZE];
 	pack_head_encode(repository, footer, wanted);
-	return memcmp(bytes, wanted, PACK_HEAD_SIZE) == 0 || damaged(errp, "its head is that of another pack, or damaged");
+	return memcmp(bytes, wanted, PACK_HEAD_SIZE) == 0 ||
+	       damaged(errp, "its head is that of another pack, or damaged");
 }
 
 static bool entry_is_valid(const struct pack_footer *footer, const struct pack_entry *entry, uint64_t bodies_end)
 {
 	size_t stored_len = entry->sealed_len - TAG_SIZE;
-	if (entry->sealed_len <= TAG_SIZE || entry->plain_len == 0 || entry->plain_len > CHUNK_MAX || chunk_id_is_zero(&entry->id))
+	if (entry->sealed_len <= TAG_SIZE || entry->plain_len == 0 || entry->plain_len > CHUNK_MAX ||
+	    chunk_id_is_zero(&entry->id))
 		return false;
 	if (entry->codec == CODEC_RAW ? stored_len != entry->plain_len : stored_len > entry->plain_len)
 		return false;
@@ -177,7 +182,8 @@ bool pack_entries_parse(struct span plain, uint64_t bodies_end, struct pack_foot
 	return cursor_done(&cursor) || damaged(errp, "there are bytes behind its entries");
 }
 
-static const struct metadata_keys *footer_keys(const struct repository *repository, const struct pack_footer *footer, struct err **errp)
+static const struct metadata_keys *footer_keys(const struct repository *repository, const struct pack_footer *footer,
+					       struct err **errp)
 {
 	const struct metadata_keys *keys = repository_metadata_at(repository, footer->r);
 	if (!keys)
@@ -186,8 +192,8 @@ static const struct metadata_keys *footer_keys(const struct repository *reposito
 }
 
 /* Opens the sealed entries into plain, which has room for them. */
-static bool open_entries(const struct repository *repository, const struct pack_footer *footer, const uint8_t nonce[NONCE_SIZE],
-			 struct span sealed, uint8_t *plain, struct err **errp)
+static bool open_entries(const struct repository *repository, const struct pack_footer *footer,
+			 const uint8_t nonce[NONCE_SIZE], struct span sealed, uint8_t *plain, struct err **errp)
 {
 	const struct metadata_keys *keys = footer_keys(repository, footer, errp);
 	AUTO(bytes_release) struct bytes aad = {0};
@@ -200,7 +206,8 @@ static bool open_entries(const struct repository *repository, const struct pack_
 	return ok;
 }
 
-static bool footer_allocate(struct pack_footer *footer, const struct tail_fields *fields, const uint8_t *keyslots, struct err **errp)
+static bool footer_allocate(struct pack_footer *footer, const struct tail_fields *fields, const uint8_t *keyslots,
+			    struct err **errp)
 {
 	footer->n_keyslots = fields->keyslots;
 	footer->n_entries = fields->entries;
@@ -213,8 +220,8 @@ static bool footer_allocate(struct pack_footer *footer, const struct tail_fields
 	return true;
 }
 
-static bool read_footer(const struct repository *repository, const struct tail_fields *fields, struct span needed, uint64_t size,
-			struct pack_footer *footer, struct err **errp)
+static bool read_footer(const struct repository *repository, const struct tail_fields *fields, struct span needed,
+			uint64_t size, struct pack_footer *footer, struct err **errp)
 {
 	const uint8_t *keyslots = needed.data;
 	if ((footer->cls == PACK_CHUNKS) != (fields->keyslots > 0))
@@ -235,8 +242,9 @@ bool pack_err(struct err **errp, enum pack_class cls, const struct session_id *s
 	return err_prefix(errp, "pack %s", name);
 }
 
-bool pack_footer_open(const struct repository *repository, enum pack_class cls, const struct session_id *session, uint32_t seq,
-		      struct span head, struct span tail, uint64_t size, struct pack_footer *ret, struct err **errp)
+bool pack_footer_open(const struct repository *repository, enum pack_class cls, const struct session_id *session,
+		      uint32_t seq, struct span head, struct span tail, uint64_t size, struct pack_footer *ret,
+		      struct err **errp)
 {
 	AUTO(pack_footer_release) struct pack_footer footer = {.session = *session, .seq = seq, .cls = cls};
 	struct tail_fields fields;
@@ -244,7 +252,8 @@ bool pack_footer_open(const struct repository *repository, enum pack_class cls, 
 		return pack_err(errp, cls, session, seq);
 	assert(fields.needed <= tail.len);
 	struct span needed = SPAN((const uint8_t *)tail.data + tail.len - fields.needed, fields.needed);
-	if (!check_head(repository, head, &footer, errp) || !read_footer(repository, &fields, needed, size, &footer, errp))
+	if (!check_head(repository, head, &footer, errp) ||
+	    !read_footer(repository, &fields, needed, size, &footer, errp))
 		return pack_err(errp, cls, session, seq);
 	*ret = footer;
 	footer = (struct pack_footer){0};
@@ -295,15 +304,16 @@ static bool read_ends(struct backend *backend, const char *name, struct pack_end
 	return true;
 }
 
-bool pack_footer_fetch(const struct repository *repository, enum pack_class cls, const struct session_id *session, uint32_t seq,
-		       struct pack_footer *ret, struct err **errp)
+bool pack_footer_fetch(const struct repository *repository, enum pack_class cls, const struct session_id *session,
+		       uint32_t seq, struct pack_footer *ret, struct err **errp)
 {
 	char name[OBJECT_NAME_SIZE];
 	object_name_pack(cls, session, seq, name);
 	AUTO(pack_ends_release) struct pack_ends ends = {0};
 	if (!read_ends(repository_backend(repository), name, &ends, errp))
 		return pack_err(errp, cls, session, seq);
-	return pack_footer_open(repository, cls, session, seq, SPAN_OF(ends.head), SPAN(ends.tail, ends.tail_len), ends.size, ret, errp);
+	return pack_footer_open(repository, cls, session, seq, SPAN_OF(ends.head), SPAN(ends.tail, ends.tail_len),
+				ends.size, ret, errp);
 }
 
 void pack_footer_release(struct pack_footer *footer)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chunks by locator: the wanted ones are looked at in the order of their places (the caller's array is left as it is), neighbours
- * are read in one range, and each is opened, decompressed and named again before it counts.
+ * Chunks by locator: the wanted ones are looked at in the order of their places (the caller's array is left as it is),
+ * neighbours are read in one range, and each is opened, decompressed and named again before it counts.
  */
 #include "storage/pack_read.h"
 
@@ -58,7 +58,8 @@ static bool entry_err(const struct pack_footer *footer, const struct locator *at
 }
 
 /* The footer's entry at this place, if it is what the locator's owner thinks it is. */
-static const struct pack_entry *find_entry(const struct pack_footer *footer, const struct chunk_ref *ref, struct err **errp)
+static const struct pack_entry *find_entry(const struct pack_footer *footer, const struct chunk_ref *ref,
+					   struct err **errp)
 {
 	if (ref->at.entry >= footer->n_entries) {
 		err_set(errp, ERR_CORRUPT, "the pack has only %zu entries", footer->n_entries);
@@ -90,7 +91,8 @@ static bool range_extend(struct range *range, const struct pack_entry *entry)
 }
 
 /* Takes as many of the refs, from the first on, as one read may serve. */
-static bool gather_range(const struct pack_footer *footer, struct chunk_ref **refs, size_t n, struct range *ret, struct err **errp)
+static bool gather_range(const struct pack_footer *footer, struct chunk_ref **refs, size_t n, struct range *ret,
+			 struct err **errp)
 {
 	*ret = (struct range){.refs = refs};
 	for (; ret->n < n; ret->n++) {
@@ -104,8 +106,8 @@ static bool gather_range(const struct pack_footer *footer, struct chunk_ref **re
 }
 
 /* Opens one entry's sealed bytes into plain_len bytes at ret. */
-static bool unseal_entry(const struct pack_reader *reader, struct open_pack *pack, const struct pack_entry *entry, const uint8_t *sealed,
-			 uint8_t *scratch, void *ret, struct err **errp)
+static bool unseal_entry(const struct pack_reader *reader, struct open_pack *pack, const struct pack_entry *entry,
+			 const uint8_t *sealed, uint8_t *scratch, void *ret, struct err **errp)
 {
 	uint8_t dek[KEY_SIZE];
 	if (!pack_cache_dek(reader->cache, pack, entry->keyslot, dek, errp))
@@ -124,8 +126,8 @@ static bool check_chunk(const struct metadata_keys *keys, const struct chunk_ref
 	return chunk_id_equal(&id, &ref->id) || err_set(errp, ERR_CORRUPT, "its content does not have its id");
 }
 
-static bool fill_range(const struct pack_reader *reader, struct open_pack *pack, const struct range *range, const uint8_t *data,
-		       struct err **errp)
+static bool fill_range(const struct pack_reader *reader, struct open_pack *pack, const struct range *range,
+		       const uint8_t *data, struct err **errp)
 {
 	const struct pack_footer *footer = open_pack_footer(pack);
 	const struct metadata_keys *keys = repository_metadata_at(reader->repository, footer->r);
@@ -136,14 +138,15 @@ static bool fill_range(const struct pack_reader *reader, struct open_pack *pack,
 		const struct chunk_ref *ref = range->refs[i];
 		const struct pack_entry *entry = &footer->entries[ref->at.entry];
 		const uint8_t *sealed = data + (entry->offset - range->start);
-		if (!unseal_entry(reader, pack, entry, sealed, scratch, ref->plain, errp) || !check_chunk(keys, ref, errp))
+		if (!unseal_entry(reader, pack, entry, sealed, scratch, ref->plain, errp) ||
+		    !check_chunk(keys, ref, errp))
 			return entry_err(footer, &ref->at, errp);
 	}
 	return true;
 }
 
-static bool read_range(const struct pack_reader *reader, const struct pack_footer *footer, const struct range *range, uint8_t **ret,
-		       struct err **errp)
+static bool read_range(const struct pack_reader *reader, const struct pack_footer *footer, const struct range *range,
+		       uint8_t **ret, struct err **errp)
 {
 	char name[OBJECT_NAME_SIZE];
 	object_name_pack(footer->cls, &footer->session, footer->seq, name);
@@ -156,14 +159,15 @@ static bool read_range(const struct pack_reader *reader, const struct pack_foote
 }
 
 /* All refs lie in this one pack, in ascending order of entries. */
-static bool read_from_pack(const struct pack_reader *reader, struct open_pack *pack, struct chunk_ref **refs, size_t n, struct err **errp)
+static bool read_from_pack(const struct pack_reader *reader, struct open_pack *pack, struct chunk_ref **refs, size_t n,
+			   struct err **errp)
 {
 	const struct pack_footer *footer = open_pack_footer(pack);
 	for (size_t done = 0; done < n;) {
 		struct range range;
 		AUTO(freep) uint8_t *data = NULL;
-		if (!gather_range(footer, refs + done, n - done, &range, errp) || !read_range(reader, footer, &range, &data, errp) ||
-		    !fill_range(reader, pack, &range, data, errp))
+		if (!gather_range(footer, refs + done, n - done, &range, errp) ||
+		    !read_range(reader, footer, &range, &data, errp) || !fill_range(reader, pack, &range, data, errp))
 			return false;
 		done += range.n;
 	}
@@ -178,7 +182,8 @@ static int compare_packs(const struct locator *a, const struct locator *b)
 
 static int compare_places(const void *left, const void *right)
 {
-	const struct locator *a = &(*(struct chunk_ref *const *)left)->at, *b = &(*(struct chunk_ref *const *)right)->at;
+	const struct locator *a = &(*(struct chunk_ref *const *)left)->at,
+			     *b = &(*(struct chunk_ref *const *)right)->at;
 	int order = compare_packs(a, b);
 	return order ? order : a->entry - b->entry;
 }
@@ -212,28 +217,30 @@ bool pack_reader_chunks(struct pack_reader *reader, struct chunk_ref *refs, size
 	return read_sorted(reader, sorted, n, errp);
 }
 
-static bool parse_node(const struct pack_reader *reader, const struct pack_footer *footer, const struct chunk_id *wanted, struct span plain,
-		       struct tree_node *ret, struct err **errp)
+static bool parse_node(const struct pack_reader *reader, const struct pack_footer *footer,
+		       const struct chunk_id *wanted, struct span plain, struct tree_node *ret, struct err **errp)
 {
 	struct chunk_id id;
-	if (!tree_node_parse(plain, ret, errp) || !tree_node_id(repository_metadata_at(reader->repository, footer->r), ret, &id, errp))
+	if (!tree_node_parse(plain, ret, errp) ||
+	    !tree_node_id(repository_metadata_at(reader->repository, footer->r), ret, &id, errp))
 		return false;
 	return chunk_id_equal(&id, wanted) || err_set(errp, ERR_CORRUPT, "its content does not have its id");
 }
 
-static bool open_node(const struct pack_reader *reader, struct open_pack *pack, const struct pack_entry *entry, struct tree_node *ret,
-		      struct err **errp)
+static bool open_node(const struct pack_reader *reader, struct open_pack *pack, const struct pack_entry *entry,
+		      struct tree_node *ret, struct err **errp)
 {
 	const struct pack_footer *footer = open_pack_footer(pack);
 	struct range range = {.start = entry->offset, .end = entry->offset + entry->sealed_len};
 	AUTO(freep) uint8_t *sealed = NULL;
 	uint8_t scratch[TREE_NODE_MAX + TAG_SIZE], plain[TREE_NODE_MAX];
-	return read_range(reader, footer, &range, &sealed, errp) && unseal_entry(reader, pack, entry, sealed, scratch, plain, errp) &&
+	return read_range(reader, footer, &range, &sealed, errp) &&
+	       unseal_entry(reader, pack, entry, sealed, scratch, plain, errp) &&
 	       parse_node(reader, footer, &entry->id, SPAN(plain, entry->plain_len), ret, errp);
 }
 
-static bool read_node(const struct pack_reader *reader, struct open_pack *pack, const struct chunk_ref *ref, struct tree_node *ret,
-		      struct err **errp)
+static bool read_node(const struct pack_reader *reader, struct open_pack *pack, const struct chunk_ref *ref,
+		      struct tree_node *ret, struct err **errp)
 {
 	const struct pack_footer *footer = open_pack_footer(pack);
 	if (ref->at.entry >= footer->n_entries)
@@ -244,8 +251,8 @@ static bool read_node(const struct pack_reader *reader, struct open_pack *pack, 
 	return open_node(reader, pack, entry, ret, errp);
 }
 
-bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at, struct tree_node *ret,
-		      struct err **errp)
+bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
+		      struct tree_node *ret, struct err **errp)
 {
 	const struct chunk_ref ref = {.id = *id, .at = *at};
 	struct open_pack *pack = pack_cache_get(reader->cache, PACK_META, &at->session, at->seq, errp);

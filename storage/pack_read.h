@@ -19,16 +19,17 @@ struct chunk_ref {
 };
 
 /* cache_bytes bounds the footers, as 64 MiB. The repository must outlive it. */
-NODISCARD struct pack_reader *pack_reader_new(const struct repository *repository, size_t cache_bytes, struct err **errp);
+NODISCARD struct pack_reader *pack_reader_new(const struct repository *repository, size_t cache_bytes,
+					      struct err **errp);
 void pack_reader_free(struct pack_reader *reader);
 DEFINE_AUTO_FREE(struct pack_reader, pack_reader_free);
 const struct repository *pack_reader_repository(const struct pack_reader *reader);
 
 /*
- * Fills all n chunks. Neighbours in a pack (gaps up to 64 KiB) are fetched in one range of at most 4 MiB. ERR_CORRUPT names pack and entry;
- * ERR_NOT_FOUND names the missing pack; ERR_DENIED without role read.
+ * Fills all n chunks. Neighbours in a pack (gaps up to 64 KiB) are fetched in one range of at most 4 MiB. ERR_CORRUPT
+ * names pack and entry; ERR_NOT_FOUND names the missing pack; ERR_DENIED without role read.
  */
 NODISCARD bool pack_reader_chunks(struct pack_reader *reader, struct chunk_ref *refs, size_t n, struct err **errp);
 /* One node: parsed, and checked against its id. */
-NODISCARD bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at, struct tree_node *ret,
-				struct err **errp);
+NODISCARD bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
+				struct tree_node *ret, struct err **errp);

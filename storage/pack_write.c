@@ -2,8 +2,8 @@
 /*
  * A pack being filled. Invariants:
  *   - bodies of entries 0 … n-1 lie one behind the other from PACK_HEAD_SIZE to end;
- *   - reserve is the only one that changes n, end and the entry it makes; seal reads its own entry and writes its own bytes of the
- *     buffer, so that any number of seals need no lock.
+ *   - reserve is the only one that changes n, end and the entry it makes; seal reads its own entry and writes its own
+ * bytes of the buffer, so that any number of seals need no lock.
  */
 #include "storage/pack_write.h"
 
@@ -16,8 +16,9 @@
 #include "base/err.h"
 #include "storage/pack_internal.h"
 
-#define BUFFER_SIZE \
-	(PACK_TARGET_SIZE + PACK_HEAD_SIZE + KEYSLOT_SIZE + (size_t)PACK_TARGET_ENTRIES * PACK_ENTRY_SIZE + TAG_SIZE + PACK_TAIL_SIZE)
+#define BUFFER_SIZE                                                                                                    \
+	(PACK_TARGET_SIZE + PACK_HEAD_SIZE + KEYSLOT_SIZE + (size_t)PACK_TARGET_ENTRIES * PACK_ENTRY_SIZE + TAG_SIZE + \
+	 PACK_TAIL_SIZE)
 
 struct pack_writer {
 	const struct repository *repository;
@@ -33,7 +34,8 @@ static bool make_keys(struct pack_writer *pack, struct err **errp)
 	if (!crypto_random(parts->salt, sizeof(parts->salt), errp))
 		return false;
 	if (parts->cls == PACK_META)
-		return dek_meta(repository_metadata(pack->repository), parts->salt, &parts->session, parts->seq, pack->dek, errp);
+		return dek_meta(repository_metadata(pack->repository), parts->salt, &parts->session, parts->seq,
+				pack->dek, errp);
 	parts->n_keyslots = 1;
 	return dek_make(pack->repository, &parts->session, parts->seq, pack->dek, parts->keyslots, errp);
 }
@@ -50,8 +52,8 @@ static bool allocate(struct pack_writer *pack, struct err **errp)
 	return (pack->parts.entries && pack->parts.keyslots) || err_set_no_memory(errp);
 }
 
-struct pack_writer *pack_writer_new(const struct repository *repository, enum pack_class cls, const struct session_id *session,
-				    uint32_t seq, struct err **errp)
+struct pack_writer *pack_writer_new(const struct repository *repository, enum pack_class cls,
+				    const struct session_id *session, uint32_t seq, struct err **errp)
 {
 	AUTO(pack_writer_freep) struct pack_writer *pack = calloc(1, sizeof(*pack));
 	if (!pack) {
@@ -102,8 +104,8 @@ bool pack_writer_fits(const struct pack_writer *pack, size_t stored_len)
 	       pack->end <= PACK_TARGET_SIZE - TAG_SIZE - stored_len;
 }
 
-struct pack_place pack_writer_reserve(struct pack_writer *pack, const struct chunk_id *id, uint32_t plain_len, enum chunk_codec codec,
-				      size_t stored_len)
+struct pack_place pack_writer_reserve(struct pack_writer *pack, const struct chunk_id *id, uint32_t plain_len,
+				      enum chunk_codec codec, size_t stored_len)
 {
 	assert(pack_writer_fits(pack, stored_len));
 	struct pack_place place = {.entry = (uint16_t)pack->parts.n_entries, .offset = (uint32_t)pack->end};
@@ -123,8 +125,8 @@ bool pack_writer_seal(struct pack_writer *pack, struct pack_place place, struct 
 {
 	const struct pack_entry *entry = &pack->parts.entries[place.entry];
 	assert(entry->offset == place.offset && entry->sealed_len == stored.len + TAG_SIZE);
-	return chunk_seal(pack->dek, repository_domain(pack->repository), &entry->id, entry->plain_len, entry->codec, stored,
-			  pack->buffer + place.offset, errp);
+	return chunk_seal(pack->dek, repository_domain(pack->repository), &entry->id, entry->plain_len, entry->codec,
+			  stored, pack->buffer + place.offset, errp);
 }
 
 /* The entries as plaintext, where the footer will be. */
@@ -136,7 +138,8 @@ static struct span encode_entries(const struct pack_writer *pack, uint8_t *foote
 }
 
 /* Encrypts the entries in place; gives the nonce that the tail names. */
-static bool seal_footer(const struct pack_writer *pack, struct span plain, uint8_t *footer, uint8_t ret_nonce[NONCE_SIZE], struct err **errp)
+static bool seal_footer(const struct pack_writer *pack, struct span plain, uint8_t *footer,
+			uint8_t ret_nonce[NONCE_SIZE], struct err **errp)
 {
 	const struct pack_footer *parts = &pack->parts;
 	const struct metadata_keys *keys = repository_metadata_at(pack->repository, parts->r);
@@ -151,7 +154,8 @@ static bool seal_footer(const struct pack_writer *pack, struct span plain, uint8
 	return ok;
 }
 
-bool pack_writer_finish(struct pack_writer *pack, struct span *ret_bytes, uint8_t ret_sha256[HASH_SIZE], struct err **errp)
+bool pack_writer_finish(struct pack_writer *pack, struct span *ret_bytes, uint8_t ret_sha256[HASH_SIZE],
+			struct err **errp)
 {
 	const struct pack_footer *parts = &pack->parts;
 	uint8_t *keyslots = pack->buffer + pack->end;

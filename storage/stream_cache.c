@@ -5,10 +5,10 @@
  *   free ──► loading ──► ready ──► (given to another chunk when nobody holds it and it is the least recently used)
  *               └──────► failed (out of the table; free again when the last one that waited for it has seen it)
  *
- * Invariants, under the lock: a slot is in its bucket exactly when loading or ready; it is in the order of use exactly when nobody holds
- * it; its data does not change while somebody holds it and it is ready.
- * No thread waits while it owes: it first fetches every slot that it made loading, and then waits for those of others; and it
- * waits for a free slot only while it holds none. So nobody waits in a circle.
+ * Invariants, under the lock: a slot is in its bucket exactly when loading or ready; it is in the order of use exactly
+ * when nobody holds it; its data does not change while somebody holds it and it is ready. No thread waits while it
+ * owes: it first fetches every slot that it made loading, and then waits for those of others; and it waits for a free
+ * slot only while it holds none. So nobody waits in a circle.
  */
 #include "storage/stream_cache_internal.h"
 
@@ -57,7 +57,8 @@ static void use_append(struct stream_cache *cache, struct chunk_slot *slot)
 	cache->newest = slot;
 }
 
-struct stream_cache *stream_cache_new(struct pack_reader *packs, struct tree_reader *tree, size_t max_bytes, struct err **errp)
+struct stream_cache *stream_cache_new(struct pack_reader *packs, struct tree_reader *tree, size_t max_bytes,
+				      struct err **errp)
 {
 	AUTO(stream_cache_freep) struct stream_cache *cache = calloc(1, sizeof(*cache));
 	if (!cache) {
@@ -257,8 +258,8 @@ static void release_locked(struct stream_cache *cache, struct held_chunk *held, 
 }
 
 /* One attempt, with the lock. *ret_n stays 0 when it is to be tried again. */
-static bool hold_locked(struct stream_cache *cache, struct fetch *fetch, size_t n, struct held_chunk *held, size_t *ret_n,
-			struct err **errp)
+static bool hold_locked(struct stream_cache *cache, struct fetch *fetch, size_t n, struct held_chunk *held,
+			size_t *ret_n, struct err **errp)
 {
 	fetch->n_mine = 0;
 	size_t held_n = hold_available(cache, fetch, n, held);
@@ -276,7 +277,8 @@ static bool hold_locked(struct stream_cache *cache, struct fetch *fetch, size_t 
 	return ok;
 }
 
-bool stream_cache_hold(struct stream_cache *cache, uint64_t first, size_t n, struct held_chunk *held, size_t *ret_n, struct err **errp)
+bool stream_cache_hold(struct stream_cache *cache, uint64_t first, size_t n, struct held_chunk *held, size_t *ret_n,
+		       struct err **errp)
 {
 	struct fetch fetch;
 	if (!look_up(cache, &fetch, first, n, errp))
@@ -305,7 +307,8 @@ bool stream_cache_prefetch(struct stream_cache *cache, uint64_t first, size_t n,
 		return false;
 	pthread_mutex_lock(&cache->lock);
 	for (size_t i = 0; i < n; i++)
-		if (!chunk_id_is_zero(&fetch.refs[i].id) && !bucket_find(cache, first + i) && !begin_fetch(cache, &fetch, i))
+		if (!chunk_id_is_zero(&fetch.refs[i].id) && !bucket_find(cache, first + i) &&
+		    !begin_fetch(cache, &fetch, i))
 			break;
 	bool ok = end_fetch(cache, &fetch, errp);
 	for (size_t i = 0; i < fetch.n_mine; i++)

@@ -16,8 +16,8 @@ struct stream_reader {
 	struct read_ahead *ahead; /* NULL: none */
 };
 
-struct stream_reader *stream_reader_new(struct pack_reader *packs, const struct stream *stream, const struct stream_reader_options *options,
-					struct err **errp)
+struct stream_reader *stream_reader_new(struct pack_reader *packs, const struct stream *stream,
+					const struct stream_reader_options *options, struct err **errp)
 {
 	AUTO(stream_reader_freep) struct stream_reader *reader = calloc(1, sizeof(*reader));
 	if (!reader) {

@@ -8,8 +8,8 @@
 struct stream_reader;
 
 struct stream_reader_options {
-	size_t cache_bytes;	/* plain chunks kept, as 64 MiB */
-	unsigned read_ahead;	/* threads that fetch along the tree behind sequential reads; 0: none */
+	size_t cache_bytes;  /* plain chunks kept, as 64 MiB */
+	unsigned read_ahead; /* threads that fetch along the tree behind sequential reads; 0: none */
 };
 
 /* The repository and the pack reader must outlive it; the stream is copied. */
@@ -20,6 +20,8 @@ DEFINE_AUTO_FREE(struct stream_reader, stream_reader_free);
 uint64_t stream_reader_size(const struct stream_reader *reader);
 struct tree_reader *stream_reader_tree(struct stream_reader *reader);
 /* [offset, offset + len) must lie inside the stream. */
-NODISCARD bool stream_reader_read(struct stream_reader *reader, uint64_t offset, void *data, size_t len, struct err **errp);
+NODISCARD bool stream_reader_read(struct stream_reader *reader, uint64_t offset, void *data, size_t len,
+				  struct err **errp);
 /* A whole small stream (definition, firmware variables) of at most max bytes. Caller releases. */
-NODISCARD bool stream_read_all(struct pack_reader *packs, const struct stream *stream, size_t max, struct bytes *ret, struct err **errp);
+NODISCARD bool stream_read_all(struct pack_reader *packs, const struct stream *stream, size_t max, struct bytes *ret,
+			       struct err **errp);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads that go on near where earlier ones ended make a track. Several tracks are kept, because copying tools read a disk in several
- * places at once, and requests of one reader arrive out of order. Behind a track's second read, batches of chunks are queued for the threads,
- * up to a distance in front of the reader. A full queue drops the batch: the reader will fetch those chunks itself. What the threads fail to
- * fetch is no error here, for the same reason.
+ * Reads that go on near where earlier ones ended make a track. Several tracks are kept, because copying tools read a
+ * disk in several places at once, and requests of one reader arrive out of order. Behind a track's second read, batches
+ * of chunks are queued for the threads, up to a distance in front of the reader. A full queue drops the batch: the
+ * reader will fetch those chunks itself. What the threads fail to fetch is no error here, for the same reason.
  */
 #include "storage/stream_read_ahead_internal.h"
 
@@ -80,7 +80,8 @@ static uint64_t at_least_one(uint64_t n)
 	return n > 0 ? n : 1;
 }
 
-struct read_ahead *read_ahead_new(struct stream_cache *cache, const struct stream_shape *shape, unsigned threads, struct err **errp)
+struct read_ahead *read_ahead_new(struct stream_cache *cache, const struct stream_shape *shape, unsigned threads,
+				  struct err **errp)
 {
 	AUTO(read_ahead_freep) struct read_ahead *ahead = calloc(1, sizeof(*ahead));
 	if (!ahead) {
@@ -92,7 +93,10 @@ struct read_ahead *read_ahead_new(struct stream_cache *cache, const struct strea
 	ahead->batch = at_least_one(BATCH_BYTES >> shape->exponent);
 	if (ahead->batch > STREAM_WINDOW)
 		ahead->batch = STREAM_WINDOW;
-	/* What is fetched ahead must still be there when the reader comes: a track gets a quarter of the cache at most. */
+	/*
+	 * What is fetched ahead must still be there when the reader comes: a track gets a quarter of the cache at most.
+
+	 */
 	ahead->distance = DISTANCE_BYTES >> shape->exponent;
 	if (ahead->distance > stream_cache_slots(cache) / 4)
 		ahead->distance = stream_cache_slots(cache) / 4;
@@ -141,7 +145,8 @@ static struct track *find_track(struct read_ahead *ahead, uint64_t first)
 
 static void queue_batches(struct read_ahead *ahead, struct track *track)
 {
-	uint64_t limit = ahead->chunks - track->front < ahead->distance ? ahead->chunks : track->front + ahead->distance;
+	uint64_t limit =
+		ahead->chunks - track->front < ahead->distance ? ahead->chunks : track->front + ahead->distance;
 	if (track->ahead < track->front)
 		track->ahead = track->front;
 	while (track->ahead < limit && ahead->queue_n < QUEUE) {

@@ -35,10 +35,12 @@ static bool add_chunk(void *arg, uint64_t index, const struct tree_ref *chunk, s
 	return all->n < REFS || read_pending(all, errp);
 }
 
-bool stream_read_all(struct pack_reader *packs, const struct stream *stream, size_t max, struct bytes *ret, struct err **errp)
+bool stream_read_all(struct pack_reader *packs, const struct stream *stream, size_t max, struct bytes *ret,
+		     struct err **errp)
 {
 	if (stream->shape.size > max)
-		return err_set(errp, ERR_CORRUPT, "stream '%s' has %" PRIu64 " bytes, more than the %zu that it may have", stream->name,
+		return err_set(errp, ERR_CORRUPT,
+			       "stream '%s' has %" PRIu64 " bytes, more than the %zu that it may have", stream->name,
 			       stream->shape.size, max);
 	size_t size = (size_t)stream->shape.size;
 	AUTO(tree_reader_freep) struct tree_reader *tree = tree_reader_new(packs, &stream->shape, &stream->top, errp);

@@ -19,8 +19,8 @@ struct tree_ref {
 };
 
 struct tree_node {
-	uint8_t level; /* 0: children are chunks */
-	uint16_t n;    /* last non-zero child + 1, 1 … TREE_FANOUT */
+	uint8_t level;			       /* 0: children are chunks */
+	uint16_t n;			       /* last non-zero child + 1, 1 … TREE_FANOUT */
 	struct tree_ref children[TREE_FANOUT]; /* zero beyond n */
 };
 
@@ -36,11 +36,12 @@ uint32_t stream_chunk_len(const struct stream_shape *shape, uint64_t index);
 /* Least d >= 1 with 128^d >= chunks. */
 uint8_t stream_depth(const struct stream_shape *shape);
 /* HMAC(K_id, 0x02 ‖ u64 size ‖ u8 exponent ‖ u8 depth ‖ top id). */
-NODISCARD bool stream_root(const struct metadata_keys *keys, const struct stream_shape *shape, const struct chunk_id *top,
-			   struct chunk_id *ret, struct err **errp);
+NODISCARD bool stream_root(const struct metadata_keys *keys, const struct stream_shape *shape,
+			   const struct chunk_id *top, struct chunk_id *ret, struct err **errp);
 
 /* Strict parser of foreign bytes. ERR_CORRUPT. */
 NODISCARD bool tree_node_parse(struct span plain, struct tree_node *ret, struct err **errp);
 NODISCARD bool tree_node_encode(const struct tree_node *node, struct bytes *ret, struct err **errp);
 /* HMAC(K_id, 0x01 ‖ u8 level ‖ u16 n ‖ ids). */
-NODISCARD bool tree_node_id(const struct metadata_keys *keys, const struct tree_node *node, struct chunk_id *ret, struct err **errp);
+NODISCARD bool tree_node_id(const struct metadata_keys *keys, const struct tree_node *node, struct chunk_id *ret,
+			    struct err **errp);

@@ -35,5 +35,5 @@ static inline uint64_t tree_child_first(uint8_t level, uint64_t index, unsigned 
 
 const struct tree_ref *tree_reader_top(const struct tree_reader *tree);
 /* The node that ref names, which must be node `index` of `level`. From the cache when it is there. */
-NODISCARD bool tree_reader_node(struct tree_reader *tree, uint8_t level, uint64_t index, const struct tree_ref *ref, struct tree_node *ret,
-				struct err **errp);
+NODISCARD bool tree_reader_node(struct tree_reader *tree, uint8_t level, uint64_t index, const struct tree_ref *ref,
+				struct tree_node *ret, struct err **errp);

@@ -30,8 +30,8 @@ uint8_t stream_depth(const struct stream_shape *shape)
 	return depth;
 }
 
-bool stream_root(const struct metadata_keys *keys, const struct stream_shape *shape, const struct chunk_id *top, struct chunk_id *ret,
-		 struct err **errp)
+bool stream_root(const struct metadata_keys *keys, const struct stream_shape *shape, const struct chunk_id *top,
+		 struct chunk_id *ret, struct err **errp)
 {
 	uint8_t head[11] = {0x02};
 	bytes_store_le64(head + 1, shape->size);
@@ -41,7 +41,8 @@ bool stream_root(const struct metadata_keys *keys, const struct stream_shape *sh
 	return crypto_hmac(keys->id, parts, ARRAY_LENGTH(parts), ret->b, errp);
 }
 
-bool tree_node_id(const struct metadata_keys *keys, const struct tree_node *node, struct chunk_id *ret, struct err **errp)
+bool tree_node_id(const struct metadata_keys *keys, const struct tree_node *node, struct chunk_id *ret,
+		  struct err **errp)
 {
 	uint8_t head[4] = {0x01, node->level};
 	bytes_store_le16(head + 2, node->n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walking from the top. Nodes come from a small cache by their place in the tree; the cache's lock is never held while a node is
- * read or a caller is called.
+ * Walking from the top. Nodes come from a small cache by their place in the tree; the cache's lock is never held while
+ * a node is read or a caller is called.
  */
 #include "storage/tree_read.h"
 
@@ -29,8 +29,8 @@ struct tree_reader {
 	struct cached_node cache[CACHED_NODES];
 };
 
-struct tree_reader *tree_reader_new(struct pack_reader *packs, const struct stream_shape *shape, const struct tree_ref *top,
-				    struct err **errp)
+struct tree_reader *tree_reader_new(struct pack_reader *packs, const struct stream_shape *shape,
+				    const struct tree_ref *top, struct err **errp)
 {
 	if (shape->exponent < CHUNK_EXPONENT_MIN || shape->exponent > CHUNK_EXPONENT_MAX) {
 		err_set(errp, ERR_CORRUPT, "chunks of 2^%u bytes are not possible", shape->exponent);
@@ -108,8 +108,8 @@ static bool node_fits(const struct tree_reader *tree, uint8_t level, uint64_t in
 	return node->level == level && tree_child_first(level, index, node->n - 1u) < stream_chunks(&tree->shape);
 }
 
-bool tree_reader_node(struct tree_reader *tree, uint8_t level, uint64_t index, const struct tree_ref *ref, struct tree_node *ret,
-		      struct err **errp)
+bool tree_reader_node(struct tree_reader *tree, uint8_t level, uint64_t index, const struct tree_ref *ref,
+		      struct tree_node *ret, struct err **errp)
 {
 	if (cache_get(tree, level, index, ret))
 		return true;
@@ -117,7 +117,8 @@ bool tree_reader_node(struct tree_reader *tree, uint8_t level, uint64_t index, c
 	if (!pack_reader_node(tree->packs, &ref->id, &ref->at, &node, errp))
 		return err_prefix(errp, "tree node %" PRIu64 " of level %u", index, level);
 	if (!node_fits(tree, level, index, &node))
-		return err_set(errp, ERR_CORRUPT, "tree node %" PRIu64 " of level %u: it belongs elsewhere", index, level);
+		return err_set(errp, ERR_CORRUPT, "tree node %" PRIu64 " of level %u: it belongs elsewhere", index,
+			       level);
 	cache_add(tree, index, &node);
 	*ret = node;
 	return true;
@@ -131,7 +132,8 @@ struct walk {
 	void *arg;
 };
 
-static bool walk_node(const struct walk *walk, uint8_t level, uint64_t index, const struct tree_ref *ref, struct err **errp)
+static bool walk_node(const struct walk *walk, uint8_t level, uint64_t index, const struct tree_ref *ref,
+		      struct err **errp)
 {
 	struct tree_node node;
 	if (!tree_reader_node(walk->tree, level, index, ref, &node, errp))
@@ -149,7 +151,8 @@ static bool walk_node(const struct walk *walk, uint8_t level, uint64_t index, co
 	return true;
 }
 
-bool tree_each(struct tree_reader *tree, uint64_t first, uint64_t end, tree_each_function *each, void *arg, struct err **errp)
+bool tree_each(struct tree_reader *tree, uint64_t first, uint64_t end, tree_each_function *each, void *arg,
+	       struct err **errp)
 {
 	const struct walk walk = {.tree = tree, .first = first, .end = end, .each = each, .arg = arg};
 	if (first >= end || chunk_id_is_zero(&tree->top.id))

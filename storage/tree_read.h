@@ -11,25 +11,28 @@
 struct tree_reader;
 
 /* top.id zero: an all-zero stream. packs must outlive it. */
-NODISCARD struct tree_reader *tree_reader_new(struct pack_reader *packs, const struct stream_shape *shape, const struct tree_ref *top,
-					      struct err **errp);
+NODISCARD struct tree_reader *tree_reader_new(struct pack_reader *packs, const struct stream_shape *shape,
+					      const struct tree_ref *top, struct err **errp);
 void tree_reader_free(struct tree_reader *tree);
 DEFINE_AUTO_FREE(struct tree_reader, tree_reader_free);
 const struct stream_shape *tree_reader_shape(const struct tree_reader *tree);
 
 typedef bool tree_each_function(void *arg, uint64_t index, const struct tree_ref *chunk, struct err **errp);
 /* Every chunk in [first, end) that is no hole, ascending. Holes cost nothing. */
-NODISCARD bool tree_each(struct tree_reader *tree, uint64_t first, uint64_t end, tree_each_function *each, void *arg, struct err **errp);
+NODISCARD bool tree_each(struct tree_reader *tree, uint64_t first, uint64_t end, tree_each_function *each, void *arg,
+			 struct err **errp);
 /* The chunk at index; a zero id for a hole. */
 NODISCARD bool tree_find(struct tree_reader *tree, uint64_t index, struct tree_ref *ret, struct err **errp);
 /* The subtree at `level` (0: a leaf node …; depth - 1: the top) that covers chunk `index`; zero id for a hole. */
-NODISCARD bool tree_subtree(struct tree_reader *tree, uint8_t level, uint64_t index, struct tree_ref *ret, struct err **errp);
+NODISCARD bool tree_subtree(struct tree_reader *tree, uint8_t level, uint64_t index, struct tree_ref *ret,
+			    struct err **errp);
 
 /* True for packs whose content may not be relied on. */
 typedef bool tree_condemned_function(void *arg, enum pack_class cls, const struct session_id *session, uint32_t seq);
 /*
- * Gives the chunk ranges [first, end), ascending, that must be put again so that a tree above this one relies on no condemned pack: every
- * chunk that lies in one, and at least one chunk below each node that does (a writer stores the nodes above what is put again).
+ * Gives the chunk ranges [first, end), ascending, that must be put again so that a tree above this one relies on no
+ * condemned pack: every chunk that lies in one, and at least one chunk below each node that does (a writer stores the
+ * nodes above what is put again).
  */
 typedef bool tree_range_function(void *arg, uint64_t first, uint64_t end, struct err **errp);
 NODISCARD bool tree_condemned(struct tree_reader *tree, tree_condemned_function *is_condemned, void *condemned_arg,

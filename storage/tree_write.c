@@ -2,10 +2,12 @@
 /*
  * The path is the one open node of each level. Invariants:
  *   - the open levels are depth-1 (the top) down to some lowest one, and each open node is a child of the one above it;
- *   - a child of an open node that lies left of the path is final; right of it, and on it, it is as the parent's tree has it (the "base"), less
- *     what was punched; what is not open at all is the base as it stands;
+ *   - a child of an open node that lies left of the path is final;
+ *   - right of it, and on it, a child is as the parent's tree has it (the "base"), less what was punched;
+ *   - what is not open at all is the base as it stands;
  *   - a base node that is opened loses the children behind the new end.
- * A node is closed when the path leaves it: then it has its id, and is stored unless the base node of that place says the same.
+ * A node is closed when the path leaves it: then it has its id, and is stored unless the base node of that place says
+ * the same.
  */
 #include "storage/tree_write.h"
 
@@ -62,7 +64,8 @@ static bool has_condemned_child(const struct tree_writer *tree, const struct tre
 	return false;
 }
 
-static bool open_node(struct tree_writer *tree, uint8_t level, uint64_t index, const struct tree_ref *base, struct err **errp)
+static bool open_node(struct tree_writer *tree, uint8_t level, uint64_t index, const struct tree_ref *base,
+		      struct err **errp)
 {
 	struct open_node *at = &tree->path[level];
 	*at = (struct open_node){.index = index, .base = *base, .node = {.level = level}};
@@ -76,17 +79,23 @@ static bool open_node(struct tree_writer *tree, uint8_t level, uint64_t index, c
 	return true;
 }
 
-static bool store_node(const struct tree_writer *tree, const struct tree_node *node, struct tree_ref *ret, struct err **errp)
+static bool store_node(const struct tree_writer *tree, const struct tree_node *node, struct tree_ref *ret,
+		       struct err **errp)
 {
 	AUTO(bytes_release) struct bytes plain = {0};
 	return tree_node_encode(node, &plain, errp) &&
 	       tree->store(tree->store_arg, node->level, &ret->id, bytes_span(&plain), &ret->at, errp);
 }
 
-/* Stores a base node, which no put has touched, again, because its pack is condemned; and what is condemned directly below it. */
-static bool store_again(struct tree_writer *tree, uint8_t level, uint64_t index, struct tree_ref *ref, struct err **errp);
+/*
+ * Stores a base node, which no put has touched, again, because its pack is condemned; and what is condemned directly
+ * below it.
+ */
+static bool store_again(struct tree_writer *tree, uint8_t level, uint64_t index, struct tree_ref *ref,
+			struct err **errp);
 
-static bool replace_condemned_children(struct tree_writer *tree, struct tree_node *node, uint64_t index, struct err **errp)
+static bool replace_condemned_children(struct tree_writer *tree, struct tree_node *node, uint64_t index,
+				       struct err **errp)
 {
 	enum pack_class cls = node->level == 0 ? PACK_CHUNKS : PACK_META;
 	for (unsigned slot = 0; slot < node->n; slot++) {
@@ -95,7 +104,9 @@ static bool replace_condemned_children(struct tree_writer *tree, struct tree_nod
 		if (!condemned(tree, cls, child))
 			continue;
 		if (node->level == 0)
-			return err_set(errp, ERR_FAILED, "chunk %" PRIu64 " lies in a pack that is being collected, and was not stored again",
+			return err_set(errp, ERR_FAILED,
+				       "chunk %" PRIu64
+				       " lies in a pack that is being collected, and was not stored again",
 				       place);
 		if (!store_again(tree, (uint8_t)(node->level - 1), place, child, errp))
 			return false;
@@ -103,7 +114,8 @@ static bool replace_condemned_children(struct tree_writer *tree, struct tree_nod
 	return true;
 }
 
-static bool store_again(struct tree_writer *tree, uint8_t level, uint64_t index, struct tree_ref *ref, struct err **errp)
+static bool store_again(struct tree_writer *tree, uint8_t level, uint64_t index, struct tree_ref *ref,
+			struct err **errp)
 {
 	struct tree_node node;
 	return tree_reader_node(tree->parent, level, index, ref, &node, errp) &&
@@ -125,7 +137,8 @@ static bool seal_node(struct tree_writer *tree, struct open_node *at, struct tre
 	at->node.n = count_children(&at->node);
 	if (at->node.n == 0)
 		return true;
-	if (!replace_condemned_children(tree, &at->node, at->index, errp) || !tree_node_id(tree->keys, &at->node, &ret->id, errp))
+	if (!replace_condemned_children(tree, &at->node, at->index, errp) ||
+	    !tree_node_id(tree->keys, &at->node, &ret->id, errp))
 		return false;
 	if (!at->moved && chunk_id_equal(&ret->id, &at->base.id) && !condemned(tree, PACK_META, &at->base)) {
 		*ret = at->base;
@@ -158,7 +171,8 @@ static bool close_node(struct tree_writer *tree, uint8_t level, struct err **err
 static bool seek(struct tree_writer *tree, uint8_t lowest, uint64_t chunk, struct err **errp)
 {
 	for (uint8_t level = 0; level < tree->depth; level++)
-		if (tree->path[level].open && tree->path[level].index != tree_index(level, chunk) && !close_node(tree, level, errp))
+		if (tree->path[level].open && tree->path[level].index != tree_index(level, chunk) &&
+		    !close_node(tree, level, errp))
 			return false;
 	struct tree_ref base = tree->base_top;
 	for (uint8_t level = tree->depth; level-- > lowest;) {
@@ -170,7 +184,10 @@ static bool seek(struct tree_writer *tree, uint8_t lowest, uint64_t chunk, struc
 	return true;
 }
 
-/* The new tree is deeper: nodes above the parent's top are begun here, the lowest with the parent's top as its first child. */
+/*
+ * The new tree is deeper: nodes above the parent's top are begun here, the lowest with the parent's top as its first
+ * child.
+ */
 static bool grow(struct tree_writer *tree, uint8_t parent_depth, const struct tree_ref *top, struct err **errp)
 {
 	static const struct tree_ref none;
@@ -192,9 +209,9 @@ static bool begin(struct tree_writer *tree, struct err **errp)
 	return tree_subtree(tree->parent, (uint8_t)(tree->depth - 1), 0, &tree->base_top, errp);
 }
 
-struct tree_writer *tree_writer_new(const struct metadata_keys *keys, const struct stream_shape *shape, struct tree_reader *parent,
-				    tree_condemned_function *is_condemned, void *condemned_arg, tree_store_function *store, void *store_arg,
-				    struct err **errp)
+struct tree_writer *tree_writer_new(const struct metadata_keys *keys, const struct stream_shape *shape,
+				    struct tree_reader *parent, tree_condemned_function *is_condemned,
+				    void *condemned_arg, tree_store_function *store, void *store_arg, struct err **errp)
 {
 	assert(!parent || tree_reader_shape(parent)->exponent == shape->exponent);
 	AUTO(tree_writer_freep) struct tree_writer *tree = calloc(1, sizeof(*tree));

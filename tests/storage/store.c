@@ -13,7 +13,8 @@ static void open_repository(struct store *store)
 	struct repository_init init = {.url = "repository", .passphrase = SPAN_TEXT("wind"), .owner_name = "owner"};
 	if (!repository_init(&init, &err))
 		fail_msg("%s", err_message(err));
-	struct repository_options options = {.url = "repository", .key = {.passphrase = SPAN_TEXT("wind")}, .state_dir = "state"};
+	struct repository_options options = {
+		.url = "repository", .key = {.passphrase = SPAN_TEXT("wind")}, .state_dir = "state"};
 	store->repository = repository_open(&options, &err);
 	if (!store->repository)
 		fail_msg("%s", err_message(err));
@@ -63,8 +64,8 @@ static void flush_one(struct store *store, enum pack_class cls, struct pack_writ
 	*pack = NULL;
 }
 
-static void place(struct store *store, struct pack_writer **pack, enum pack_class cls, const struct chunk_id *id, struct span plain,
-		  struct locator *ret)
+static void place(struct store *store, struct pack_writer **pack, enum pack_class cls, const struct chunk_id *id,
+		  struct span plain, struct locator *ret)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	AUTO(freep) uint8_t *frame = malloc(plain.len);
@@ -91,7 +92,8 @@ void store_chunk(struct store *store, struct span plain, struct tree_ref *ret)
 	place(store, &store->chunks, PACK_CHUNKS, &ret->id, plain, &ret->at);
 }
 
-bool store_node(void *arg, uint8_t level, const struct chunk_id *id, struct span plain, struct locator *ret, struct err **errp)
+bool store_node(void *arg, uint8_t level, const struct chunk_id *id, struct span plain, struct locator *ret,
+		struct err **errp)
 {
 	(void)level;
 	(void)errp;
@@ -110,9 +112,10 @@ void store_flush(struct store *store)
 void store_stream(struct store *store, const void *plain, uint64_t size, uint8_t exponent, struct stream *ret)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	*ret = (struct stream){.number = 1, .kind = STREAM_DISK, .name = "vda", .shape = {.size = size, .exponent = exponent}};
-	AUTO(tree_writer_freep) struct tree_writer *tree =
-		tree_writer_new(store->keys, &ret->shape, NULL, NULL, NULL, store_node, store, &err);
+	*ret = (struct stream){
+		.number = 1, .kind = STREAM_DISK, .name = "vda", .shape = {.size = size, .exponent = exponent}};
+	AUTO(tree_writer_freep)
+	struct tree_writer *tree = tree_writer_new(store->keys, &ret->shape, NULL, NULL, NULL, store_node, store, &err);
 	assert_non_null(tree);
 	for (uint64_t i = 0; i < stream_chunks(&ret->shape); i++) {
 		struct tree_ref ref;

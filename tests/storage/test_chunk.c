@@ -17,7 +17,8 @@ static void fill(uint8_t *plain, size_t len, bool text)
 	uint32_t random = 12345;
 	for (size_t i = 0; i < len; i++) {
 		random = random * 1664525u + 1013904223u;
-		plain[i] = text ? (uint8_t)("salvor salvage save "[(i + (random >> 30)) % 20]) : (uint8_t)(random >> 24);
+		plain[i] =
+			text ? (uint8_t)("salvor salvage save "[(i + (random >> 30)) % 20]) : (uint8_t)(random >> 24);
 	}
 }
 
@@ -46,8 +47,8 @@ static struct sealed *seal(bool text)
 static bool unseal(const struct sealed *sealed, uint32_t plain_len, uint8_t *plain, struct err **errp)
 {
 	static uint8_t scratch[SIZE + TAG_SIZE];
-	return chunk_unseal(dek, domain, &sealed->id, plain_len, (uint8_t)sealed->codec, SPAN(sealed->bytes, sealed->len), scratch, plain,
-			    errp);
+	return chunk_unseal(dek, domain, &sealed->id, plain_len, (uint8_t)sealed->codec,
+			    SPAN(sealed->bytes, sealed->len), scratch, plain, errp);
 }
 
 static void what_goes_in_comes_out(void **state)

@@ -22,7 +22,8 @@ static void make_chunk(uint32_t number, uint8_t *plain, size_t len)
 static struct bytes make_pack(struct store *store, enum pack_class cls, uint32_t seq)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	AUTO(pack_writer_freep) struct pack_writer *pack = pack_writer_new(store->repository, cls, &store->session, seq, &err);
+	AUTO(pack_writer_freep)
+	struct pack_writer *pack = pack_writer_new(store->repository, cls, &store->session, seq, &err);
 	assert_non_null(pack);
 	for (uint32_t i = 0; i < CHUNKS; i++) {
 		uint8_t plain[CHUNK];
@@ -44,8 +45,8 @@ static struct bytes make_pack(struct store *store, enum pack_class cls, uint32_t
 	return copy;
 }
 
-static bool open_footer(const struct store *store, enum pack_class cls, uint32_t seq, struct span pack, struct pack_footer *ret,
-			struct err **errp)
+static bool open_footer(const struct store *store, enum pack_class cls, uint32_t seq, struct span pack,
+			struct pack_footer *ret, struct err **errp)
 {
 	uint64_t needed;
 	struct span head = SPAN(pack.data, pack.len < PACK_HEAD_SIZE ? pack.len : PACK_HEAD_SIZE);
@@ -61,7 +62,8 @@ static void footers_say_what_was_put(void **state)
 		AUTO(err_freep) struct err *err = NULL;
 		AUTO(bytes_release) struct bytes pack = make_pack(store, classes[c], 3);
 		AUTO(pack_footer_release) struct pack_footer footer = {0};
-		assert_int_equal(pack.len, PACK_HEAD_SIZE + CHUNKS * (CHUNK + TAG_SIZE) + (classes[c] == PACK_CHUNKS) * KEYSLOT_SIZE +
+		assert_int_equal(pack.len, PACK_HEAD_SIZE + CHUNKS * (CHUNK + TAG_SIZE) +
+						   (classes[c] == PACK_CHUNKS) * KEYSLOT_SIZE +
 						   CHUNKS * PACK_ENTRY_SIZE + TAG_SIZE + PACK_TAIL_SIZE);
 		if (!open_footer(store, classes[c], 3, bytes_span(&pack), &footer, &err))
 			fail_msg("%s", err_message(err));
@@ -151,7 +153,8 @@ static void many_threads_seal_at_once(void **state)
 	struct store *store = *state;
 	AUTO(err_freep) struct err *err = NULL;
 	static struct parallel parallel;
-	AUTO(pack_writer_freep) struct pack_writer *pack = pack_writer_new(store->repository, PACK_CHUNKS, &store->session, ++store->seq, &err);
+	AUTO(pack_writer_freep)
+	struct pack_writer *pack = pack_writer_new(store->repository, PACK_CHUNKS, &store->session, ++store->seq, &err);
 	assert_non_null(pack);
 	parallel.pack = pack;
 	reserve_all(store, &parallel);
@@ -179,8 +182,10 @@ static void a_pack_is_full_at_its_targets(void **state)
 	struct store *store = *state;
 	AUTO(err_freep) struct err *err = NULL;
 	const struct chunk_id id = {{1}};
-	AUTO(pack_writer_freep) struct pack_writer *large = pack_writer_new(store->repository, PACK_CHUNKS, &store->session, 1, &err);
-	AUTO(pack_writer_freep) struct pack_writer *many = pack_writer_new(store->repository, PACK_META, &store->session, 2, &err);
+	AUTO(pack_writer_freep)
+	struct pack_writer *large = pack_writer_new(store->repository, PACK_CHUNKS, &store->session, 1, &err);
+	AUTO(pack_writer_freep)
+	struct pack_writer *many = pack_writer_new(store->repository, PACK_META, &store->session, 2, &err);
 	assert_true(large && many && pack_writer_fits(large, CHUNK_MAX));
 	while (pack_writer_fits(large, LARGE))
 		pack_writer_reserve(large, &id, LARGE, CODEC_RAW, LARGE);

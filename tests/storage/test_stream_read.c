@@ -186,10 +186,8 @@ static void damage_reaches_every_reader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(any_range_can_be_read),
-		cmocka_unit_test(sequential_reads_with_read_ahead),
-		cmocka_unit_test(many_threads_read_at_once),
-		cmocka_unit_test(whole_small_streams),
+		cmocka_unit_test(any_range_can_be_read),       cmocka_unit_test(sequential_reads_with_read_ahead),
+		cmocka_unit_test(many_threads_read_at_once),   cmocka_unit_test(whole_small_streams),
 		cmocka_unit_test(damage_reaches_every_reader),
 	};
 	return cmocka_run_group_tests(tests, store_setup, store_teardown);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Trees against a plain array: whatever the history, the tree must be the one that is built from scratch, and say what the array says. */
+/*
+ * Trees against a plain array: whatever the history, the tree must be the one that is built from scratch, and say what
+ * the array says.
+ */
 #include "storage/tree_write.h"
 
 #include <string.h>
@@ -50,7 +53,8 @@ static void resize(struct model *model, uint64_t n)
 	model->shape = (struct stream_shape){.size = n << EXPONENT, .exponent = EXPONENT};
 }
 
-static bool discard_node(void *arg, uint8_t level, const struct chunk_id *id, struct span plain, struct locator *ret, struct err **errp)
+static bool discard_node(void *arg, uint8_t level, const struct chunk_id *id, struct span plain, struct locator *ret,
+			 struct err **errp)
 {
 	(void)arg, (void)level, (void)id, (void)plain, (void)errp;
 	*ret = (struct locator){.session = {.number = 1}, .seq = 1};
@@ -60,7 +64,8 @@ static bool discard_node(void *arg, uint8_t level, const struct chunk_id *id, st
 static void top_from_scratch(const struct model *model, struct tree_ref *ret)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	AUTO(tree_writer_freep) struct tree_writer *tree =
+	AUTO(tree_writer_freep)
+	struct tree_writer *tree =
 		tree_writer_new(model->store->keys, &model->shape, NULL, NULL, NULL, discard_node, NULL, &err);
 	assert_non_null(tree);
 	for (uint64_t i = 0; i < model->n; i++) {
@@ -98,7 +103,8 @@ static void check(const struct model *model)
 	struct tree_ref scratch;
 	top_from_scratch(model, &scratch);
 	assert_memory_equal(scratch.id.b, model->top.id.b, ID_SIZE);
-	AUTO(tree_reader_freep) struct tree_reader *reader = tree_reader_new(model->store->packs, &model->shape, &model->top, &err);
+	AUTO(tree_reader_freep)
+	struct tree_reader *reader = tree_reader_new(model->store->packs, &model->shape, &model->top, &err);
 	assert_non_null(reader);
 	struct seen seen = {.model = model};
 	if (!tree_each(reader, 0, model->n, expect_chunk, &seen, &err))
@@ -144,10 +150,12 @@ static void change(struct model *model, struct tree_writer *tree)
 static void next_version(struct model *model, uint64_t n)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	AUTO(tree_reader_freep) struct tree_reader *parent = tree_reader_new(model->store->packs, &model->shape, &model->top, &err);
+	AUTO(tree_reader_freep)
+	struct tree_reader *parent = tree_reader_new(model->store->packs, &model->shape, &model->top, &err);
 	assert_non_null(parent);
 	resize(model, n);
-	AUTO(tree_writer_freep) struct tree_writer *tree =
+	AUTO(tree_writer_freep)
+	struct tree_writer *tree =
 		tree_writer_new(model->store->keys, &model->shape, parent, NULL, NULL, store_node, model->store, &err);
 	assert_non_null(tree);
 	change(model, tree);
@@ -157,17 +165,8 @@ static void next_version(struct model *model, uint64_t n)
 	check(model);
 }
 
-static const uint64_t sizes[] = {0,
-				 1,
-				 2,
-				 FAN - 1,
-				 FAN,
-				 FAN + 1,
-				 3 * FAN + 5,
-				 FAN * FAN - 1,
-				 FAN *FAN,
-				 FAN *FAN + 1,
-				 2 * FAN * FAN + 77};
+static const uint64_t sizes[] = {
+	0, 1, 2, FAN - 1, FAN, FAN + 1, 3 * FAN + 5, FAN *FAN - 1, FAN *FAN, FAN *FAN + 1, 2 * FAN *FAN + 77};
 
 static struct model new_model(void **state, uint32_t seed)
 {
@@ -188,7 +187,8 @@ static void any_history_gives_the_tree_from_scratch(void **state)
 
 static void three_levels_grow_and_shrink(void **state)
 {
-	static const uint64_t large[] = {FAN * FAN, FAN *FAN *FAN + 1, FAN *FAN *FAN, FAN *FAN *FAN - 1, FAN + 1, FAN *FAN *FAN + 1, 1};
+	static const uint64_t large[] = {
+		FAN * FAN, FAN * FAN * FAN + 1, FAN * FAN * FAN, FAN * FAN * FAN - 1, FAN + 1, FAN * FAN * FAN + 1, 1};
 	struct model model = new_model(state, 99);
 	for (size_t i = 0; i < ARRAY_LENGTH(large); i++)
 		next_version(&model, large[i]);
@@ -215,7 +215,8 @@ static void a_huge_sparse_stream_costs_its_data(void **state)
 	make_ref(1, &a);
 	make_ref(2, &b);
 	AUTO(tree_writer_freep) struct tree_writer *tree = new_writer(store, &shape, NULL);
-	assert_true(tree_writer_put(tree, 0, &a, &err) && tree_writer_put(tree, last, &b, &err) && tree_writer_finish(tree, &top, &err));
+	assert_true(tree_writer_put(tree, 0, &a, &err) && tree_writer_put(tree, last, &b, &err) &&
+		    tree_writer_finish(tree, &top, &err));
 	store_flush(store);
 	assert_int_equal(store->n_nodes - before, 2 * stream_depth(&shape) - 1);
 
@@ -238,7 +239,8 @@ static void an_unchanged_tree_stores_nothing(void **state)
 	struct store *store = *state;
 	struct model model = new_model(state, 5);
 	next_version(&model, FAN * FAN + 1);
-	AUTO(tree_reader_freep) struct tree_reader *parent = tree_reader_new(store->packs, &model.shape, &model.top, &err);
+	AUTO(tree_reader_freep)
+	struct tree_reader *parent = tree_reader_new(store->packs, &model.shape, &model.top, &err);
 	assert_non_null(parent);
 	size_t before = store->n_nodes;
 	struct tree_ref top;
@@ -284,23 +286,28 @@ static bool renew(void *arg, uint64_t first, uint64_t end, struct err **errp)
 static bool refuse_range(void *arg, uint64_t first, uint64_t end, struct err **errp)
 {
 	(void)arg;
-	return err_set(errp, ERR_FAILED, "%llu to %llu is still condemned", (unsigned long long)first, (unsigned long long)end);
+	return err_set(errp, ERR_FAILED, "%llu to %llu is still condemned", (unsigned long long)first,
+		       (unsigned long long)end);
 }
 
 static void renew_condemned(struct model *model)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	struct store *store = model->store;
-	AUTO(tree_reader_freep) struct tree_reader *parent = tree_reader_new(store->packs, &model->shape, &model->top, &err);
+	AUTO(tree_reader_freep)
+	struct tree_reader *parent = tree_reader_new(store->packs, &model->shape, &model->top, &err);
 	assert_non_null(parent);
-	AUTO(tree_writer_freep) struct tree_writer *tree =
+	AUTO(tree_writer_freep)
+	struct tree_writer *tree =
 		tree_writer_new(store->keys, &model->shape, parent, is_condemned, model, store_node, store, &err);
 	assert_non_null(tree);
 	struct renewal renewal = {.model = model, .tree = tree};
-	if (!tree_condemned(parent, is_condemned, model, renew, &renewal, &err) || !tree_writer_finish(tree, &model->top, &err))
+	if (!tree_condemned(parent, is_condemned, model, renew, &renewal, &err) ||
+	    !tree_writer_finish(tree, &model->top, &err))
 		fail_msg("%s", err_message(err));
 	store_flush(store);
-	AUTO(tree_reader_freep) struct tree_reader *reader = tree_reader_new(store->packs, &model->shape, &model->top, &err);
+	AUTO(tree_reader_freep)
+	struct tree_reader *reader = tree_reader_new(store->packs, &model->shape, &model->top, &err);
 	assert_non_null(reader);
 	if (!tree_condemned(reader, is_condemned, model, refuse_range, NULL, &err))
 		fail_msg("%s", err_message(err));

@@ -15,7 +15,8 @@ static struct tree_node example(uint16_t n, unsigned packs)
 		if (i % 7 == 3 && i + 1 < n)
 			continue; /* a hole */
 		memset(node.children[i].id.b, i + 1, ID_SIZE);
-		node.children[i].at = (struct locator){.session = {.writer = {9}, .number = i % packs}, .seq = 1 + i % packs, .entry = i};
+		node.children[i].at = (struct locator){
+			.session = {.writer = {9}, .number = i % packs}, .seq = 1 + i % packs, .entry = i};
 	}
 	return node;
 }
@@ -74,15 +75,15 @@ static void only_one_spelling_is_taken(void **state)
 		size_t at;
 		uint8_t value;
 	} faults[] = {
-		{0, TREE_DEPTH_MAX},	   /* level */
-		{1, 0},			   /* no children */
-		{1, TREE_FANOUT + 1},	   /* too many */
-		{packs_at, 0},		   /* no packs */
-		{packs_at, 3},		   /* more than are there */
-		{places_at, 1},		   /* the second pack before the first */
-		{places_at, 2},		   /* a pack that is not there */
-		{places_at, 255},	   /* a hole with an id */
-		{places_at + 3 * 3, 0},	   /* a hole with a place */
+		{0, TREE_DEPTH_MAX},	    /* level */
+		{1, 0},			    /* no children */
+		{1, TREE_FANOUT + 1},	    /* too many */
+		{packs_at, 0},		    /* no packs */
+		{packs_at, 3},		    /* more than are there */
+		{places_at, 1},		    /* the second pack before the first */
+		{places_at, 2},		    /* a pack that is not there */
+		{places_at, 255},	    /* a hole with an id */
+		{places_at + 3 * 3, 0},	    /* a hole with a place */
 		{places_at + 3 * 3 + 1, 0}, /* a hole with an entry */
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(faults); i++) {

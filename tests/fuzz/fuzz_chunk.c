@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a malicious writer may seal as a frame: any bytes. The first four say how long the chunk is said to be. The
+ * output lies between bytes that must stay as they are.
+ */
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "storage/chunk_internal.h"
+
+enum { FENCE = 64 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	uint8_t fence[FENCE];
+	if (size < 4)
+		return 0;
+	size_t plain_len = bytes_load_le32(data) % (CHUNK_MAX + 1);
+	AUTO(freep) uint8_t *room = malloc(plain_len + sizeof(fence));
+	if (!room)
+		return 0;
+	memset(fence, 0xa5, sizeof(fence));
+	memset(room + plain_len, 0xa5, sizeof(fence));
+	if (!chunk_decompress(SPAN(data + 4, size - 4), room, plain_len, &err))
+		assert(err_code(err) == ERR_CORRUPT);
+	assert(memcmp(room + plain_len, fence, sizeof(fence)) == 0);
+	return 0;
+}
