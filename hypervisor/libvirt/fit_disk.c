@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Disks: each of the point, at its place in the machine, as a throw-away overlay over what an NBD socket serves. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "hypervisor/libvirt/fit_internal.h"
+
+static void add_backing(struct fit *fit, xmlNodePtr disk, const struct fit_disk *from)
+{
+	xmlNodePtr backing = fit_add(fit, disk, "backingStore");
+	fit_set(fit, backing, "type", "network");
+	fit_set(fit, fit_add(fit, backing, "format"), "type", "raw");
+	xmlNodePtr source = fit_add(fit, backing, "source");
+	fit_set(fit, source, "protocol", "nbd");
+	fit_set(fit, source, "name", from->name);
+	xmlNodePtr host = fit_add(fit, source, "host");
+	fit_set(fit, host, "transport", "unix");
+	fit_set(fit, host, "socket", from->nbd_socket);
+	fit_add(fit, backing, "backingStore");
+}
+
+/* What is written is thrown away: nothing of it needs to reach a disk in time. */
+static xmlNodePtr add_overlay(struct fit *fit, const struct fit_disk *from)
+{
+	xmlNodePtr disk = fit_add(fit, fit->devices, "disk");
+	fit_set(fit, disk, "type", "file");
+	fit_set(fit, disk, "device", "disk");
+	xmlNodePtr driver = fit_add(fit, disk, "driver");
+	fit_set(fit, driver, "name", "qemu");
+	fit_set(fit, driver, "type", "qcow2");
+	fit_set(fit, driver, "cache", "unsafe");
+	fit_set(fit, driver, "discard", "unmap");
+	fit_set(fit, fit_add(fit, disk, "source"), "file", from->overlay);
+	add_backing(fit, disk, from);
+	return disk;
+}
+
+static const char *known_bus(struct fit *fit, xmlNodePtr target, const char *name)
+{
+	static const char *const buses[] = {"virtio", "sata", "ide", "scsi", "usb", "fdc"};
+	AUTO(freep) char *bus = fit_attribute(target, "bus");
+	for (size_t i = 0; bus && i < ARRAY_LENGTH(buses); i++) {
+		if (strcmp(bus, buses[i]) == 0)
+			return buses[i];
+	}
+	if (bus)
+		fit_note(fit, "disk %.64s: at virtio instead of %.32s", name, bus);
+	return "virtio";
+}
+
+static void copy_text(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to)
+{
+	AUTO(freep) char *text = fit_text(fit_child(from, name));
+	if (text)
+		fit_add_text(fit, to, name, text);
+}
+
+static void add_disk(struct fit *fit, const struct fit_disk *from, xmlNodePtr old)
+{
+	xmlNodePtr disk = add_overlay(fit, from), target = fit_add(fit, disk, "target"), old_target = fit_child(old, "target");
+	fit_set(fit, target, "dev", from->name);
+	fit_set(fit, target, "bus", known_bus(fit, old_target, from->name));
+	fit_copy(fit, old, "boot", disk);
+	fit_copy(fit, old, "blockio", disk);
+	fit_copy(fit, old, "address", disk);
+	copy_text(fit, old, "serial", disk);
+	copy_text(fit, old, "wwn", disk);
+	copy_text(fit, old, "vendor", disk);
+	copy_text(fit, old, "product", disk);
+}
+
+static const char *device_of(xmlNodePtr old)
+{
+	static const char *const kinds[] = {"cdrom", "floppy", "lun"};
+	for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+		if (fit_attribute_is(old, "device", kinds[i]))
+			return kinds[i];
+	}
+	return "disk";
+}
+
+static const struct fit_disk *wanted(const struct fit *fit, xmlNodePtr old)
+{
+	if (!fit_is(old, "disk") || fit_attribute_is(old, "device", "cdrom") || fit_attribute_is(old, "device", "floppy"))
+		return NULL;
+	for (size_t i = 0; i < fit->request->n_disks; i++) {
+		if (fit_attribute_is(fit_child(old, "target"), "dev", fit->request->disks[i].name))
+			return &fit->request->disks[i];
+	}
+	return NULL;
+}
+
+static xmlNodePtr definition_of(const struct fit *fit, const struct fit_disk *disk)
+{
+	xmlNodePtr node = fit_first(fit_child(fit->old, "devices"));
+	while (node && wanted(fit, node) != disk)
+		node = fit_next(node);
+	return node;
+}
+
+void fit_disks(struct fit *fit)
+{
+	for (size_t i = 0; i < fit->request->n_disks; i++) {
+		const struct fit_disk *disk = &fit->request->disks[i];
+		xmlNodePtr old = definition_of(fit, disk);
+		if (!old && fit->old)
+			fit_note(fit, "disk %.64s is not in the definition: added at virtio", disk->name);
+		add_disk(fit, disk, old);
+	}
+	for (xmlNodePtr old = fit_first(fit_child(fit->old, "devices")); old; old = fit_next(old)) {
+		if (!fit_is(old, "disk") || wanted(fit, old))
+			continue;
+		AUTO(freep) char *name = fit_attribute(fit_child(old, "target"), "dev");
+		fit_note(fit, "left out: %s %.64s", device_of(old), name ? name : "without a name");
+	}
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   start ──spawn──► waiting ──"R" on control──► serving ──SIGTERM──► gone
+ *                       └────── control closes: what the child said on standard error is the reason
+ *
+ * The control socket carries the key to the child, and its one byte back. nbdkit gets SIGTERM from the kernel when the
+ * thread that called export_start() ends, SIGKILL included, and removes its socket then: so that thread must live on.
+ */
+#include "restore/export.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "restore/program.h"
+
+enum {
+	CACHE_DEFAULT = 64 << 20,
+	CONTROL_FD = 3,
+	STOP_MS = 5000,
+	CANCEL_POLL_MS = 200, /* a cancel is a flag that a signal sets, nothing to wait for */
+};
+
+struct export {
+	char *socket;
+	pid_t pid;
+	int pidfd, control, errors;
+};
+
+extern char **environ;
+
+/* ---- command ---- */
+
+/* Beside the program, as in the build tree, else where it was installed. */
+static char *find_plugin(struct err **errp)
+{
+	char program[4096];
+	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	program[len > 0 ? len : 0] = '\0';
+	char *slash = strrchr(program, '/');
+	if (slash)
+		*slash = '\0';
+	AUTO(freep) char *near = file_format("%s/../lib/salvor/salvor-nbd.so", program);
+	if (near && access(near, R_OK) == 0)
+		return STEAL(&near);
+	AUTO(freep) char *installed = file_format("%s/salvor-nbd.so", SALVOR_PLUGIN_FOLDER);
+	if (installed && access(installed, R_OK) == 0)
+		return STEAL(&installed);
+	err_set(errp, ERR_UNSUPPORTED, "salvor-nbd.so is neither in %s/../lib/salvor nor in %s", program, SALVOR_PLUGIN_FOLDER);
+	return NULL;
+}
+
+enum { ARGUMENTS_MAX = 24 };
+
+struct command {
+	char *arguments[ARGUMENTS_MAX];
+	size_t n;
+	bool no_memory;
+};
+
+static void command_release(struct command *command)
+{
+	for (size_t i = 0; i < command->n; i++)
+		free(command->arguments[i]);
+}
+
+static void add(struct command *command, char *argument)
+{
+	command->no_memory = command->no_memory || !argument;
+	if (argument)
+		command->arguments[command->n++] = argument;
+}
+
+static bool build_command(struct command *command, const struct repository *repository, const struct point *point,
+			  const struct export_options *options, struct err **errp)
+{
+	char session[SESSION_TEXT_SIZE];
+	char *plugin = find_plugin(errp);
+	if (!plugin)
+		return false;
+	add(command, strdup("nbdkit"));
+	add(command, strdup("--foreground"));
+	add(command, strdup("--exit-with-parent"));
+	add(command, strdup("--readonly"));
+	add(command, strdup("--unix"));
+	add(command, strdup(options->socket));
+	add(command, plugin);
+	add(command, file_format("url=%s", repository_url(repository)));
+	add(command, file_format("session=%s", session_id_text(&point->session, session)));
+	add(command, file_format("state-dir=%s", options->state_dir));
+	add(command, file_format("socket=%s", options->socket));
+	add(command, file_format("cache=%zu", options->cache_bytes ? options->cache_bytes : (size_t)CACHE_DEFAULT));
+	add(command, file_format("control=%d", CONTROL_FD));
+	if (options->disk)
+		add(command, file_format("disk=%s", options->disk));
+	return !command->no_memory || err_set_no_memory(errp);
+}
+
+/* ---- start ---- */
+
+/* The child sees its ends as 0 to 3 and nothing else of ours that is not closed on exec. */
+static int set_files(posix_spawn_file_actions_t *actions, int control, int errors)
+{
+	int status = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+	if (status == 0)
+		status = posix_spawn_file_actions_adddup2(actions, errors, 2);
+	if (status == 0)
+		status = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
+	if (status == 0)
+		status = posix_spawn_file_actions_adddup2(actions, control, CONTROL_FD);
+	return status;
+}
+
+/* Its own process group: Ctrl-C is for us, and we end it when our clients are gone. */
+static bool spawn(struct export *export, struct command *command, int control, int errors, struct err **errp)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	sigemptyset(&none);
+	if (posix_spawn_file_actions_init(&actions) != 0)
+		return err_set_no_memory(errp);
+	if (posix_spawnattr_init(&attributes) != 0) {
+		posix_spawn_file_actions_destroy(&actions);
+		return err_set_no_memory(errp);
+	}
+	int status = set_files(&actions, control, errors);
+	if (status == 0)
+		status = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+	if (status == 0)
+		status = posix_spawnattr_setsigmask(&attributes, &none);
+	if (status == 0)
+		status = posix_spawnp(&export->pid, "nbdkit", &actions, &attributes, command->arguments, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	if (status != 0)
+		return err_set_errno(errp, status, "run nbdkit");
+	export->pidfd = (int)syscall(SYS_pidfd_open, export->pid, 0);
+	return export->pidfd >= 0 || err_set_errno(errp, errno, "watch nbdkit");
+}
+
+/* nbdkit prefixes what it says with its name and the plugin's. */
+static bool explain(struct export *export, struct err **errp)
+{
+	char said[1024];
+	program_said(export->errors, said, sizeof(said));
+	const char *text = said;
+	static const char *const prefixes[] = {"nbdkit: ", "error: "};
+	for (size_t i = 0; i < ARRAY_LENGTH(prefixes); i++) {
+		if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0)
+			text += strlen(prefixes[i]);
+	}
+	return err_set(errp, ERR_FAILED, "the NBD server ended: %s", *text ? text : "it gave no reason");
+}
+
+static bool hand_over(struct export *export, const struct repository *repository, struct err **errp)
+{
+	char ready;
+	ssize_t got = send(export->control, repository_material(repository), MATERIAL_SIZE, MSG_NOSIGNAL);
+	if (got == MATERIAL_SIZE) {
+		do {
+			got = read(export->control, &ready, 1);
+		} while (got < 0 && errno == EINTR);
+	}
+	return got == 1 || explain(export, errp);
+}
+
+static bool make_channels(int control[2], int errors[2], struct err **errp)
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) < 0)
+		return err_set_errno(errp, errno, "make a socket");
+	if (pipe2(errors, O_CLOEXEC) == 0)
+		return true;
+	err_set_errno(errp, errno, "make a pipe");
+	close(control[0]);
+	close(control[1]);
+	return false;
+}
+
+static bool run(struct export *export, struct command *command, const struct repository *repository, struct err **errp)
+{
+	int control[2], errors[2];
+	if (!make_channels(control, errors, errp))
+		return false;
+	export->control = control[0];
+	export->errors = errors[0];
+	bool ok = spawn(export, command, control[1], errors[1], errp);
+	close(control[1]);
+	close(errors[1]);
+	return ok && hand_over(export, repository, errp);
+}
+
+static bool check_socket(const char *path, struct err **errp)
+{
+	struct stat there;
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return err_set(errp, ERR_USAGE, "the socket's path is too long for a socket: %s", path);
+	if (lstat(path, &there) == 0)
+		return err_set(errp, ERR_EXISTS, "%s is there already: remove it if nobody serves there", path);
+	return true;
+}
+
+static struct export *new_export(const char *socket, struct err **errp)
+{
+	struct export *export = malloc(sizeof(*export));
+	char *path = strdup(socket);
+	if (!export || !path) {
+		free(export);
+		free(path);
+		err_set_no_memory(errp);
+		return NULL;
+	}
+	*export = (struct export){.socket = path, .pid = -1, .pidfd = -1, .control = -1, .errors = -1};
+	return export;
+}
+
+struct export *export_start(const struct repository *repository, const struct point *point, const struct export_options *options,
+			    struct err **errp)
+{
+	AUTO(command_release) struct command command = {0};
+	if (!program_require("nbdkit", "serving a disk", errp) || !check_socket(options->socket, errp) ||
+	    !build_command(&command, repository, point, options, errp))
+		return NULL;
+	struct export *export = new_export(options->socket, errp);
+	if (export && !run(export, &command, repository, errp)) {
+		export_stop(export);
+		return NULL;
+	}
+	return export;
+}
+
+char *export_uri(const struct export *export, const char *disk)
+{
+	return file_format("nbd+unix:///%s?socket=%s", disk, export->socket);
+}
+
+/* ---- serving and end ---- */
+
+static bool ended_within(const struct export *export, int ms)
+{
+	struct pollfd end = {.fd = export->pidfd, .events = POLLIN};
+	return poll(&end, 1, ms) > 0;
+}
+
+bool export_wait(struct export *export, const struct cancel *cancel, struct err **errp)
+{
+	while (!cancel_requested(cancel)) {
+		if (ended_within(export, CANCEL_POLL_MS))
+			return explain(export, errp);
+	}
+	return true;
+}
+
+static void end_child(struct export *export)
+{
+	kill(export->pid, SIGTERM);
+	if (export->pidfd < 0 || !ended_within(export, STOP_MS))
+		kill(export->pid, SIGKILL);
+	while (waitpid(export->pid, NULL, 0) < 0 && errno == EINTR) {
+	}
+	unlink(export->socket);
+}
+
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void export_stop(struct export *export)
+{
+	if (!export)
+		return;
+	if (export->pid > 0)
+		end_child(export);
+	close_if_open(export->control);
+	close_if_open(export->errors);
+	close_if_open(export->pidfd);
+	free(export->socket);
+	free(export);
+}

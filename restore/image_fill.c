@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   walker ──batch of chunk references──► full ──► worker: fetch, open, write ──► empty ──► walker
+ *
+ * Batches are few and of fixed size, which bounds memory. When any thread fails, both queues close and everybody ends.
+ */
+#include "restore/image_fill.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/pool.h"
+#include "base/queue.h"
+
+enum {
+	BATCH_BYTES = 4 << 20,
+	BATCH_CHUNKS = 1024,
+	SPARE_BATCHES = 2,
+};
+
+struct batch {
+	struct chunk_ref refs[BATCH_CHUNKS];
+	uint64_t offsets[BATCH_CHUNKS];
+	size_t n, len;
+	uint8_t *data; /* BATCH_BYTES; chunks lie one behind the other */
+};
+
+struct work {
+	const struct image_fill *fill;
+	struct queue *empty, *full;
+	struct batch *batch; /* what the walker fills */
+	uint64_t next;	     /* the walker has dealt with everything before */
+};
+
+/* ---- workers ---- */
+
+/* Writes neighbours in one go. */
+static bool write_batch(const struct image_fill *fill, const struct batch *batch, struct err **errp)
+{
+	for (size_t i = 0; i < batch->n;) {
+		size_t first = i, len = 0;
+		do {
+			len += batch->refs[i++].plain_len;
+		} while (i < batch->n && batch->offsets[i] == batch->offsets[first] + len);
+		if (!fill->sink->ops->write(fill->sink, batch->refs[first].plain, len, batch->offsets[first], errp))
+			return false;
+	}
+	return true;
+}
+
+static bool run_worker(void *arg, struct err **errp)
+{
+	struct work *work = arg;
+	struct batch *batch;
+	while ((batch = queue_take(work->full))) {
+		if (!pack_reader_chunks(work->fill->packs, batch->refs, batch->n, errp) || !write_batch(work->fill, batch, errp))
+			return false;
+		if (work->fill->progress)
+			work->fill->progress->done += batch->len;
+		batch->n = batch->len = 0;
+		if (!queue_put(work->empty, batch))
+			return true;
+	}
+	return true;
+}
+
+static void stop_all(void *arg)
+{
+	struct work *work = arg;
+	queue_close(work->empty);
+	queue_close(work->full);
+}
+
+/* ---- walker ---- */
+
+static bool hand_over(struct work *work)
+{
+	return !work->batch || queue_put(work->full, STEAL(&work->batch));
+}
+
+static bool zero_until(struct work *work, uint64_t offset, struct err **errp)
+{
+	struct image_sink *sink = work->fill->sink;
+	bool ok = offset <= work->next || !sink->ops->zero || sink->ops->zero(sink, work->next, offset - work->next, errp);
+	work->next = offset;
+	return ok;
+}
+
+/* Room for one chunk more. False also when a worker failed; then the error is with the pool. */
+static bool make_room(struct work *work, uint32_t len)
+{
+	if (work->batch && (work->batch->n == BATCH_CHUNKS || work->batch->len + len > BATCH_BYTES) && !hand_over(work))
+		return false;
+	if (!work->batch)
+		work->batch = queue_take(work->empty);
+	return work->batch;
+}
+
+static bool add_chunk(void *arg, uint64_t index, const struct tree_ref *chunk, struct err **errp)
+{
+	struct work *work = arg;
+	const struct stream_shape *shape = &work->fill->stream->shape;
+	uint64_t offset = index << shape->exponent;
+	uint32_t len = stream_chunk_len(shape, index);
+	if (work->fill->cancel && !cancel_check(work->fill->cancel, errp))
+		return false;
+	if (!zero_until(work, offset, errp))
+		return false;
+	if (!make_room(work, len))
+		return err_set(errp, ERR_CANCELLED, "a worker failed");
+	struct batch *batch = work->batch;
+	batch->refs[batch->n] = (struct chunk_ref){.id = chunk->id, .at = chunk->at, .plain_len = len, .plain = batch->data + batch->len};
+	batch->offsets[batch->n++] = offset;
+	batch->len += len;
+	work->next = offset + len;
+	return true;
+}
+
+static bool walk(struct work *work, struct err **errp)
+{
+	const struct stream *stream = work->fill->stream;
+	AUTO(tree_reader_freep) struct tree_reader *tree = tree_reader_new(work->fill->packs, &stream->shape, &stream->top, errp);
+	if (!tree || !tree_each(tree, 0, stream_chunks(&stream->shape), add_chunk, work, errp))
+		return false;
+	if (!zero_until(work, stream->shape.size, errp))
+		return false;
+	return hand_over(work) || err_set(errp, ERR_CANCELLED, "a worker failed");
+}
+
+/* A worker's error is the cause, the walker's only a consequence of the closed queues. */
+static bool walk_and_join(struct work *work, struct pool *pool, struct err **errp)
+{
+	AUTO(err_freep) struct err *walk_error = NULL;
+	bool walked = walk(work, &walk_error);
+	queue_close(work->full);
+	if (!pool_join(pool, errp))
+		return false;
+	return walked || err_move(errp, &walk_error);
+}
+
+static void free_batches(struct batch *batches, size_t n)
+{
+	for (size_t i = 0; batches && i < n; i++)
+		free(batches[i].data);
+	free(batches);
+}
+
+static struct batch *make_batches(size_t n, struct queue *empty, struct err **errp)
+{
+	struct batch *batches = calloc(n, sizeof(*batches));
+	for (size_t i = 0; batches && i < n; i++) {
+		batches[i].data = malloc(BATCH_BYTES);
+		if (!batches[i].data || !queue_put(empty, &batches[i])) {
+			free_batches(batches, n);
+			batches = NULL;
+		}
+	}
+	if (!batches)
+		err_set_no_memory(errp);
+	return batches;
+}
+
+bool image_fill(const struct image_fill *fill, struct err **errp)
+{
+	size_t workers = pool_processors(), n = workers + SPARE_BATCHES;
+	AUTO(queue_freep) struct queue *empty = queue_new(n, errp);
+	if (!empty)
+		return false;
+	AUTO(queue_freep) struct queue *full = queue_new(n, errp);
+	if (!full)
+		return false;
+	struct batch *batches = make_batches(n, empty, errp);
+	if (!batches)
+		return false;
+	struct work work = {.fill = fill, .empty = empty, .full = full};
+	struct pool *pool = pool_start("restore", workers, run_worker, stop_all, &work, errp);
+	bool ok = pool && walk_and_join(&work, pool, errp);
+	free_batches(batches, n);
+	return ok || err_prefix(errp, "disk %s", fill->stream->name);
+}
+
+/* ---- how much it will be ---- */
+
+struct count {
+	const struct stream_shape *shape;
+	uint64_t bytes;
+};
+
+static bool count_chunk(void *arg, uint64_t index, const struct tree_ref *chunk, struct err **errp)
+{
+	struct count *count = arg;
+	(void)chunk;
+	(void)errp;
+	count->bytes += stream_chunk_len(count->shape, index);
+	return true;
+}
+
+bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, uint64_t *ret, struct err **errp)
+{
+	struct count count = {.shape = &stream->shape};
+	AUTO(tree_reader_freep) struct tree_reader *tree = tree_reader_new(packs, &stream->shape, &stream->top, errp);
+	if (!tree || !tree_each(tree, 0, stream_chunks(&stream->shape), count_chunk, &count, errp))
+		return err_prefix(errp, "disk %s", stream->name);
+	*ret = count.bytes;
+	return true;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A raw file: of its full size and all holes from the start, so that only data is written. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "restore/image_sink.h"
+#include "restore/image_temporary.h"
+
+struct raw_sink {
+	struct image_sink sink;
+	struct image_temporary temporary;
+};
+
+static bool raw_write(struct image_sink *sink, const void *data, size_t len, uint64_t offset, struct err **errp)
+{
+	return file_write_at(((struct raw_sink *)sink)->temporary.fd, data, len, offset, sink->path, errp);
+}
+
+static bool raw_finish(struct image_sink *sink, struct err **errp)
+{
+	return image_temporary_finish(&((struct raw_sink *)sink)->temporary, errp);
+}
+
+static void raw_free(struct image_sink *sink)
+{
+	struct raw_sink *raw = (struct raw_sink *)sink;
+	image_temporary_release(&raw->temporary);
+	free(sink->path);
+	free(raw);
+}
+
+static const struct image_sink_ops raw_ops = {.write = raw_write, .finish = raw_finish, .free = raw_free};
+
+struct image_sink *image_sink_raw(const struct image_request *request, struct err **errp)
+{
+	struct raw_sink *raw = calloc(1, sizeof(*raw));
+	char *path = strdup(request->path);
+	if (!raw || !path) {
+		free(raw);
+		free(path);
+		err_set_no_memory(errp);
+		return NULL;
+	}
+	*raw = (struct raw_sink){.sink = {.ops = &raw_ops, .path = path}, .temporary = {.fd = -1}};
+	AUTO(image_sink_freep) struct image_sink *sink = &raw->sink;
+	if (!image_temporary_make(path, request->force, &raw->temporary, errp))
+		return NULL;
+	if (ftruncate(raw->temporary.fd, (off_t)request->size) < 0) {
+		err_set_errno(errp, errno, "make %s of %llu bytes", path, (unsigned long long)request->size);
+		return NULL;
+	}
+	return STEAL(&sink);
+}
+
+void image_sink_free(struct image_sink *sink)
+{
+	if (sink)
+		sink->ops->free(sink);
+}

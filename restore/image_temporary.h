@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A file that is made under a temporary name beside its final one. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/compiler.h"
+
+struct err;
+
+struct image_temporary {
+	char *path, *final; /* path is NULL when there is nothing to remove */
+	int fd;
+	bool force;
+};
+
+/* ERR_EXISTS when the final name is taken and force is not given. */
+NODISCARD bool image_temporary_make(const char *final, bool force, struct image_temporary *ret, struct err **errp);
+/* fsync, then the final name; without force only if it is still free. */
+NODISCARD bool image_temporary_finish(struct image_temporary *temporary, struct err **errp);
+/* Removes what was not finished. */
+void image_temporary_release(struct image_temporary *temporary);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan: which stream goes where ──► check: names, room ──► write each disk ──► write the small files */
+#include "restore/write_image.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "restore/image_fill.h"
+#include "restore/image_temporary.h"
+#include "restore/stream_name.h"
+#include "storage/stream_read.h"
+
+enum {
+	FOOTERS_BYTES = 64 << 20,
+	SMALL_MAX = 16 << 20,
+};
+
+struct item {
+	const struct stream *stream;
+	char *path;
+	bool device;
+	uint64_t data; /* bytes that are no hole */
+};
+
+struct plan {
+	const struct restore_options *options;
+	struct pack_reader *packs;
+	struct item *items;
+	size_t n;
+};
+
+static void plan_release(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		free(plan->items[i].path);
+	free(plan->items);
+	pack_reader_free(plan->packs);
+}
+
+/* ---- plan ---- */
+
+static bool add_item(struct plan *plan, const struct stream *stream, char *path, struct err **errp)
+{
+	struct stat there;
+	if (!path)
+		return err_set_no_memory(errp);
+	bool exists = stat(path, &there) == 0;
+	plan->items[plan->n++] = (struct item){.stream = stream, .path = path, .device = exists && S_ISBLK(there.st_mode)};
+	if (exists && !S_ISBLK(there.st_mode) && !S_ISREG(there.st_mode))
+		return err_set(errp, ERR_EXISTS, "%s is neither a file nor a block device", path);
+	if (exists && !plan->options->force)
+		return err_set(errp, ERR_EXISTS, "%s is there already: give --force to replace it", path);
+	return true;
+}
+
+static bool is_restored(const struct stream *stream)
+{
+	return stream->kind == STREAM_DISK || stream->kind == STREAM_FIRMWARE || stream->kind == STREAM_DEFINITION;
+}
+
+static bool plan_folder(struct plan *plan, const struct point *point, struct err **errp)
+{
+	const struct restore_options *options = plan->options;
+	const char *ending = options->format == IMAGE_QCOW2 ? ".qcow2" : ".raw";
+	for (size_t i = 0; i < point->n_streams; i++) {
+		const struct stream *stream = &point->streams[i];
+		if (!is_restored(stream))
+			continue;
+		if (!stream_name_check(stream, errp))
+			return false;
+		char *path = file_format("%s/%s%s", options->to, stream->name, stream->kind == STREAM_DISK ? ending : "");
+		if (!add_item(plan, stream, path, errp))
+			return false;
+	}
+	return true;
+}
+
+static const struct stream *only_disk(const struct point *point)
+{
+	const struct stream *found = NULL;
+	for (size_t i = 0; i < point->n_streams; i++) {
+		if (point->streams[i].kind != STREAM_DISK)
+			continue;
+		if (found)
+			return NULL;
+		found = &point->streams[i];
+	}
+	return found;
+}
+
+static bool plan_target(struct plan *plan, const struct point *point, const struct restore_target *target, struct err **errp)
+{
+	const struct stream *stream = target->disk ? point_stream(point, target->disk) : only_disk(point);
+	if (!stream && !target->disk)
+		return err_set(errp, ERR_USAGE, "the point has not one disk: say which, as NAME=%s", target->path);
+	if (!stream || stream->kind != STREAM_DISK)
+		return err_set(errp, ERR_NOT_FOUND, "the point has no disk '%s'", target->disk ? target->disk : "");
+	return add_item(plan, stream, strdup(target->path), errp);
+}
+
+static bool make_plan(struct plan *plan, const struct point *point, struct err **errp)
+{
+	const struct restore_options *options = plan->options;
+	size_t most = options->to ? point->n_streams : options->n_targets;
+	plan->items = calloc(most + 1, sizeof(*plan->items));
+	if (!plan->items)
+		return err_set_no_memory(errp);
+	if (options->to)
+		return plan_folder(plan, point, errp);
+	for (size_t i = 0; i < options->n_targets; i++) {
+		if (!plan_target(plan, point, &options->targets[i], errp))
+			return false;
+	}
+	return true;
+}
+
+/* ---- check ---- */
+
+static bool free_room(const char *path, unsigned long *ret_fsid, uint64_t *ret, struct err **errp)
+{
+	struct statvfs fs;
+	AUTO(freep) char *copy = strdup(path);
+	if (!copy)
+		return err_set_no_memory(errp);
+	const char *folder = dirname(copy);
+	if (statvfs(folder, &fs) < 0)
+		return err_set_errno(errp, errno, "folder %s", folder);
+	*ret = (uint64_t)fs.f_bavail * fs.f_frsize;
+	*ret_fsid = fs.f_fsid;
+	return true;
+}
+
+/* All that goes to the file system of item i must fit there together. */
+static bool check_room(const struct plan *plan, size_t i, struct err **errp)
+{
+	unsigned long fsid, other;
+	uint64_t room, ignored, needed = 0;
+	char needed_text[PROGRESS_SIZE_TEXT], room_text[PROGRESS_SIZE_TEXT];
+	if (!free_room(plan->items[i].path, &fsid, &room, errp))
+		return false;
+	for (size_t k = 0; k < plan->n; k++) {
+		if (plan->items[k].device)
+			continue;
+		if (!free_room(plan->items[k].path, &other, &ignored, errp))
+			return false;
+		if (other == fsid)
+			needed += plan->items[k].data;
+	}
+	if (needed > room)
+		return err_set(errp, ERR_NO_SPACE, "%s: %s are needed, and %s are free", plan->items[i].path,
+			       progress_size_text(needed, needed_text), progress_size_text(room, room_text));
+	return true;
+}
+
+static bool check_plan(struct plan *plan, struct err **errp)
+{
+	uint64_t total = 0;
+	for (size_t i = 0; i < plan->n; i++) {
+		if (!image_data_bytes(plan->packs, plan->items[i].stream, &plan->items[i].data, errp))
+			return false;
+		total += plan->items[i].data;
+	}
+	if (plan->options->progress)
+		plan->options->progress->total = total;
+	for (size_t i = 0; i < plan->n; i++) {
+		if (!plan->items[i].device && !check_room(plan, i, errp))
+			return false;
+	}
+	return true;
+}
+
+/* ---- write ---- */
+
+static struct image_sink *open_sink(const struct plan *plan, const struct item *item, struct err **errp)
+{
+	const struct image_request request = {
+		.path = item->path, .size = item->stream->shape.size, .force = plan->options->force};
+	if (item->device)
+		return image_sink_device(&request, errp);
+	return plan->options->format == IMAGE_QCOW2 ? image_sink_qcow2(&request, errp) : image_sink_raw(&request, errp);
+}
+
+static bool write_disk(const struct plan *plan, const struct item *item, struct err **errp)
+{
+	AUTO(image_sink_freep) struct image_sink *sink = open_sink(plan, item, errp);
+	if (!sink)
+		return false;
+	const struct image_fill fill = {
+		.packs = plan->packs,
+		.stream = item->stream,
+		.sink = sink,
+		.cancel = plan->options->cancel,
+		.progress = plan->options->progress,
+	};
+	return image_fill(&fill, errp) && sink->ops->finish(sink, errp);
+}
+
+/* Definitions and firmware variables hold secrets: they stay with mkostemp()'s mode, which is 0600. */
+static bool write_small(const struct plan *plan, const struct item *item, struct err **errp)
+{
+	struct bytes content;
+	if (!stream_read_all(plan->packs, item->stream, SMALL_MAX, &content, errp))
+		return err_prefix(errp, "%s", item->stream->name);
+	struct image_temporary temporary = {.fd = -1};
+	bool ok = image_temporary_make(item->path, plan->options->force, &temporary, errp) &&
+		  file_write_at(temporary.fd, content.data, content.len, 0, item->path, errp) && image_temporary_finish(&temporary, errp);
+	image_temporary_release(&temporary);
+	bytes_release(&content);
+	return ok;
+}
+
+static bool write_item(const struct plan *plan, const struct item *item, struct err **errp)
+{
+	return item->stream->kind == STREAM_DISK ? write_disk(plan, item, errp) : write_small(plan, item, errp);
+}
+
+static bool report_item(const struct item *item, struct restore_result *result, struct err **errp)
+{
+	struct restored_file file = {
+		.name = strdup(item->stream->name), .path = strdup(item->path), .size = item->stream->shape.size};
+	result->files[result->n++] = file;
+	return (file.name && file.path) || err_set_no_memory(errp);
+}
+
+static bool write_plan(const struct plan *plan, struct restore_result *result, struct err **errp)
+{
+	result->files = calloc(plan->n + 1, sizeof(*result->files));
+	if (!result->files)
+		return err_set_no_memory(errp);
+	for (size_t i = 0; i < plan->n; i++) {
+		if (!write_item(plan, &plan->items[i], errp) || !report_item(&plan->items[i], result, errp))
+			return false;
+	}
+	return true;
+}
+
+void restore_result_release(struct restore_result *result)
+{
+	for (size_t i = 0; i < result->n; i++) {
+		free(result->files[i].name);
+		free(result->files[i].path);
+	}
+	free(result->files);
+	*result = (struct restore_result){0};
+}
+
+bool restore_point(const struct repository *repository, const struct point *point, const struct restore_options *options,
+		   struct restore_result *ret, struct err **errp)
+{
+	AUTO(restore_result_release) struct restore_result result = {0};
+	AUTO(plan_release) struct plan plan = {.options = options};
+	if (options->to && !file_make_folders(options->to, 0777, errp))
+		return false;
+	plan.packs = pack_reader_new(repository, FOOTERS_BYTES, errp);
+	if (!plan.packs || !make_plan(&plan, point, errp) || !check_plan(&plan, errp) || !write_plan(&plan, &result, errp))
+		return false;
+	*ret = result;
+	result = (struct restore_result){0};
+	return true;
+}
