@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "cli/nearest.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "restore/export.h"
@@ -20,6 +21,23 @@ static bool choose(const struct context *context, struct export_options *ret, st
 	ret->disk = options->disks.n ? options->disks.items[0] : NULL;
 	ret->state_dir = context->state_dir;
 	return true;
+}
+
+/* What the server would say, too, but later and without the names. */
+static bool check_disk(const struct point *point, const char *disk, struct err **errp)
+{
+	const struct stream *stream = disk ? point_stream(point, disk) : NULL;
+	if (!disk || (stream && stream->kind == STREAM_DISK))
+		return true;
+	struct nearest nearest;
+	nearest_init(&nearest, disk);
+	for (size_t i = 0; i < point->n_streams; i++)
+		if (point->streams[i].kind == STREAM_DISK)
+			nearest_offer(&nearest, point->streams[i].name);
+	if (nearest.best)
+		return err_set(errp, ERR_NOT_FOUND, "the point has no disk '%s'; the nearest is '%s'", disk,
+			       nearest.best);
+	return err_set(errp, ERR_NOT_FOUND, "the point has no disk '%s'; 'salvor show' lists what it has", disk);
 }
 
 static bool is_served(const struct stream *stream, const char *disk)
@@ -71,7 +89,8 @@ bool run_export(struct context *context, struct err **errp)
 	if (!choose(context, &options, errp))
 		return false;
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
-	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
+	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp) ||
+	    !check_disk(&point, options.disk, errp))
 		return false;
 	AUTO(export_stopp) struct export *export = export_start(repository, &point, &options, errp);
 	if (!export)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The verbs on a repository of small files: what they say, as text and as JSON."""
+import json
 import os
 import pty
 import re
@@ -63,6 +64,40 @@ class Repository(CommandTest):
     def test_bad_disks(self):
         self.fail_with(1, "not-found", "missing.raw", "backup", "web01", "--disk", "missing.raw")
         self.assertEqual(self.succeed("points")["points"], [])
+
+    def test_restore(self):
+        point = self.backup()["point"]
+        with open(self.path("disk.raw"), "rb") as file:
+            data = file.read()
+        done = self.succeed("restore", "web01", "--to", "out")
+        self.assertEqual(done, {"point": point, "files": [{"name": "vda", "path": "out/vda.raw", "size": 1_000_000}]})
+        with open(self.path("out", "vda.raw"), "rb") as file:
+            self.assertEqual(file.read(), data)
+        self.fail_with(1, "exists", "vda.raw.*--force", "restore", "web01", "--to", "out")
+        self.fail_with(1, "not-found", "vdc", "restore", "web01", "--disk", "vdc=x.raw")
+        self.assertFalse(os.path.exists(self.path("x.raw")))
+        self.fail_with(1, "not-found", "nearest is 'vda'", "export", "web01", "--socket", "s", "--disk", "vdb")
+        self.assertIn("out/vda.raw", self.run_salvor("restore", "web01", "--to", "out", "--force").stdout)
+
+    def test_damage(self):
+        point = self.backup()["point"]
+        whole = self.succeed("scrub")
+        self.assertEqual(whole["damaged"], [])
+        folder = self.path("repository", "p")
+        pack = os.path.join(folder, os.listdir(folder)[0])
+        pack = os.path.join(pack, os.listdir(pack)[0])
+        os.chmod(pack, 0o600)
+        with open(pack, "r+b") as file:
+            file.seek(5000)
+            file.write(b"\0damage")
+        done = self.run_salvor("scrub", "--json")
+        self.assertEqual(done.returncode, 4)
+        damaged = json.loads(done.stdout)["damaged"]
+        self.assertEqual([(d["object"], d["points"]) for d in damaged], [(os.path.relpath(pack, self.path("repository")), [point])])
+        text = self.run_salvor("scrub")
+        self.assertEqual(text.returncode, 4)
+        self.assertIn(point[:12], text.stdout)
+        self.fail_with(4, "corrupt", "vda", "restore", "web01", "--to", "out")
 
     def test_wrong_keys(self):
         self.fail_with(1, "denied", "passphrase", "points", SALVOR_PASSPHRASE="wrong")
