@@ -54,3 +54,7 @@ NODISCARD bool pack_footer_fetch(const struct repository *repository, enum pack_
 				 const struct session_id *session, uint32_t seq, struct pack_footer *ret,
 				 struct err **errp);
 void pack_footer_release(struct pack_footer *footer);
+/* Parser of plaintext, for fuzzing, and what it reverses. The footer comes with room for n_entries entries. */
+NODISCARD bool pack_entries_parse(struct span plain, uint64_t bodies_end, struct pack_footer *footer,
+				  struct err **errp);
+void pack_entry_encode(const struct pack_entry *entry, uint8_t ret[PACK_ENTRY_SIZE]);

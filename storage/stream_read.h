@@ -8,7 +8,7 @@
 struct stream_reader;
 
 struct stream_reader_options {
-	size_t cache_bytes;  /* plain chunks kept, as 64 MiB */
+	size_t cache_bytes;  /* plain chunks kept, as 64 MiB; never less than 64 chunks */
 	unsigned read_ahead; /* threads that fetch along the tree behind sequential reads; 0: none */
 };
 

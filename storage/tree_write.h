@@ -14,9 +14,9 @@ typedef bool tree_store_function(void *arg, uint8_t level, const struct chunk_id
 				 struct locator *ret, struct err **errp);
 
 /*
- * parent: NULL for a first backup, or the parent's tree with the same exponent (its size may differ: what the parent
- * does not have is a hole; a short last chunk of a smaller parent must be put again). is_condemned may be NULL; a
- * subtree whose top node is condemned is never taken over as it stands.
+ * parent: NULL for a first backup, or the parent's tree with the same exponent and metadata key (its size may differ:
+ * what the parent does not have is a hole; a short last chunk of a smaller parent must be put again). is_condemned may
+ * be NULL; a subtree whose top node is condemned is never taken over as it stands.
  */
 NODISCARD struct tree_writer *tree_writer_new(const struct metadata_keys *keys, const struct stream_shape *shape,
 					      struct tree_reader *parent, tree_condemned_function *is_condemned,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "storage/pack_internal.h"
+#include "storage/pack.h"
 
 enum { BODIES_END = 1 << 20 };
 
