@@ -26,7 +26,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
-#include "restore/program.h"
+#include "hypervisor/program.h"
 
 enum {
 	CACHE_DEFAULT = 64 << 20,

@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "restore/image_sink.h"
 #include "restore/image_temporary.h"
-#include "restore/program.h"
+#include "hypervisor/program.h"
 
 struct qcow2_sink {
 	struct image_sink sink;

@@ -67,9 +67,6 @@ static bool build(struct fit *fit, struct err **errp)
 	fit->devices = fit_add(fit, fit->domain, "devices");
 	fit_disks(fit);
 	fit_devices(fit);
-	xmlNodePtr label = fit_add(fit, fit->domain, "seclabel");
-	fit_set(fit, label, "type", "none");
-	fit_set(fit, label, "model", "none");
 	fit_restrict_network(fit);
 	return !fit->no_memory || err_set_no_memory(errp);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Programs of others that restoring uses. */
+/* Programs of others that are run as children. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "restore/program.h"
+#include "hypervisor/program.h"
 
 #include <errno.h>
 #include <fcntl.h>

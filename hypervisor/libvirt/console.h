@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The serial console of a machine, relayed by a thread of its own. A terminal is put into raw mode meanwhile; Ctrl-]
+ * ends. QEMU connects to our socket, so that nothing that the guest says early is lost.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/compiler.h"
+
+struct err;
+struct console;
+
+/* Listens at `path`. in and out as in run_request; either may be -1. */
+NODISCARD struct console *console_start(const char *path, int in, int out, struct err **errp);
+/* Becomes readable when the escape was typed; borrowed. */
+int console_escaped_fd(const struct console *console);
+/* Gives the terminal back. NULL is fine. */
+void console_stop(struct console *console);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hypervisor/libvirt/run_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+
+static char *base_folder(void)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	if (runtime && *runtime == '/')
+		return file_format("%s/salvor", runtime);
+	return file_format("/tmp/salvor-%u", (unsigned)geteuid());
+}
+
+/* In /tmp somebody else may have made it: then it is not ours to use. QEMU's own user passes through, and cannot list. */
+static bool make_base(const char *base, struct err **errp)
+{
+	struct stat there;
+	mode_t mode = geteuid() == 0 ? 0711 : 0700;
+	if (mkdir(base, mode) < 0 && errno != EEXIST)
+		return err_set_errno(errp, errno, "make %s", base);
+	if (lstat(base, &there) < 0)
+		return err_set_errno(errp, errno, "folder %s", base);
+	if (!S_ISDIR(there.st_mode) || there.st_uid != geteuid() || (there.st_mode & 022))
+		return err_set(errp, ERR_DENIED, "%s belongs to somebody else: remove it, or set XDG_RUNTIME_DIR", base);
+	return true;
+}
+
+static void sweep(const char *base)
+{
+	DIR *folder = opendir(base);
+	struct dirent *entry;
+	while (folder && (entry = readdir(folder))) {
+		AUTO(freep) char *run = strncmp(entry->d_name, "run-", 4) == 0 ? file_join(base, entry->d_name) : NULL;
+		AUTO(freep) char *lock = run ? file_join(run, "lock") : NULL;
+		AUTO(file_closep) int fd = lock ? open(lock, O_RDWR | O_CLOEXEC) : -1;
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			run_folder_destroy(run);
+	}
+	if (folder)
+		closedir(folder);
+}
+
+static bool make_unique(const char *folder, const char *name, char **ret, struct err **errp)
+{
+	AUTO(freep) char *path = file_format("%s/%s-XXXXXX", folder, name);
+	if (!path)
+		return err_set_no_memory(errp);
+	if (!mkdtemp(path))
+		return err_set_errno(errp, errno, "make a folder in %s", folder);
+	if (geteuid() == 0 && chmod(path, 0711) < 0)
+		return err_set_errno(errp, errno, "open %s to QEMU's user", path);
+	*ret = STEAL(&path);
+	return true;
+}
+
+static bool link_into(const char *target, const char *folder, const char *name, struct err **errp)
+{
+	AUTO(freep) char *path = file_join(folder, name);
+	if (!path)
+		return err_set_no_memory(errp);
+	return symlink(target, path) == 0 || err_set_errno(errp, errno, "make %s", path);
+}
+
+static bool write_settings(const char *root, struct err **errp)
+{
+	static const char settings[] = "security_driver = \"none\"\nremember_owner = 0\nnamespaces = []\n"
+				       "cgroup_controllers = []\nstdio_handler = \"file\"\n";
+	AUTO(freep) char *folder = file_join(root, "etc");
+	AUTO(freep) char *path = file_join(root, "etc/qemu.conf");
+	if (!folder || !path)
+		return err_set_no_memory(errp);
+	return file_make_folders(folder, 0711, errp) && file_replace(path, SPAN_TEXT(settings), 0644, errp);
+}
+
+static bool make_root(const char *run, const char *cache_dir, struct err **errp)
+{
+	AUTO(freep) char *root = file_join(run, "libvirt");
+	AUTO(freep) char *cache = file_join(cache_dir, "libvirt");
+	if (!root || !cache)
+		return err_set_no_memory(errp);
+	return file_make_folders(cache, 0711, errp) && file_make_folders(root, 0711, errp) && write_settings(root, errp) &&
+	       link_into(cache, root, "cache", errp);
+}
+
+static bool make_private(const char *base, struct run_folder *folder, struct err **errp)
+{
+	if (!make_unique(base, "run", &folder->path, errp))
+		return false;
+	AUTO(freep) char *lock = file_join(folder->path, "lock");
+	return lock ? file_lock(lock, &folder->lock, errp) : err_set_no_memory(errp);
+}
+
+bool run_folder_make(const char *cache_dir, struct run_folder *ret, struct err **errp)
+{
+	AUTO(freep) char *base = base_folder();
+	struct run_folder folder = {.lock = -1};
+	if (!base)
+		return err_set_no_memory(errp);
+	if (!make_base(base, errp))
+		return false;
+	sweep(base);
+	if (make_private(base, &folder, errp) && make_root(folder.path, cache_dir, errp)) {
+		*ret = folder;
+		return true;
+	}
+	if (folder.path)
+		run_folder_destroy(folder.path);
+	run_folder_release(&folder);
+	return false;
+}
+
+bool run_folder_make_overlays(struct run_folder *folder, const char *overlay_dir, struct err **errp)
+{
+	run_folder_destroy_overlays(folder->path);
+	free(STEAL(&folder->overlays));
+	return make_unique(overlay_dir, "salvor-run", &folder->overlays, errp) &&
+	       link_into(folder->overlays, folder->path, "overlays", errp);
+}
+
+void run_folder_release(struct run_folder *folder)
+{
+	free(folder->path);
+	free(folder->overlays);
+	file_closep(&folder->lock);
+	*folder = (struct run_folder){.lock = -1};
+}
