@@ -91,7 +91,7 @@ bool place_take(const uint8_t id[16], struct place *ret, struct err **errp)
 		if (err_code(err) != ERR_BUSY)
 			return err_move(errp, &err);
 		err_clear(&err);
-		return err_set(errp, ERR_BUSY, "is being backed up by another process");
+		return err_set(errp, ERR_BUSY, "another process is backing it up");
 	}
 	remove_left_over(lock);
 	*ret = (struct place){.lock = lock};

@@ -5,6 +5,7 @@
  */
 #include "hypervisor/libvirt/spill.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -16,7 +17,6 @@
 #include "hypervisor/libvirt/error.h"
 
 #define GIB (UINT64_C(1) << 30)
-#define MIB_F (1024.0 * 1024.0)
 #define LOOK_EVERY_NS 250000000L
 #define SECOND_NS 1000000000L
 
@@ -73,20 +73,38 @@ static void break_off(struct spill *spill, char *why)
 	spill->broken = why;
 }
 
+struct size_text {
+	char text[32];
+};
+
+static struct size_text size_text(uint64_t bytes)
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+	while (value >= 1024 && unit + 1 < ARRAY_LENGTH(units)) {
+		value /= 1024;
+		unit++;
+	}
+	struct size_text size;
+	snprintf(size.text, sizeof(size.text), "%.3g %s", value, units[unit]);
+	return size;
+}
+
 static char *full_sentence(const struct spill *spill)
 {
-	return file_format("%s overwrote more than the spill limit of %.0f MiB while the backup ran: the backup was "
-			   "broken off, the guest was "
-			   "not; retry in a quieter hour or raise --spill-limit",
-			   spill->workload, (double)spill->limit / MIB_F);
+	return file_format("%s overwrote more than the spill limit of %s while the backup ran: the backup was broken "
+			   "off, the guest was not; "
+			   "retry in a quieter hour or raise --spill-limit",
+			   spill->workload, size_text(spill->limit).text);
 }
 
 static char *paused_sentence(const struct spill *spill)
 {
-	return file_format("%s paused for an I/O error with %.0f MiB of spill in %s: the backup was broken off and the "
-			   "guest resumed; give "
-			   "the spill more room with --spill-dir",
-			   spill->workload, (double)place_spilled(spill->place) / MIB_F, spill->place->spill);
+	return file_format("%s paused for an I/O error with %s of spill in %s: the backup was broken off and the guest "
+			   "resumed; give the spill "
+			   "more room with --spill-dir",
+			   spill->workload, size_text(place_spilled(spill->place)).text, spill->place->spill);
 }
 
 /* Under the lock. */

@@ -5,8 +5,9 @@
  *	engine_driver libvirt NAME TRACKING FOLDER END [SPILL_DIR SPILL_LIMIT FREEZE_SECONDS]
  *	engine_driver files NAME "" FOLDER END PATH...
  *
- * Cuts, and copies what changed since TRACKING ("" for everything) over FOLDER/DISK.raw. END is keep, drop, kill (SIGKILL to
- * itself), or wait (a line on standard input, then the disks are read). Prints a line for each thing that it learns.
+ * Cuts, and copies what changed since TRACKING ("" for everything) over FOLDER/DISK.raw. END is keep, drop, kill
+ *(SIGKILL to itself), or wait (a line on standard input, then the disks are read). Prints a line for each thing that it
+ *learns.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +57,8 @@ static bool copy_extent(void *arg, const struct extent *extent, struct err **err
 		return true;
 	copy->changed += extent->length;
 	if (extent->zero)
-		return fallocate(copy->to, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)extent->offset, (off_t)extent->length) == 0 ||
+		return fallocate(copy->to, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)extent->offset,
+				 (off_t)extent->length) == 0 ||
 		       err_set_errno(errp, errno, "punch");
 	for (uint64_t done = 0; done < extent->length; done += (uint64_t)PIECE * IN_FLIGHT) {
 		uint64_t left = extent->length - done;
@@ -84,8 +86,8 @@ static bool copy_disk(const struct engine_ops *ops, struct cut *cut, size_t disk
 	return ok;
 }
 
-static bool run(struct engine *engine, const char *name, const struct cut_request *request, const char *folder, const char *end,
-		struct err **errp)
+static bool run(struct engine *engine, const char *name, const struct cut_request *request, const char *folder,
+		const char *end, struct err **errp)
 {
 	const struct engine_ops *ops = engine->ops;
 	struct workload workload;
@@ -99,7 +101,8 @@ static bool run(struct engine *engine, const char *name, const struct cut_reques
 	if (!ok)
 		return false;
 	const struct cut_info *info = ops->info(cut);
-	printf("tracking %s\nconsistency %d %s\n", info->tracking, info->consistency, info->consistency_note ? info->consistency_note : "");
+	printf("tracking %s\nconsistency %d %s\n", info->tracking, info->consistency,
+	       info->consistency_note ? info->consistency_note : "");
 	fflush(stdout);
 	if (strcmp(end, "wait") == 0 && getchar() == EOF)
 		fprintf(stderr, "nobody waits\n");
@@ -130,7 +133,8 @@ int main(int argc, char **argv)
 		return 2;
 	bool files = strcmp(argv[1], "files") == 0;
 	struct err *err = NULL;
-	AUTO(engine_freep) struct engine *engine = files ? open_files(argc, argv, &err) : engine_libvirt_open(NULL, &err);
+	AUTO(engine_freep)
+	struct engine *engine = files ? open_files(argc, argv, &err) : engine_libvirt_open(NULL, &err);
 	struct cut_request request = {.tracking = argv[3], .freeze_timeout_s = 10};
 	if (!files && argc == 9) {
 		request.spill_dir = argv[6];
