@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -78,36 +79,50 @@ static bool grant_all(const struct repository *repository, struct keyring *keyri
 	return true;
 }
 
+/* Whether a member of that name may be added, by us, to that keyring. */
+static bool check_addition(const struct repository *repository, const struct keyring *keyring, const char *name,
+			   struct err **errp)
+{
+	if (!keyring_allows(keyring, repository->identity.id8, ROLE_ADMIN, 0))
+		return err_set(errp, ERR_DENIED, "this key may not add keys: it has no role admin");
+	if (keyring_find_name(keyring, name))
+		return err_set(errp, ERR_EXISTS, "there is a key named '%s' already", name);
+	return true;
+}
+
 /* Makes of the newest keyring the next one. */
 static bool extend(const struct repository *repository, const struct keyring_member *member, struct keyring *keyring,
 		   struct err **errp)
 {
-	if (!keyring_allows(keyring, repository->identity.id8, ROLE_ADMIN, 0))
-		return err_set(errp, ERR_DENIED, "this key may not add keys: it has no role admin");
-	if (keyring_find_name(keyring, member->name))
-		return err_set(errp, ERR_EXISTS, "there is a key named '%s' already", member->name);
+	if (!check_addition(repository, keyring, member->name, errp))
+		return false;
 	memcpy(keyring->previous_hash, keyring->hash, HASH_SIZE);
 	keyring->n++;
 	keyring->time_ns = clock_now_ns();
 	return append_member(keyring, member, errp) && grant_all(repository, keyring, member, errp);
 }
 
-/* Writes the next keyring; *ret_taken when another admin wrote one of that number meanwhile. */
-static bool try_add(const struct repository *repository, const struct keyring_member *member, bool *ret_taken,
+/* How far a failed addition came. */
+enum outcome {
+	NOT_WRITTEN,
+	TAKEN,	   /* another admin wrote a keyring of that number meanwhile */
+	UNCERTAIN, /* the keyring may be there, although its writing failed */
+};
+
+static bool try_add(const struct repository *repository, const struct keyring_member *member, enum outcome *ret_outcome,
 		    struct err **errp)
 {
 	char name[OBJECT_NAME_SIZE];
-	AUTO(err_freep) struct err *failure = NULL;
 	AUTO(keyring_release) struct keyring keyring = {0};
 	AUTO(bytes_release) struct bytes object = {0};
-	*ret_taken = false;
+	*ret_outcome = NOT_WRITTEN;
 	if (!load_newest(repository, &keyring, errp) || !extend(repository, member, &keyring, errp) ||
 	    !keyring_seal(&keyring, &repository->identity, repository->config.domain, &object, errp))
 		return false;
-	if (backend_put_once(repository->backend, object_name_keyring(keyring.n, name), bytes_span(&object), &failure))
+	if (backend_put_once(repository->backend, object_name_keyring(keyring.n, name), bytes_span(&object), errp))
 		return true;
-	*ret_taken = err_code(failure) == ERR_EXISTS;
-	return err_move(errp, &failure);
+	*ret_outcome = err_code(*errp) == ERR_EXISTS ? TAKEN : UNCERTAIN;
+	return false;
 }
 
 static bool write_key_file(const struct repository *repository, const struct identity *identity,
@@ -129,35 +144,39 @@ static bool write_key_file(const struct repository *repository, const struct ide
 
 static bool check_request(const struct repository *repository, const char *name, unsigned roles, struct err **errp)
 {
+	AUTO(keyring_release) struct keyring newest = {0};
 	if (!keyring_check_name(name, errp) || !repository_check_writable(repository, errp))
 		return false;
 	if (roles == 0)
 		return err_set(errp, ERR_USAGE, "a key needs a role");
-	if (!repository_may(repository, ROLE_ADMIN))
-		return err_set(errp, ERR_DENIED, "this key may not add keys: it has no role admin");
-	if (keyring_find_name(&repository->keyring, name))
-		return err_set(errp, ERR_EXISTS, "there is a key named '%s' already", name);
-	return true;
+	return load_newest(repository, &newest, errp) && check_addition(repository, &newest, name, errp);
 }
 
 /* Until it is in, or fails for another reason than another admin's haste. */
-static bool add_member(const struct repository *repository, const struct keyring_member *member, struct err **errp)
+static bool add_member(const struct repository *repository, const struct keyring_member *member,
+		       enum outcome *ret_outcome, struct err **errp)
 {
-	bool taken;
-	while (!try_add(repository, member, &taken, errp)) {
-		if (!taken)
+	while (!try_add(repository, member, ret_outcome, errp)) {
+		if (*ret_outcome != TAKEN)
 			return false;
 		err_clear(errp);
 	}
 	return true;
 }
 
-static bool add_identity(struct repository *repository, const struct identity *identity, const char *name,
+static bool add_identity(const struct repository *repository, const struct identity *identity, const char *name,
 			 unsigned roles, const char *out, struct err **errp)
 {
 	struct keyring_member member;
+	enum outcome outcome;
 	keyring_member_init(&member, identity, name, roles);
-	return write_key_file(repository, identity, &member, out, errp) && add_member(repository, &member, errp);
+	if (!write_key_file(repository, identity, &member, out, errp))
+		return false;
+	if (add_member(repository, &member, &outcome, errp))
+		return true;
+	if (outcome == NOT_WRITTEN)
+		unlink(out);
+	return false;
 }
 
 bool repository_add_key(struct repository *repository, const char *name, unsigned roles, const char *out,
