@@ -2,8 +2,8 @@
 /*
  * The witness inside a test guest: it says what was really on disk when.
  *
- *	recorder write FILE...		appends record n to each FILE in turn, fsyncs each, then says "n" on standard output
- *	recorder check FILE...		says the last whole record of each FILE; fails on a gap or a wrong byte
+ *	recorder write FILE...	appends record n to each FILE in turn, fsyncs each, then says "n"
+ *	recorder check FILE...	says the last whole record of each FILE; fails on a gap or a wrong byte
  *
  * A record is RECORD_SIZE bytes: magic, number, pseudo-random payload grown from the number, checksum of all before.
  * Records never straddle a page. After the last whole record a crash may leave one record's worth of unfinished bytes,
