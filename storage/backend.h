@@ -20,19 +20,22 @@ struct backend;
 typedef bool backend_list_function(void *arg, const char *name, uint64_t size, struct err **errp);
 
 struct backend_ops {
-	/* Makes the object durable, or fails with ERR_EXISTS when the name holds other bytes. The same bytes count as ours. */
+	/* Makes the object durable, or fails with ERR_EXISTS when the name holds other bytes. The same bytes count as
+	 * ours. */
 	bool (*put_once)(struct backend *backend, const char *name, struct span body, struct err **errp);
 	/* Makes or replaces the object, durably. */
 	bool (*put)(struct backend *backend, const char *name, struct span body, struct err **errp);
 	/* Exactly len bytes at offset. ERR_NOT_FOUND; ERR_CORRUPT when the object is shorter. */
-	bool (*get_range)(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len, struct err **errp);
+	bool (*get_range)(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len,
+			  struct err **errp);
 	/* The last at most max bytes, into data; gives how many, and the size of the object. */
-	bool (*get_tail)(struct backend *backend, const char *name, void *data, size_t max, size_t *ret_len, uint64_t *ret_size,
-			 struct err **errp);
+	bool (*get_tail)(struct backend *backend, const char *name, void *data, size_t max, size_t *ret_len,
+			 uint64_t *ret_size, struct err **errp);
 	/* ERR_NOT_FOUND when it is not there. */
 	bool (*size)(struct backend *backend, const char *name, uint64_t *ret, struct err **errp);
 	/* All objects whose name begins with prefix ("p/", "w/0a1b…"), ascending. None is no error. */
-	bool (*list)(struct backend *backend, const char *prefix, backend_list_function *each, void *arg, struct err **errp);
+	bool (*list)(struct backend *backend, const char *prefix, backend_list_function *each, void *arg,
+		     struct err **errp);
 	/* ERR_NOT_FOUND when it is not there. */
 	bool (*remove)(struct backend *backend, const char *name, struct err **errp);
 	void (*free)(struct backend *backend);
@@ -47,7 +50,8 @@ struct backend {
 NODISCARD struct backend *backend_local_open(const char *path, bool create, struct err **errp);
 /* Objects in memory, for tests. */
 NODISCARD struct backend *backend_memory_new(struct err **errp);
-/* Chooses by URL: a path (absolute or relative). The URL is borrowed. ERR_UNSUPPORTED for a scheme this build does not speak. */
+/* Chooses by URL: a path (absolute or relative). The URL is borrowed. ERR_UNSUPPORTED for a scheme this build does not
+ * speak. */
 NODISCARD struct backend *backend_open(const char *url, bool create, struct err **errp);
 void backend_free(struct backend *backend);
 DEFINE_AUTO_FREE(struct backend, backend_free);
@@ -56,9 +60,11 @@ DEFINE_AUTO_FREE(struct backend, backend_free);
 NODISCARD bool backend_get(struct backend *backend, const char *name, size_t max, struct bytes *ret, struct err **errp);
 NODISCARD bool backend_put_once(struct backend *backend, const char *name, struct span body, struct err **errp);
 NODISCARD bool backend_put(struct backend *backend, const char *name, struct span body, struct err **errp);
-NODISCARD bool backend_get_range(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len, struct err **errp);
+NODISCARD bool backend_get_range(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len,
+				 struct err **errp);
 NODISCARD bool backend_get_tail(struct backend *backend, const char *name, void *data, size_t max, size_t *ret_len,
 				uint64_t *ret_size, struct err **errp);
 NODISCARD bool backend_size(struct backend *backend, const char *name, uint64_t *ret, struct err **errp);
-NODISCARD bool backend_list(struct backend *backend, const char *prefix, backend_list_function *each, void *arg, struct err **errp);
+NODISCARD bool backend_list(struct backend *backend, const char *prefix, backend_list_function *each, void *arg,
+			    struct err **errp);
 NODISCARD bool backend_remove(struct backend *backend, const char *name, struct err **errp);

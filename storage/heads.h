@@ -25,10 +25,12 @@ struct heads {
 	size_t n;
 };
 
-/* An absent or damaged memory reads as empty; damage is logged once at LOG_WARNING by the caller through ret_damaged. */
+/* An absent or damaged memory reads as empty; damage is logged once at LOG_WARNING by the caller through ret_damaged.
+ */
 NODISCARD bool heads_load(const char *state_path, struct heads *ret, bool *ret_damaged, struct err **errp);
 /* Durable, atomic, under a lock of its own; merges with what another process wrote meanwhile (the newer wins). */
 NODISCARD bool heads_save(const char *state_path, const struct heads *heads, struct err **errp);
 void heads_release(struct heads *heads);
 /* Remembers the commit when it is newer. */
-NODISCARD bool heads_note(struct heads *heads, const struct session_id *session, const uint8_t point[HASH_SIZE], struct err **errp);
+NODISCARD bool heads_note(struct heads *heads, const struct session_id *session, const uint8_t point[HASH_SIZE],
+			  struct err **errp);

@@ -48,10 +48,12 @@ bool session_id_parse(const char *text, struct session_id *ret);
 
 /* Names of objects, each into `name`, which is returned. Parsers are strict: what they accept, the maker makes. */
 char *object_name_session(char kind /* w or c or d */, const struct session_id *session, char name[OBJECT_NAME_SIZE]);
-char *object_name_pack(enum pack_class cls, const struct session_id *session, uint32_t seq, char name[OBJECT_NAME_SIZE]);
+char *object_name_pack(enum pack_class cls, const struct session_id *session, uint32_t seq,
+		       char name[OBJECT_NAME_SIZE]);
 char *object_name_list(const struct session_id *session, uint32_t k, char name[OBJECT_NAME_SIZE]);
 char *object_name_keyring(uint32_t n, char name[OBJECT_NAME_SIZE]);
 bool object_name_parse_session(char kind, const char *name, struct session_id *ret);
-bool object_name_parse_pack(const char *name, enum pack_class *ret_class, struct session_id *ret_session, uint32_t *ret_seq);
+bool object_name_parse_pack(const char *name, enum pack_class *ret_class, struct session_id *ret_session,
+			    uint32_t *ret_seq);
 bool object_name_parse_list(const char *name, struct session_id *ret_session, uint32_t *ret_k);
 bool object_name_parse_keyring(const char *name, uint32_t *ret_n);
