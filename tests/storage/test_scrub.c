@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/scrub.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/hex.h"
+#include "tests/storage/runs.h"
+#include "tests/unit.h"
+
+#define LEN ((size_t)3 << 20)
+
+static void scrub(struct runs *runs, struct scrub_report *ret)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	struct scrub_options options = {0};
+
+	*ret = (struct scrub_report){0};
+	if (!scrub_run(runs->repository, &options, ret, &err))
+		fail_msg("%s", err_message(err));
+}
+
+static void flip(struct runs *runs, const char *name, size_t at)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(bytes_release) struct bytes object = {0};
+
+	assert_true(backend_get(repository_backend(runs->repository), name, 64 << 20, &object, &err));
+	object.data[at % object.len] ^= 1;
+	assert_true(backend_put(repository_backend(runs->repository), name, bytes_span(&object), &err));
+}
+
+static const struct scrub_damage *find(const struct scrub_report *report, const char *object)
+{
+	for (size_t i = 0; i < report->n_damaged; i++)
+		if (strcmp(report->damaged[i].object, object) == 0)
+			return &report->damaged[i];
+	return NULL;
+}
+
+/* Two points that share nothing. */
+static void make(struct runs *runs, struct point *a, struct point *b)
+{
+	AUTO(freep) uint8_t *plain = runs_bytes(1, LEN);
+	AUTO(freep) uint8_t *other = runs_bytes(2, LEN);
+
+	runs_back_up(runs, "web01", 1, plain, LEN, a);
+	runs_back_up(runs, "web02", 2, other, LEN, b);
+}
+
+static void must_hurt(const struct scrub_report *report, const char *object, const struct point *point)
+{
+	const struct scrub_damage *damage = find(report, object);
+	char id[65];
+
+	if (!damage)
+		fail_msg("%s is not named", object);
+	assert_int_equal(damage->n_points, 1);
+	assert_string_equal(damage->points[0], hex_encode(point->id, POINT_ID_SIZE, id));
+}
+
+static void test_sound(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+
+	make(runs, &a, &b);
+	scrub(runs, &report);
+	assert_int_equal(report.n_damaged, 0);
+	assert_true(report.bytes > 2 * LEN);
+	assert_true(report.objects >= 2 + 2 + 2 + 2 + 2 + 2);
+	scrub_report_release(&report);
+}
+
+static void test_every_byte_of_a_pack_counts(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	const size_t places[] = {0, 70, 100000, LEN - 5, LEN + 1000};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_pack(PACK_CHUNKS, &b.session, 1, name);
+	for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
+		flip(runs, name, places[i]);
+		scrub(runs, &report);
+		must_hurt(&report, name, &b);
+		assert_int_equal(report.n_damaged, 1);
+		scrub_report_release(&report);
+		flip(runs, name, places[i]);
+	}
+}
+
+static void test_missing_packs(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char chunks[OBJECT_NAME_SIZE], nodes[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_pack(PACK_CHUNKS, &a.session, 1, chunks);
+	object_name_pack(PACK_META, &b.session, b.streams[0].top.at.seq, nodes);
+	assert_true(backend_remove(repository_backend(runs->repository), chunks, &err));
+	assert_true(backend_remove(repository_backend(runs->repository), nodes, &err));
+	scrub(runs, &report);
+	must_hurt(&report, chunks, &a);
+	must_hurt(&report, nodes, &b);
+	scrub_report_release(&report);
+}
+
+static void test_small_objects(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char names[4][OBJECT_NAME_SIZE] = {"k/00000000"};
+
+	make(runs, &a, &b);
+	object_name_session('c', &a.session, names[1]);
+	object_name_session('w', &a.session, names[2]);
+	object_name_list(&a.session, 0, names[3]);
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		flip(runs, names[i], 60);
+		scrub(runs, &report);
+		if (!find(&report, names[i]))
+			fail_msg("%s is not named", names[i]);
+		scrub_report_release(&report);
+		flip(runs, names[i], 60);
+	}
+}
+
+/* What a dead run left is no damage. */
+static void test_unlisted_pack(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_pack(PACK_CHUNKS, &a.session, 77, name);
+	assert_true(backend_put(repository_backend(runs->repository), name, SPAN_TEXT("rest"), &err));
+	scrub(runs, &report);
+	assert_int_equal(report.n_damaged, 0);
+	scrub_report_release(&report);
+}
+
+#define BOTH(test)                                                              \
+	cmocka_unit_test_setup_teardown(test, runs_setup_local, runs_teardown), \
+		cmocka_unit_test_setup_teardown(test, runs_setup_memory, runs_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(test_sound),	  BOTH(test_every_byte_of_a_pack_counts),
+		BOTH(test_missing_packs), BOTH(test_small_objects),
+		BOTH(test_unlisted_pack),
+	};
+
+	return cmocka_run_group_tests_name("scrub", tests, NULL, NULL);
+}
