@@ -5,6 +5,7 @@
  */
 #include "hypervisor/libvirt/backup_xml.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
@@ -144,6 +145,18 @@ static char *description_of(const char *xml)
 	return NULL;
 }
 
+/* A blank and a decimal number. */
+static bool take_number(const char **at, uint64_t *ret)
+{
+	char *end;
+	if ((*at)[0] != ' ' || (*at)[1] < '0' || (*at)[1] > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(*at + 1, &end, 10);
+	*at = end;
+	return errno == 0;
+}
+
 bool checkpoint_xml_disk(const char *xml, const char *disk, uint64_t *ret_size, uint64_t *ret_inode)
 {
 	AUTO(freep) char *text = description_of(xml);
@@ -153,8 +166,10 @@ bool checkpoint_xml_disk(const char *xml, const char *disk, uint64_t *ret_size, 
 	char *rest = NULL;
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		line += strspn(line, " \t");
-		if (strncmp(line, disk, name_length) == 0 && line[name_length] == ' ')
-			return sscanf(line + name_length, "%" SCNu64 " %" SCNu64, ret_size, ret_inode) == 2;
+		if (strncmp(line, disk, name_length) == 0 && line[name_length] == ' ') {
+			const char *at = line + name_length;
+			return take_number(&at, ret_size) && take_number(&at, ret_inode);
+		}
 	}
 	return false;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hypervisor/libvirt/domain_xml.h"
 
+#include <errno.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,9 +178,23 @@ static void take_qemu_user(struct domain_xml *ret, const xmlNode *root)
 	}
 }
 
+/* "+64055": a number, not a name. */
+static bool take_number(const char **at, unsigned *ret)
+{
+	if ((*at)[0] != '+' || (*at)[1] < '0' || (*at)[1] > '9')
+		return false;
+	char *end;
+	errno = 0;
+	unsigned long value = strtoul(*at + 1, &end, 10);
+	*at = end;
+	*ret = (unsigned)value;
+	return errno == 0 && value <= UINT32_MAX;
+}
+
 bool domain_xml_qemu_user(const struct domain_xml *domain, uid_t *ret_uid, gid_t *ret_gid)
 {
-	return domain->qemu_user && sscanf(domain->qemu_user, "+%u:+%u", ret_uid, ret_gid) == 2;
+	const char *at = domain->qemu_user;
+	return at && take_number(&at, ret_uid) && *at++ == ':' && take_number(&at, ret_gid) && *at == '\0';
 }
 
 bool domain_xml_parse(const char *xml, struct domain_xml *ret, struct err **errp)
