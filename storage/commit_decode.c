@@ -106,6 +106,23 @@ static bool take_statement(const struct repository *repository, const struct hea
 	       err_set(errp, ERR_CORRUPT, "its statement is of another session");
 }
 
+/* A root binds size and shape to the tree, so a reader that trusts the top knows what it must give. */
+static bool check_roots(const struct repository *repository, const struct point *point, struct err **errp)
+{
+	const struct metadata_keys *keys = repository_metadata_at(repository, point->r);
+	struct chunk_id root;
+
+	for (size_t i = 0; i < point->n_streams; i++) {
+		const struct stream *stream = &point->streams[i];
+
+		if (!stream_root(keys, &stream->shape, &stream->top.id, &root, errp))
+			return false;
+		if (!chunk_id_equal(&root, &stream->root))
+			return err_set(errp, ERR_CORRUPT, "the root of its stream '%s' is not that of its tree", stream->name);
+	}
+	return true;
+}
+
 static bool parse_inner(const struct repository *repository, const struct head *head, struct span inner,
 			struct commit *commit, struct err **errp)
 {
@@ -118,7 +135,8 @@ static bool parse_inner(const struct repository *repository, const struct head *
 	if (!cursor_ok(&cursor))
 		return err_set(errp, ERR_CORRUPT, "its inner part is too short");
 	if (!take_statement(repository, head, statement, signature, commit, errp) ||
-	    !placement_parse(SPAN(cursor.at, cursor.left), commit, errp))
+	    !placement_parse(SPAN(cursor.at, cursor.left), commit, errp) ||
+	    !check_roots(repository, &commit->point, errp))
 		return false;
 	bool bare = commit->n_lists == 0 && commit->packs.n == 0;
 	return head->kind != COMMIT_FENCE || bare || err_set(errp, ERR_CORRUPT, "a fence that names packs");
