@@ -21,10 +21,12 @@ take_cut() {
 	[[ $end != keep ]] || tracking=$(sed -n 's/^tracking //p' "$work/cut")
 }
 
-# refuse REGEX: a cut ends with that sentence.
+# refuse REGEX [OPTION...]: a cut ends with that sentence.
 refuse() {
-	! "$SALVOR_BIN" libvirt engE "$tracking" "$copies" keep >"$work/cut" || fail "a cut succeeded that must not"
-	grep --quiet --extended-regexp "^error $1" "$work/cut" || fail "said '$(cat "$work/cut")'"
+	local regex=$1
+	shift
+	! "$SALVOR_BIN" libvirt engE "$tracking" "$copies" keep "$@" >"$work/cut" || fail "a cut succeeded that must not"
+	grep --quiet --extended-regexp "^error $regex" "$work/cut" || fail "said '$(cat "$work/cut")'"
 }
 
 # begin_cut [OPTION...]: holds a cut open until end_cut.
@@ -99,13 +101,15 @@ scenario_change_map() {
 scenario_spill() {
 	say "a spill limit that is reached"
 	begin_cut "$work" 131072 0
-	wait_records 2000
+	wait_records 600
 	end_cut && fail "the cut was not broken"
 	grep --quiet "^error busy: engE overwrote more than the spill limit of 128 KiB" "$work/held" || fail "said '$(cat "$work/held")'"
 	expect_running
-	say "a spill that is full"
+	say "a spill that has no room from the start, and one that gets full"
 	mkdir "$work/tiny"
-	mount -t tmpfs -o size=384k,mode=755 none "$work/tiny"
+	mount -t tmpfs -o size=128k,mode=755 none "$work/tiny"
+	refuse "(failed|no-space): .*engE.*" "$work/tiny" 1073741824 0
+	mount -o remount,size=640k "$work/tiny"
 	begin_cut "$work/tiny" 1073741824 0
 	wait_records 2000
 	end_cut && fail "the cut was not broken"
