@@ -72,14 +72,16 @@ struct point_list {
 	size_t n_damaged;
 };
 
-/* All points (of one workload, by exact name, when not NULL). Damaged commits are named in the list and do not hide the others.
- * Alarms about vanished heads are given as damage too. Remembers heads. */
-NODISCARD bool point_list_load(const struct repository *repository, const char *workload, struct point_list *ret, struct err **errp);
+/* All points (of one workload, by exact name, when not NULL). Damaged commits are named in the list and do not hide the
+ * others. Alarms about vanished heads are given as damage too. Remembers heads. */
+NODISCARD bool point_list_load(const struct repository *repository, const char *workload, struct point_list *ret,
+			       struct err **errp);
 void point_list_release(struct point_list *list);
 /*
- * "web01@latest", "web01@TIME", an id prefix of at least 6 hex digits, or "web01" (as @latest). ERR_NOT_FOUND names the nearest
- * names; ERR_USAGE for an ambiguous prefix, with the candidates.
+ * "web01@latest", "web01@TIME", an id prefix of at least 6 hex digits, or "web01" (as @latest). ERR_NOT_FOUND names the
+ * nearest names; ERR_USAGE for an ambiguous prefix, with the candidates.
  */
 NODISCARD bool point_find(const struct repository *repository, const char *text, struct point *ret, struct err **errp);
 /* The point that a session committed. ERR_NOT_FOUND when it did not; ERR_CORRUPT. */
-NODISCARD bool point_load(const struct repository *repository, const struct session_id *session, struct point *ret, struct err **errp);
+NODISCARD bool point_load(const struct repository *repository, const struct session_id *session, struct point *ret,
+			  struct err **errp);

@@ -152,6 +152,25 @@ static void test_unlisted_pack(void **state)
 	scrub_report_release(&report);
 }
 
+/* A host that cannot read what it wrote writes, and checks. */
+static void test_write_only_key(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct repository_options options = {.url = "repo", .key = {.key_file = "host.key"}, .state_dir = "host"};
+	struct scrub_report report;
+
+	assert_true(repository_add_key(runs->repository, "host", ROLE_WRITE, "host.key", &err));
+	AUTO(repository_freep) struct repository *repository = repository_open(&options, &err);
+	assert_non_null(repository);
+	struct runs host = {.repository = repository};
+	make(&host, &a, &b);
+	scrub(&host, &report);
+	assert_int_equal(report.n_damaged, 0);
+	scrub_report_release(&report);
+}
+
 #define BOTH(test)                                                              \
 	cmocka_unit_test_setup_teardown(test, runs_setup_local, runs_teardown), \
 		cmocka_unit_test_setup_teardown(test, runs_setup_memory, runs_teardown)
@@ -159,9 +178,12 @@ static void test_unlisted_pack(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(test_sound),	  BOTH(test_every_byte_of_a_pack_counts),
-		BOTH(test_missing_packs), BOTH(test_small_objects),
+		BOTH(test_sound),
+		BOTH(test_every_byte_of_a_pack_counts),
+		BOTH(test_missing_packs),
+		BOTH(test_small_objects),
 		BOTH(test_unlisted_pack),
+		cmocka_unit_test_setup_teardown(test_write_only_key, runs_setup_local, runs_teardown),
 	};
 
 	return cmocka_run_group_tests_name("scrub", tests, NULL, NULL);
