@@ -149,10 +149,8 @@ static void add_cpu(struct fit *fit, bool as_defined)
 		fit_copy(fit, old, "topology", cpu);
 	if (fit_child(old, "numa"))
 		fit_note(fit, "left out: the NUMA cells of the processor");
-	if (!fit->host->kvm)
-		fit_note(fit, "processor: the software CPU instead of %.64s", model ? model : mode ? mode : "the host's");
-	else if (model)
-		fit_note(fit, "processor: this host's instead of %.64s", model);
+	if (model || mode)
+		fit_note(fit, "processor: %s instead of %.64s", fit->host->kvm ? "this host's" : "the software CPU", model ? model : mode);
 }
 
 /* ---- the rest ---- */
