@@ -159,6 +159,7 @@ scenario_lost_bitmaps() {
 	"${virsh[@]}" destroy engE >/dev/null
 	restart_guest
 	kill -9 "$(cat /run/libvirt/qemu/engE.pid)"
+	# shellcheck disable=SC2016
 	wait_until 30 "libvirt to notice" eval '[[ $("${virsh[@]}" domstate engE) == "shut off" ]]'
 	restart_guest
 	take_cut bitmap-inconsistent keep

@@ -30,7 +30,7 @@ back_up_at_random_moment() {
 	local point cut
 	# The moment is to be random; nothing is waited for.
 	sleep "$(printf '%d.%03d' $((RANDOM % 2)) $((RANDOM % 1000)))"
-	point=$(salvor backup cuts --json | jq --raw-output .point)
+	point=$(salvor backup cuts --freeze-timeout 0 --json | jq --raw-output .point)
 	wait_until 10 "QEMU's word of the cut" test "$(last_cut cuts)" != "${previous_cut:-}"
 	cut=$(last_cut cuts)
 	previous_cut=$cut

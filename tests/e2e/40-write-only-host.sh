@@ -20,7 +20,7 @@ as_rescuer() {
 		SALVOR_CACHE_DIR="$work/rescuer/cache" SALVOR_KEY_FILE="$work/repository.key" SALVOR_REPO="$work/moved" "$SALVOR_BIN" "$@"
 }
 
-back_up_as_host() { as_host backup web01 --json >"$work/backup.json"; }
+back_up_as_host() { as_host backup web01 --freeze-timeout 0 --json >"$work/backup.json"; }
 
 expect_mode() {
 	[[ $(jq --raw-output .mode "$work/backup.json") == "$1" ]] || fail "the backup was not $1: $(cat "$work/backup.json")"

@@ -24,7 +24,7 @@ change_disk() {
 
 back_up_disk() { salvor backup disk --disk "vda=$disk" --json; }
 
-back_up_guest() { salvor backup guest --json; }
+back_up_guest() { salvor backup guest --freeze-timeout 0 --json; }
 
 # kill_during COMMAND: at a moment up to as late as a whole run takes.
 kill_during() {
@@ -81,7 +81,7 @@ kill_disk_backup() {
 
 kill_guest_backup() {
 	longest_ms=$guest_ms
-	kill_during backup guest
+	kill_during backup guest --freeze-timeout 0
 	wait_records guest 1
 	check_earlier_points
 	back_up_guest >"$work/backup.json" || fail "the backup of the guest after the kill failed"
