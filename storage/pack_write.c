@@ -24,7 +24,8 @@ struct pack_writer {
 	const struct repository *repository;
 	struct pack_footer parts; /* what will stand around the bodies */
 	uint8_t dek[KEY_SIZE];
-	uint8_t *buffer; /* BUFFER_SIZE, mapped, so that freeing gives the memory back at once */
+	uint8_t *buffer; /* BUFFER_SIZE, mapped, so that freeing gives the memory back at once; clearing its pages
+			    costs, so it is used again */
 	size_t end;	 /* of the bodies reserved so far */
 };
 
@@ -63,12 +64,18 @@ struct pack_writer *pack_writer_new(const struct repository *repository, enum pa
 	pack->repository = repository;
 	pack->parts.cls = cls;
 	pack->parts.session = *session;
-	pack->parts.seq = seq;
 	pack->parts.r = repository_metadata(repository)->r;
-	pack->end = PACK_HEAD_SIZE;
-	if (!allocate(pack, errp) || !make_keys(pack, errp))
+	if (!allocate(pack, errp) || !pack_writer_restart(pack, seq, errp))
 		return NULL;
 	return STEAL(&pack);
+}
+
+bool pack_writer_restart(struct pack_writer *pack, uint32_t seq, struct err **errp)
+{
+	pack->parts.seq = seq;
+	pack->parts.n_entries = 0;
+	pack->end = PACK_HEAD_SIZE;
+	return make_keys(pack, errp);
 }
 
 void pack_writer_free(struct pack_writer *pack)

@@ -2,7 +2,7 @@
 /*
  * One pack being filled. Places are given out in the order of calls (reserve), so chunks lie in address order; the
  * sealing of reserved places may go on in many threads at once, straight into the pack's buffer.
- *   new → reserve* / seal* → finish → (bytes are borrowed) → free
+ *   new → reserve* / seal* → finish → (bytes are borrowed) → free, or restart → reserve* …
  */
 #pragma once
 
@@ -19,6 +19,8 @@ struct pack_place {
 /* Allocates the buffer (PACK_TARGET_SIZE and a footer's room). Makes the DEK and keyslot for chunks. */
 NODISCARD struct pack_writer *pack_writer_new(const struct repository *repository, enum pack_class cls,
 					      const struct session_id *session, uint32_t seq, struct err **errp);
+/* Begins another pack of the same class in the memory of one that is done with; on failure it can only be freed. */
+NODISCARD bool pack_writer_restart(struct pack_writer *pack, uint32_t seq, struct err **errp);
 /* Wipes the data key. NULL is fine. */
 void pack_writer_free(struct pack_writer *pack);
 DEFINE_AUTO_FREE(struct pack_writer, pack_writer_free);

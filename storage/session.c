@@ -213,6 +213,12 @@ bool session_cancel(struct session *session, struct err **errp)
 	return session_drain(session, &dropped, errp) && journal_end(STEAL(&session->journal), errp);
 }
 
+static void free_spare(struct lane *lane)
+{
+	while (lane->n_spare > 0)
+		pack_writer_free(lane->spare[--lane->n_spare]);
+}
+
 void session_free(struct session *session)
 {
 	if (!session)
@@ -226,6 +232,8 @@ void session_free(struct session *session)
 	pack_reader_free(session->reader);
 	index_free(session->index);
 	collection_release(&session->collection);
+	free_spare(&session->chunks);
+	free_spare(&session->nodes);
 	pack_set_release(&session->used);
 	pack_set_release(&session->own);
 	err_free(session->failure);

@@ -38,6 +38,17 @@ static void free_pack(struct session_pack *pack)
 	free(pack);
 }
 
+/* A spare one, or a new one. */
+static struct pack_writer *take_writer(struct session *session, enum pack_class cls, uint32_t seq, struct err **errp)
+{
+	struct lane *lane = session_lane(session, cls);
+
+	if (lane->n_spare == 0)
+		return pack_writer_new(session->repository, cls, &session->id, seq, errp);
+	AUTO(pack_writer_freep) struct pack_writer *writer = lane->spare[--lane->n_spare];
+	return pack_writer_restart(writer, seq, errp) ? STEAL(&writer) : NULL;
+}
+
 static struct session_pack *new_pack(struct session *session, enum pack_class cls, struct err **errp)
 {
 	struct session_pack *pack = calloc(1, sizeof(*pack));
@@ -52,7 +63,7 @@ static struct session_pack *new_pack(struct session *session, enum pack_class cl
 	if (pack->seq >= PACK_SET_SEQ_MAX)
 		err_set(errp, ERR_UNSUPPORTED, "a session cannot have more packs");
 	else
-		pack->writer = pack_writer_new(session->repository, cls, &session->id, pack->seq, errp);
+		pack->writer = take_writer(session, cls, pack->seq, errp);
 	if (!pack->writer) {
 		free_pack(pack);
 		return NULL;
@@ -136,6 +147,7 @@ void session_pack_drop(struct session *session, struct session_pack *pack)
 	for (size_t i = 0; i < lane->n; i++)
 		if (lane->packs[i] == pack)
 			lane->packs[i] = lane->packs[--lane->n];
+	lane->spare[lane->n_spare++] = STEAL(&pack->writer);
 	free_pack(pack);
 	pthread_cond_broadcast(&session->changed);
 }

@@ -50,6 +50,8 @@ struct lane {
 	struct session_pack *open;
 	struct session_pack *packs[MAX_CHUNK_PACKS]; /* all that exist */
 	size_t n, max;
+	struct pack_writer *spare[MAX_CHUNK_PACKS]; /* of packs that are stored, to be filled again */
+	size_t n_spare;
 };
 
 struct session {
