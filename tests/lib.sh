@@ -79,6 +79,7 @@ sandbox() {
 make_sandbox() {
 	local folder
 	make_dev
+	make_qemu_user
 	for folder in /run/libvirt /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
 		mkdir -p $folder
 		mount -t tmpfs -o mode=755 none $folder
@@ -135,7 +136,6 @@ make_qemu_user() {
 
 start_libvirt() {
 	require libvirtd virsh qemu-system-x86_64 qemu-img
-	make_qemu_user
 	cat >/etc/libvirt/qemu.conf <<-END
 		security_driver = "none"
 		namespaces = []
