@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The watcher is woken by libvirt when the guest pauses or stops, and looks at the files four times a second. Whatever
- * it does to the guest it does under the lock, so that it happens once; libvirt calls back without any lock of ours.
+ * it does to the guest it does under the lock, so that it happens once.
  */
 #include "hypervisor/libvirt/spill.h"
 
@@ -32,12 +32,46 @@ bool spill_limit(const struct place *place, uint64_t asked, uint64_t disks, uint
 	return true;
 }
 
-static void wake(struct spill *spill)
+/*
+ * libvirt may still be in a callback, in its own thread, after that was taken back. So callbacks do not know the spill,
+ * but a bell that outlives it: each of them and the spill hold it, and once the spill has let go nobody hears it. Its
+ * lock comes before the spill's.
+ */
+struct bell {
+	pthread_mutex_t lock;
+	struct spill *spill; /* NULL: gone */
+	unsigned holders;
+};
+
+static void bell_release(void *arg)
 {
-	pthread_mutex_lock(&spill->lock);
-	spill->look = true;
-	pthread_cond_signal(&spill->changed);
-	pthread_mutex_unlock(&spill->lock);
+	struct bell *bell = arg;
+	pthread_mutex_lock(&bell->lock);
+	bool last = --bell->holders == 0;
+	pthread_mutex_unlock(&bell->lock);
+	if (last)
+		free(bell);
+}
+
+static void bell_ring(struct bell *bell)
+{
+	pthread_mutex_lock(&bell->lock);
+	struct spill *spill = bell->spill;
+	if (spill) {
+		pthread_mutex_lock(&spill->lock);
+		spill->look = true;
+		pthread_cond_signal(&spill->changed);
+		pthread_mutex_unlock(&spill->lock);
+	}
+	pthread_mutex_unlock(&bell->lock);
+}
+
+static void bell_silence(struct bell *bell)
+{
+	pthread_mutex_lock(&bell->lock);
+	bell->spill = NULL;
+	pthread_mutex_unlock(&bell->lock);
+	bell_release(bell);
 }
 
 static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detail, void *arg)
@@ -46,7 +80,7 @@ static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event
 	(void)domain;
 	(void)event;
 	(void)detail;
-	wake(arg);
+	bell_ring(arg);
 	return 0;
 }
 
@@ -58,7 +92,20 @@ static void on_io_error(virConnectPtr connection, virDomainPtr domain, const cha
 	(void)path;
 	(void)alias;
 	(void)action;
-	wake(arg);
+	bell_ring(arg);
+}
+
+/* -1 where libvirt has no such events. */
+static int listen_to(struct spill *spill, int event, virConnectDomainEventGenericCallback callback)
+{
+	pthread_mutex_lock(&spill->bell->lock);
+	spill->bell->holders++;
+	pthread_mutex_unlock(&spill->bell->lock);
+	int id = virConnectDomainEventRegisterAny(virDomainGetConnect(spill->domain), spill->domain, event, callback,
+						  spill->bell, bell_release);
+	if (id < 0)
+		bell_release(spill->bell);
+	return id;
 }
 
 /* The guest's write waits in QEMU: without the job it needs no spill, and succeeds when it is tried again. */
@@ -153,14 +200,17 @@ bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *p
 				.events = {-1, -1},
 				.lock = PTHREAD_MUTEX_INITIALIZER,
 				.changed = PTHREAD_COND_INITIALIZER};
-	if (!thread_start(&spill->thread, "spill", watch, spill, errp))
+	spill->bell = calloc(1, sizeof(*spill->bell));
+	if (!spill->bell)
+		return err_set_no_memory(errp);
+	*spill->bell = (struct bell){.lock = PTHREAD_MUTEX_INITIALIZER, .spill = spill, .holders = 1};
+	if (!thread_start(&spill->thread, "spill", watch, spill, errp)) {
+		bell_silence(STEAL(&spill->bell));
 		return false;
+	}
 	spill->watching = true;
-	virConnectPtr connection = virDomainGetConnect(domain);
-	spill->events[0] = virConnectDomainEventRegisterAny(connection, domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-							    VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), spill, NULL);
-	spill->events[1] = virConnectDomainEventRegisterAny(connection, domain, VIR_DOMAIN_EVENT_ID_IO_ERROR,
-							    VIR_DOMAIN_EVENT_CALLBACK(on_io_error), spill, NULL);
+	spill->events[0] = listen_to(spill, VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle));
+	spill->events[1] = listen_to(spill, VIR_DOMAIN_EVENT_ID_IO_ERROR, VIR_DOMAIN_EVENT_CALLBACK(on_io_error));
 	return true; /* without events it still looks four times a second */
 }
 
@@ -172,6 +222,7 @@ void spill_stop(struct spill *spill)
 		if (spill->events[i] >= 0)
 			virConnectDomainEventDeregisterAny(virDomainGetConnect(spill->domain), spill->events[i]);
 	}
+	bell_silence(STEAL(&spill->bell));
 	pthread_mutex_lock(&spill->lock);
 	spill->stop = true;
 	pthread_cond_signal(&spill->changed);

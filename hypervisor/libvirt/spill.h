@@ -14,6 +14,7 @@
 #include "base/compiler.h"
 #include "hypervisor/libvirt/place.h"
 
+struct bell;
 struct err;
 
 struct spill {
@@ -22,7 +23,8 @@ struct spill {
 	const char *workload;
 	uint64_t limit;
 	bool watching;
-	int events[2]; /* callbacks at libvirt; -1: none */
+	int events[2];	   /* callbacks at libvirt; -1: none */
+	struct bell *bell; /* what they ring */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
