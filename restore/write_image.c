@@ -55,7 +55,7 @@ static bool add_item(struct plan *plan, const struct stream *stream, char *path,
 	plan->items[plan->n++] = (struct item){.stream = stream, .path = path, .device = exists && S_ISBLK(there.st_mode)};
 	if (exists && !S_ISBLK(there.st_mode) && !S_ISREG(there.st_mode))
 		return err_set(errp, ERR_EXISTS, "%s is neither a file nor a block device", path);
-	if (exists && !plan->options->force)
+	if (exists && !S_ISBLK(there.st_mode) && !plan->options->force)
 		return err_set(errp, ERR_EXISTS, "%s is there already: give --force to replace it", path);
 	return true;
 }
@@ -159,6 +159,22 @@ static bool check_room(const struct plan *plan, size_t i, struct err **errp)
 	return true;
 }
 
+static struct image_sink *open_sink(const struct plan *plan, const struct item *item, struct err **errp)
+{
+	const struct image_request request = {
+		.path = item->path, .size = item->stream->shape.size, .force = plan->options->force};
+	if (item->device)
+		return image_sink_device(&request, errp);
+	return plan->options->format == IMAGE_QCOW2 ? image_sink_qcow2(&request, errp) : image_sink_raw(&request, errp);
+}
+
+/* Opening a device tells whether it is free and large enough, and changes nothing. */
+static bool check_device(const struct plan *plan, const struct item *item, struct err **errp)
+{
+	AUTO(image_sink_freep) struct image_sink *sink = open_sink(plan, item, errp);
+	return sink;
+}
+
 static bool check_plan(struct plan *plan, struct err **errp)
 {
 	uint64_t total = 0;
@@ -170,22 +186,13 @@ static bool check_plan(struct plan *plan, struct err **errp)
 	if (plan->options->progress)
 		plan->options->progress->total = total;
 	for (size_t i = 0; i < plan->n; i++) {
-		if (!plan->items[i].device && !check_room(plan, i, errp))
+		if (plan->items[i].device ? !check_device(plan, &plan->items[i], errp) : !check_room(plan, i, errp))
 			return false;
 	}
 	return true;
 }
 
 /* ---- write ---- */
-
-static struct image_sink *open_sink(const struct plan *plan, const struct item *item, struct err **errp)
-{
-	const struct image_request request = {
-		.path = item->path, .size = item->stream->shape.size, .force = plan->options->force};
-	if (item->device)
-		return image_sink_device(&request, errp);
-	return plan->options->format == IMAGE_QCOW2 ? image_sink_qcow2(&request, errp) : image_sink_raw(&request, errp);
-}
 
 static bool write_disk(const struct plan *plan, const struct item *item, struct err **errp)
 {
