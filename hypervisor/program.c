@@ -20,7 +20,8 @@ bool program_require(const char *name, const char *what_for, struct err **errp)
 	const char *path = getenv("PATH");
 	AUTO(freep) char *folders = strdup(path ? path : "/usr/bin:/bin");
 	char *rest = NULL;
-	for (char *folder = folders ? strtok_r(folders, ":", &rest) : NULL; folder; folder = strtok_r(NULL, ":", &rest)) {
+	for (char *folder = folders ? strtok_r(folders, ":", &rest) : NULL; folder;
+	     folder = strtok_r(NULL, ":", &rest)) {
 		AUTO(freep) char *file = file_join(folder, name);
 		if (file && access(file, X_OK) == 0)
 			return true;
@@ -80,6 +81,7 @@ bool program_run(const char *const *arguments, struct err **errp)
 	}
 	close(ends[0]);
 	if (ok && status != 0)
-		return err_set(errp, strstr(said, strerror(ENOSPC)) ? ERR_NO_SPACE : ERR_FAILED, "%s failed: %s", arguments[0], said);
+		return err_set(errp, strstr(said, strerror(ENOSPC)) ? ERR_NO_SPACE : ERR_FAILED, "%s failed: %s",
+			       arguments[0], said);
 	return ok;
 }

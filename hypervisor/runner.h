@@ -24,15 +24,16 @@ struct run_disk {
 };
 
 struct run_request {
-	const char *workload;	 /* for names and messages */
-	struct span definition;	 /* domain XML of the point; empty: a plain machine is made around the disks */
-	struct span firmware;	 /* contents of firmware variables; empty: none */
+	const char *workload;	/* for names and messages */
+	struct span definition; /* domain XML of the point; empty: a plain machine is made around the disks */
+	struct span firmware;	/* contents of firmware variables; empty: none */
 	const struct run_disk *disks;
 	size_t n_disks;
 	const char *overlay_dir; /* where throw-away overlays lie; room for what the guest writes */
 	uint64_t memory;	 /* bytes, 0: as defined, but at most what is free here */
 	bool network;		 /* false: no network at all; true: QEMU's user network, restricted (no way out) */
-	const char *accelerator; /* NULL: KVM only where the processor can and the device opens, else the software CPU; or "kvm", "tcg" */
+	const char *accelerator; /* NULL: KVM only where the processor can and the device opens, else the software CPU;
+				    or "kvm", "tcg" */
 	int console_in, console_out; /* serial console is relayed between these; -1: none */
 };
 
@@ -42,8 +43,8 @@ typedef void runner_note_function(void *arg, const char *note);
 struct runner_ops {
 	const char *name;
 	/* Fits and starts. After a SIGKILL of this process nothing of the machine stays. */
-	bool (*start)(struct runner *runner, const struct run_request *request, runner_note_function *note, void *arg, struct run **ret,
-		      struct err **errp);
+	bool (*start)(struct runner *runner, const struct run_request *request, runner_note_function *note, void *arg,
+		      struct run **ret, struct err **errp);
 	/* Blocks until the guest powers off, the console's escape (Ctrl-]) is typed, or cancel is requested. */
 	bool (*wait)(struct run *run, const struct cancel *cancel, struct err **errp);
 	/* Ends it at once and removes everything. NULL is fine. */

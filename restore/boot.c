@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* runner (its supervisor forks before other threads are there) ──► NBD server ──► machine ──► wait ──► all of it backwards */
+/* runner (its supervisor forks before other threads are there) ──► NBD server ──► machine ──► wait ──► all of it
+ * backwards */
 #include "restore/boot.h"
 
 #include <errno.h>
@@ -59,7 +60,8 @@ static const struct stream *stream_of_kind(const struct point *point, enum strea
 	return NULL;
 }
 
-static bool read_small(struct boot *boot, struct pack_reader *packs, enum stream_kind kind, size_t max, struct bytes *ret, struct err **errp)
+static bool read_small(struct boot *boot, struct pack_reader *packs, enum stream_kind kind, size_t max,
+		       struct bytes *ret, struct err **errp)
 {
 	const struct stream *stream = stream_of_kind(boot->point, kind);
 	if (!stream)
@@ -83,8 +85,8 @@ static bool list_disks(struct boot *boot, struct err **errp)
 	for (size_t i = 0; i < point->n_streams; i++) {
 		const struct stream *stream = &point->streams[i];
 		if (stream->kind == STREAM_DISK)
-			boot->disks[boot->n_disks++] =
-				(struct run_disk){.name = stream->name, .nbd_socket = boot->socket, .size = stream->shape.size};
+			boot->disks[boot->n_disks++] = (struct run_disk){
+				.name = stream->name, .nbd_socket = boot->socket, .size = stream->shape.size};
 	}
 	return boot->n_disks > 0 || err_set(errp, ERR_UNSUPPORTED, "the point has no disk to boot from");
 }
@@ -146,13 +148,15 @@ static bool serve_and_run(struct boot *boot, struct runner *runner, uint64_t beg
 	struct export *export = export_start(boot->repository, boot->point, &options, errp);
 	if (!export)
 		return false;
-	bool ok = geteuid() != 0 || chmod(boot->socket, 0666) == 0 || err_set_errno(errp, errno, "open %s to QEMU's user", boot->socket);
+	bool ok = geteuid() != 0 || chmod(boot->socket, 0666) == 0 ||
+		  err_set_errno(errp, errno, "open %s to QEMU's user", boot->socket);
 	ok = ok && run_machine(boot, runner, begin_ns, errp);
 	export_stop(export);
 	return ok;
 }
 
-bool boot_point(const struct repository *repository, const struct point *point, const struct boot_options *options, struct err **errp)
+bool boot_point(const struct repository *repository, const struct point *point, const struct boot_options *options,
+		struct err **errp)
 {
 	uint64_t begin_ns = clock_monotonic_ns();
 	AUTO(runner_freep) struct runner *runner = runner_libvirt_open(options->cache_dir, errp);

@@ -35,7 +35,8 @@ enum {
 	CANCEL_POLL_MS = 200, /* a cancel is a flag that a signal sets, nothing to wait for */
 };
 
-struct export {
+struct export
+{
 	char *socket;
 	pid_t pid;
 	int pidfd, control, errors;
@@ -60,7 +61,8 @@ static char *find_plugin(struct err **errp)
 	AUTO(freep) char *installed = file_format("%s/salvor-nbd.so", SALVOR_PLUGIN_FOLDER);
 	if (installed && access(installed, R_OK) == 0)
 		return STEAL(&installed);
-	err_set(errp, ERR_UNSUPPORTED, "salvor-nbd.so is neither in %s/../lib/salvor nor in %s", program, SALVOR_PLUGIN_FOLDER);
+	err_set(errp, ERR_UNSUPPORTED, "salvor-nbd.so is neither in %s/../lib/salvor nor in %s", program,
+		SALVOR_PLUGIN_FOLDER);
 	return NULL;
 }
 
@@ -228,8 +230,8 @@ static struct export *new_export(const char *socket, struct err **errp)
 	return export;
 }
 
-struct export *export_start(const struct repository *repository, const struct point *point, const struct export_options *options,
-			    struct err **errp)
+struct export *export_start(const struct repository *repository, const struct point *point,
+			    const struct export_options *options, struct err **errp)
 {
 	AUTO(command_release) struct command command = {0};
 	if (!program_require("nbdkit", "serving a disk", errp) || !check_socket(options->socket, errp) ||

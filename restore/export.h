@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Serving the disks of a point over NBD: nbdkit runs as a child with our plugin, which opens the repository by itself. The key goes to
- * it over a pipe, never on a command line or in the environment. It dies with this process.
+ * Serving the disks of a point over NBD: nbdkit runs as a child with our plugin, which opens the repository by itself.
+ * The key goes to it over a pipe, never on a command line or in the environment. It dies with this process.
  */
 #pragma once
 
@@ -12,15 +12,15 @@
 struct export;
 
 struct export_options {
-	const char *socket; /* path of the UNIX socket to make; refused when something is there */
-	const char *disk;   /* NULL: every disk of the point, each under its own export name */
-	size_t cache_bytes; /* plain chunks kept in memory; 0: 64 MiB */
+	const char *socket;    /* path of the UNIX socket to make; refused when something is there */
+	const char *disk;      /* NULL: every disk of the point, each under its own export name */
+	size_t cache_bytes;    /* plain chunks kept in memory; 0: 64 MiB */
 	const char *state_dir; /* as in repository_options, for the child */
 };
 
 /* Returns when clients can connect. ERR_UNSUPPORTED with a sentence when nbdkit is not installed. */
-NODISCARD struct export *export_start(const struct repository *repository, const struct point *point, const struct export_options *options,
-				      struct err **errp);
+NODISCARD struct export *export_start(const struct repository *repository, const struct point *point,
+				      const struct export_options *options, struct err **errp);
 /* "nbd+unix:///vda?socket=/path"; a new string, for the named disk. */
 char *export_uri(const struct export *export, const char *disk);
 /* Blocks until cancel is requested (true) or the server dies (false). */

@@ -100,7 +100,8 @@ struct image_sink *image_sink_device(const struct image_request *request, struct
 	*device = (struct device_sink){.sink = {.ops = &device_ops, .path = path}, .fd = -1};
 	AUTO(image_sink_freep) struct image_sink *sink = &device->sink;
 	if (!request->force) {
-		err_set(errp, ERR_EXISTS, "%s is a device, and what it holds would be lost: give --force to write over it", path);
+		err_set(errp, ERR_EXISTS,
+			"%s is a device, and what it holds would be lost: give --force to write over it", path);
 		return NULL;
 	}
 	return open_device(device, errp) && check_size(device, request->size, errp) ? STEAL(&sink) : NULL;

@@ -54,7 +54,8 @@ static bool run_worker(void *arg, struct err **errp)
 	struct work *work = arg;
 	struct batch *batch;
 	while ((batch = queue_take(work->full))) {
-		if (!pack_reader_chunks(work->fill->packs, batch->refs, batch->n, errp) || !write_batch(work->fill, batch, errp))
+		if (!pack_reader_chunks(work->fill->packs, batch->refs, batch->n, errp) ||
+		    !write_batch(work->fill, batch, errp))
 			return false;
 		if (work->fill->progress)
 			work->fill->progress->done += batch->len;
@@ -82,7 +83,8 @@ static bool hand_over(struct work *work)
 static bool zero_until(struct work *work, uint64_t offset, struct err **errp)
 {
 	struct image_sink *sink = work->fill->sink;
-	bool ok = offset <= work->next || !sink->ops->zero || sink->ops->zero(sink, work->next, offset - work->next, errp);
+	bool ok = offset <= work->next || !sink->ops->zero ||
+		  sink->ops->zero(sink, work->next, offset - work->next, errp);
 	work->next = offset;
 	return ok;
 }
@@ -110,7 +112,8 @@ static bool add_chunk(void *arg, uint64_t index, const struct tree_ref *chunk, s
 	if (!make_room(work, len))
 		return err_set(errp, ERR_CANCELLED, "a worker failed");
 	struct batch *batch = work->batch;
-	batch->refs[batch->n] = (struct chunk_ref){.id = chunk->id, .at = chunk->at, .plain_len = len, .plain = batch->data + batch->len};
+	batch->refs[batch->n] = (struct chunk_ref){
+		.id = chunk->id, .at = chunk->at, .plain_len = len, .plain = batch->data + batch->len};
 	batch->offsets[batch->n++] = offset;
 	batch->len += len;
 	work->next = offset + len;
@@ -120,7 +123,8 @@ static bool add_chunk(void *arg, uint64_t index, const struct tree_ref *chunk, s
 static bool walk(struct work *work, struct err **errp)
 {
 	const struct stream *stream = work->fill->stream;
-	AUTO(tree_reader_freep) struct tree_reader *tree = tree_reader_new(work->fill->packs, &stream->shape, &stream->top, errp);
+	AUTO(tree_reader_freep)
+	struct tree_reader *tree = tree_reader_new(work->fill->packs, &stream->shape, &stream->top, errp);
 	if (!tree || !tree_each(tree, 0, stream_chunks(&stream->shape), add_chunk, work, errp))
 		return false;
 	if (!zero_until(work, stream->shape.size, errp))

@@ -18,4 +18,5 @@ struct image_fill {
 
 NODISCARD bool image_fill(const struct image_fill *fill, struct err **errp);
 /* Bytes of data in the stream, without its holes. Reads the tree. */
-NODISCARD bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, uint64_t *ret, struct err **errp);
+NODISCARD bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, uint64_t *ret,
+				struct err **errp);

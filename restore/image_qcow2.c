@@ -13,9 +13,9 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "hypervisor/program.h"
 #include "restore/image_sink.h"
 #include "restore/image_temporary.h"
-#include "hypervisor/program.h"
 
 struct qcow2_sink {
 	struct image_sink sink;
@@ -66,12 +66,15 @@ static bool make_image(const struct qcow2_sink *qcow2, uint64_t size, struct err
 	AUTO(freep) char *size_text = file_format("%llu", (unsigned long long)size);
 	if (!size_text)
 		return err_set_no_memory(errp);
-	return program_run((const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", qcow2->temporary.path, size_text, NULL}, errp);
+	return program_run(
+		(const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", qcow2->temporary.path, size_text, NULL},
+		errp);
 }
 
 static bool serve_image(struct qcow2_sink *qcow2, struct err **errp)
 {
-	char *command[] = {"qemu-nbd", "--format=qcow2", "--cache=writeback", "--discard=unmap", qcow2->temporary.path, NULL};
+	char *command[] = {"qemu-nbd",	      "--format=qcow2",	     "--cache=writeback",
+			   "--discard=unmap", qcow2->temporary.path, NULL};
 	qcow2->nbd = nbd_create();
 	if (!qcow2->nbd)
 		return err_set_no_memory(errp);
@@ -90,7 +93,8 @@ struct image_sink *image_sink_qcow2(const struct image_request *request, struct 
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	*qcow2 = (struct qcow2_sink){.sink = {.ops = &qcow2_ops, .path = path}, .temporary = {.fd = -1}, .lock = PTHREAD_MUTEX_INITIALIZER};
+	*qcow2 = (struct qcow2_sink){
+		.sink = {.ops = &qcow2_ops, .path = path}, .temporary = {.fd = -1}, .lock = PTHREAD_MUTEX_INITIALIZER};
 	AUTO(image_sink_freep) struct image_sink *sink = &qcow2->sink;
 	if (!image_temporary_make(path, request->force, &qcow2->temporary, errp))
 		return NULL;

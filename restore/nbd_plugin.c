@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The nbdkit plugin that serves the disks of one point, each as an export of its name. It opens the repository by itself
- * with the key material that comes over `control`, a socket to the program that started nbdkit; when clients can connect
- * it answers one byte there. Read-only and the same for ever, so any number of connections may share it.
+ * The nbdkit plugin that serves the disks of one point, each as an export of its name. It opens the repository by
+ * itself with the key material that comes over `control`, a socket to the program that started nbdkit; when clients can
+ * connect it answers one byte there. Read-only and the same for ever, so any number of connections may share it.
  * nbdkit's plugin interface has no place for state between configuration and handles but statics.
  */
 #define NBDKIT_API_VERSION 2
@@ -55,8 +55,9 @@ static int plugin_config(const char *key, const char *value)
 		const char *key;
 		const char **value;
 	} texts[] = {
-		{"url", &config.url},	     {"session", &config.session}, {"disk", &config.disk},
-		{"state-dir", &config.state_dir}, {"socket", &config.socket},
+		{"url", &config.url},	    {"session", &config.session},
+		{"disk", &config.disk},	    {"state-dir", &config.state_dir},
+		{"socket", &config.socket},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 		if (strcmp(key, texts[i].key) == 0) {
@@ -101,7 +102,8 @@ static bool read_material(uint8_t material[MATERIAL_SIZE], struct err **errp)
 static bool open_repository(struct err **errp)
 {
 	uint8_t material[MATERIAL_SIZE];
-	const struct repository_options options = {.url = config.url, .key = {.material = material}, .state_dir = config.state_dir};
+	const struct repository_options options = {
+		.url = config.url, .key = {.material = material}, .state_dir = config.state_dir};
 	if (!read_material(material, errp))
 		return false;
 	repository = repository_open(&options, errp);

@@ -12,5 +12,6 @@ bool stream_name_check(const struct stream *stream, struct err **errp)
 	const char *name = stream->name;
 	if (*name && *name != '.' && *name != '-' && name[strspn(name, letters)] == '\0')
 		return true;
-	return err_set(errp, ERR_CORRUPT, "stream %u of the point has a name that is not one of a file", stream->number);
+	return err_set(errp, ERR_CORRUPT, "stream %u of the point has a name that is not one of a file",
+		       stream->number);
 }

@@ -52,7 +52,8 @@ static bool add_item(struct plan *plan, const struct stream *stream, char *path,
 	if (!path)
 		return err_set_no_memory(errp);
 	bool exists = stat(path, &there) == 0;
-	plan->items[plan->n++] = (struct item){.stream = stream, .path = path, .device = exists && S_ISBLK(there.st_mode)};
+	plan->items[plan->n++] =
+		(struct item){.stream = stream, .path = path, .device = exists && S_ISBLK(there.st_mode)};
 	if (exists && !S_ISBLK(there.st_mode) && !S_ISREG(there.st_mode))
 		return err_set(errp, ERR_EXISTS, "%s is neither a file nor a block device", path);
 	if (exists && !S_ISBLK(there.st_mode) && !plan->options->force)
@@ -75,7 +76,8 @@ static bool plan_folder(struct plan *plan, const struct point *point, struct err
 			continue;
 		if (!stream_name_check(stream, errp))
 			return false;
-		char *path = file_format("%s/%s%s", options->to, stream->name, stream->kind == STREAM_DISK ? ending : "");
+		char *path =
+			file_format("%s/%s%s", options->to, stream->name, stream->kind == STREAM_DISK ? ending : "");
 		if (!add_item(plan, stream, path, errp))
 			return false;
 	}
@@ -95,7 +97,8 @@ static const struct stream *only_disk(const struct point *point)
 	return found;
 }
 
-static bool plan_target(struct plan *plan, const struct point *point, const struct restore_target *target, struct err **errp)
+static bool plan_target(struct plan *plan, const struct point *point, const struct restore_target *target,
+			struct err **errp)
 {
 	const struct stream *stream = target->disk ? point_stream(point, target->disk) : only_disk(point);
 	if (!stream && !target->disk)
@@ -217,7 +220,8 @@ static bool write_small(const struct plan *plan, const struct item *item, struct
 		return err_prefix(errp, "%s", item->stream->name);
 	struct image_temporary temporary = {.fd = -1};
 	bool ok = image_temporary_make(item->path, plan->options->force, &temporary, errp) &&
-		  file_write_at(temporary.fd, content.data, content.len, 0, item->path, errp) && image_temporary_finish(&temporary, errp);
+		  file_write_at(temporary.fd, content.data, content.len, 0, item->path, errp) &&
+		  image_temporary_finish(&temporary, errp);
 	image_temporary_release(&temporary);
 	bytes_release(&content);
 	return ok;
@@ -258,15 +262,16 @@ void restore_result_release(struct restore_result *result)
 	*result = (struct restore_result){0};
 }
 
-bool restore_point(const struct repository *repository, const struct point *point, const struct restore_options *options,
-		   struct restore_result *ret, struct err **errp)
+bool restore_point(const struct repository *repository, const struct point *point,
+		   const struct restore_options *options, struct restore_result *ret, struct err **errp)
 {
 	AUTO(restore_result_release) struct restore_result result = {0};
 	AUTO(plan_release) struct plan plan = {.options = options};
 	if (options->to && !file_make_folders(options->to, 0777, errp))
 		return false;
 	plan.packs = pack_reader_new(repository, FOOTERS_BYTES, errp);
-	if (!plan.packs || !make_plan(&plan, point, errp) || !check_plan(&plan, errp) || !write_plan(&plan, &result, errp))
+	if (!plan.packs || !make_plan(&plan, point, errp) || !check_plan(&plan, errp) ||
+	    !write_plan(&plan, &result, errp))
 		return false;
 	*ret = result;
 	result = (struct restore_result){0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Restoring: a point's streams as files. Images appear under their names only when they are whole and durable (temporary name, fsync, rename);
- * block devices are written in place. Holes stay holes.
+ * Restoring: a point's streams as files. Images appear under their names only when they are whole and durable
+ * (temporary name, fsync, rename); block devices are written in place. Holes stay holes.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct restore_target {
 };
 
 struct restore_options {
-	const char *to;	/* folder for everything: DIR/<disk>.raw or .qcow2, domain.xml, firmware variables; or NULL */
+	const char *to; /* folder for everything: DIR/<disk>.raw or .qcow2, domain.xml, firmware variables; or NULL */
 	const struct restore_target *targets; /* single disks; used when `to` is NULL */
 	size_t n_targets;
 	enum image_format format;
@@ -37,7 +37,8 @@ struct restore_result {
 	size_t n;
 };
 
-/* Checks everything that can be checked before the first byte is written: room, sizes, devices in use, existing files. */
-NODISCARD bool restore_point(const struct repository *repository, const struct point *point, const struct restore_options *options,
-			     struct restore_result *ret, struct err **errp);
+/* Checks everything that can be checked before the first byte is written: room, sizes, devices in use, existing files.
+ */
+NODISCARD bool restore_point(const struct repository *repository, const struct point *point,
+			     const struct restore_options *options, struct restore_result *ret, struct err **errp);
 void restore_result_release(struct restore_result *result);

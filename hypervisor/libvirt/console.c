@@ -24,7 +24,7 @@ enum {
 struct console {
 	int in, out, listener, guest;
 	int stop, escaped; /* eventfds */
-	int terminal; /* in raw mode; -1: none */
+	int terminal;	   /* in raw mode; -1: none */
 	struct termios before;
 	pthread_t thread;
 	bool running;
@@ -124,7 +124,8 @@ static bool listen_at(struct console *console, const char *path, struct err **er
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(errp, ERR_FAILED, "%s is too long for a socket: set XDG_RUNTIME_DIR to a shorter folder", path);
+		return err_set(errp, ERR_FAILED, "%s is too long for a socket: set XDG_RUNTIME_DIR to a shorter folder",
+			       path);
 	memcpy(address.sun_path, path, strlen(path));
 	console->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (console->listener < 0 || bind(console->listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
@@ -163,7 +164,8 @@ struct console *console_start(const char *path, int in, int out, struct err **er
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	*console = (struct console){.in = in, .out = out, .listener = -1, .guest = -1, .stop = -1, .escaped = -1, .terminal = -1};
+	*console = (struct console){
+		.in = in, .out = out, .listener = -1, .guest = -1, .stop = -1, .escaped = -1, .terminal = -1};
 	enter_raw_mode(console);
 	if (!start(console, path, errp)) {
 		console_stop(console);

@@ -25,18 +25,22 @@ static bool check_processor(xmlNodePtr domain, struct err **errp)
 {
 	AUTO(freep) char *arch = fit_attribute(fit_child(fit_child(domain, "os"), "type"), "arch");
 	if (arch && strcmp(arch, "x86_64") != 0 && strcmp(arch, "i686") != 0)
-		return err_set(errp, ERR_UNSUPPORTED, "the machine's processor is '%.32s', and only x86_64 is run here", arch);
+		return err_set(errp, ERR_UNSUPPORTED, "the machine's processor is '%.32s', and only x86_64 is run here",
+			       arch);
 	return true;
 }
 
 static xmlDocPtr parse(struct span definition, struct err **errp)
 {
-	static const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA;
+	static const int options =
+		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA;
 	if (definition.len > FIT_DEFINITION_MAX) {
-		err_set(errp, ERR_CORRUPT, "the machine's definition has %zu bytes, more than any that is real", definition.len);
+		err_set(errp, ERR_CORRUPT, "the machine's definition has %zu bytes, more than any that is real",
+			definition.len);
 		return NULL;
 	}
-	AUTO(free_document) xmlDocPtr doc = xmlReadMemory(definition.data, (int)definition.len, "domain.xml", NULL, options);
+	AUTO(free_document)
+	xmlDocPtr doc = xmlReadMemory(definition.data, (int)definition.len, "domain.xml", NULL, options);
 	if (!is_machine(doc)) {
 		err_set(errp, ERR_CORRUPT, "the machine's definition is not libvirt's XML of a domain");
 		return NULL;
@@ -53,7 +57,8 @@ bool fit_firmware(struct span definition, struct fit_firmware *ret, struct err *
 	if (!doc)
 		return false;
 	xmlNodePtr os = fit_child(xmlDocGetRootElement(doc), "os"), loader = fit_child(os, "loader");
-	ret->uefi = fit_attribute_is(os, "firmware", "efi") || fit_attribute_is(loader, "type", "pflash") || fit_child(os, "nvram");
+	ret->uefi = fit_attribute_is(os, "firmware", "efi") || fit_attribute_is(loader, "type", "pflash") ||
+		    fit_child(os, "nvram");
 	ret->secure = ret->uefi && fit_attribute_is(loader, "secure", "yes");
 	return true;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making a machine's definition fit for a throw-away run on this host. The definition comes out of a repository and is
- * foreign: nothing of it is handed on unless it is known here to be harmless. So the fitted definition is a new document
- * into which known parts are copied one by one; what is left out or changed is named in notes.
- * No path of the old definition is ever opened: disks, firmware, console and emulator are all ours.
+ * foreign: nothing of it is handed on unless it is known here to be harmless. So the fitted definition is a new
+ * document into which known parts are copied one by one; what is left out or changed is named in notes. No path of the
+ * old definition is ever opened: disks, firmware, console and emulator are all ours.
  */
 #pragma once
 

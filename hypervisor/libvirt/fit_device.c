@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Devices other than disks: what a guest needs to start is kept, what reaches out of the machine is left out by name. */
+/* Devices other than disks: what a guest needs to start is kept, what reaches out of the machine is left out by name.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,8 +122,8 @@ static void leave_out_host_device(struct fit *fit, xmlNodePtr old)
 	AUTO(freep) char *slot = fit_attribute(address, "slot");
 	AUTO(freep) char *function = fit_attribute(address, "function");
 	if (bus && slot)
-		fit_note(fit, "left out: hostdev %04llx:%02llx:%02llx.%llx", domain ? strtoull(domain, NULL, 0) : 0, strtoull(bus, NULL, 0),
-			 strtoull(slot, NULL, 0), function ? strtoull(function, NULL, 0) : 0);
+		fit_note(fit, "left out: hostdev %04llx:%02llx:%02llx.%llx", domain ? strtoull(domain, NULL, 0) : 0,
+			 strtoull(bus, NULL, 0), strtoull(slot, NULL, 0), function ? strtoull(function, NULL, 0) : 0);
 	else
 		fit_note(fit, "left out: hostdev");
 }
@@ -136,7 +137,8 @@ static void leave_out_folder(struct fit *fit, xmlNodePtr old)
 static void leave_out(struct fit *fit, xmlNodePtr old)
 {
 	AUTO(freep) char *model = fit_attribute(old, "model");
-	fit_note(fit, model ? "left out: %.32s %.32s" : "left out: %.32s%s", (const char *)old->name, model ? model : "");
+	fit_note(fit, model ? "left out: %.32s %.32s" : "left out: %.32s%s", (const char *)old->name,
+		 model ? model : "");
 }
 
 static device_function *treatment(xmlNodePtr old)

@@ -57,7 +57,8 @@ static void copy_text(struct fit *fit, xmlNodePtr from, const char *name, xmlNod
 
 static void add_disk(struct fit *fit, const struct fit_disk *from, xmlNodePtr old)
 {
-	xmlNodePtr disk = add_overlay(fit, from), target = fit_add(fit, disk, "target"), old_target = fit_child(old, "target");
+	xmlNodePtr disk = add_overlay(fit, from), target = fit_add(fit, disk, "target"),
+		   old_target = fit_child(old, "target");
 	fit_set(fit, target, "dev", from->name);
 	fit_set(fit, target, "bus", known_bus(fit, old_target, from->name));
 	fit_copy(fit, old, "boot", disk);
@@ -81,7 +82,8 @@ static const char *device_of(xmlNodePtr old)
 
 static const struct fit_disk *wanted(const struct fit *fit, xmlNodePtr old)
 {
-	if (!fit_is(old, "disk") || fit_attribute_is(old, "device", "cdrom") || fit_attribute_is(old, "device", "floppy"))
+	if (!fit_is(old, "disk") || fit_attribute_is(old, "device", "cdrom") ||
+	    fit_attribute_is(old, "device", "floppy"))
 		return NULL;
 	for (size_t i = 0; i < fit->request->n_disks; i++) {
 		if (fit_attribute_is(fit_child(old, "target"), "dev", fit->request->disks[i].name))

@@ -89,8 +89,8 @@ static uint64_t unit_bytes(const char *unit)
 		const char *name;
 		uint64_t bytes;
 	} units[] = {
-		{"b", 1},	  {"bytes", 1},	    {"KB", 1000},	{"k", 1024},	   {"KiB", 1024},
-		{"MB", 1000000}, {"M", MIB},	    {"MiB", MIB},	{"GB", 1000000000}, {"G", MIB << 10},
+		{"b", 1},	    {"bytes", 1},     {"KB", 1000},	  {"k", 1024},	      {"KiB", 1024},
+		{"MB", 1000000},    {"M", MIB},	      {"MiB", MIB},	  {"GB", 1000000000}, {"G", MIB << 10},
 		{"GiB", MIB << 10}, {"T", MIB << 20}, {"TiB", MIB << 20},
 	};
 	for (size_t i = 0; unit && i < ARRAY_LENGTH(units); i++) {
@@ -118,7 +118,8 @@ static void add_memory(struct fit *fit)
 	if (memory < MEMORY_LEAST)
 		memory = MEMORY_LEAST;
 	if (memory < wanted)
-		fit_note(fit, "memory: %" PRIu64 " MiB instead of %" PRIu64 " MiB: no more is free here", memory / MIB, wanted / MIB);
+		fit_note(fit, "memory: %" PRIu64 " MiB instead of %" PRIu64 " MiB: no more is free here", memory / MIB,
+			 wanted / MIB);
 	AUTO(freep) char *text = file_format("%" PRIu64, memory / 1024);
 	fit_add_text(fit, fit->domain, "memory", text);
 	fit_set(fit, fit_child(fit->domain, "memory"), "unit", "KiB");
@@ -150,7 +151,8 @@ static void add_cpu(struct fit *fit, bool as_defined)
 	if (fit_child(old, "numa"))
 		fit_note(fit, "left out: the NUMA cells of the processor");
 	if (model || mode)
-		fit_note(fit, "processor: %s instead of %.64s", fit->host->kvm ? "this host's" : "the software CPU", model ? model : mode);
+		fit_note(fit, "processor: %s instead of %.64s", fit->host->kvm ? "this host's" : "the software CPU",
+			 model ? model : mode);
 }
 
 /* ---- the rest ---- */
@@ -191,8 +193,9 @@ static void add_endings(struct fit *fit)
 static void note_rest(struct fit *fit)
 {
 	static const char *const handled[] = {
-		"name", "uuid", "title", "description", "metadata", "memory", "currentMemory", "vcpu", "os", "features", "cpu", "clock",
-		"on_poweroff", "on_reboot", "on_crash", "devices", "seclabel", "resource", "genid",
+		"name",	    "uuid",    "title",	   "description", "metadata", "memory",	     "currentMemory",
+		"vcpu",	    "os",      "features", "cpu",	  "clock",    "on_poweroff", "on_reboot",
+		"on_crash", "devices", "seclabel", "resource",	  "genid",
 	};
 	for (xmlNodePtr node = fit_first(fit->old); node; node = fit_next(node)) {
 		bool known = false;
@@ -211,7 +214,8 @@ bool fit_machine(struct fit *fit, struct err **errp)
 {
 	AUTO(freep) char *type = fit_text(fit_child(fit_child(fit->old, "os"), "type"));
 	if (type && strcmp(type, "hvm") != 0)
-		return err_set(errp, ERR_UNSUPPORTED, "the machine is of type '%.32s', and only fully virtualized ones are run here", type);
+		return err_set(errp, ERR_UNSUPPORTED,
+			       "the machine is of type '%.32s', and only fully virtualized ones are run here", type);
 	bool as_defined;
 	add_memory(fit);
 	unsigned n = add_processors(fit, &as_defined);

@@ -16,7 +16,15 @@
 static const char *known_model(struct fit *fit, xmlNodePtr model)
 {
 	static const char *const models[] = {
-		"virtio", "virtio-transitional", "virtio-non-transitional", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3",
+		"virtio",
+		"virtio-transitional",
+		"virtio-non-transitional",
+		"e1000",
+		"e1000e",
+		"rtl8139",
+		"ne2k_pci",
+		"pcnet",
+		"vmxnet3",
 	};
 	AUTO(freep) char *type = fit_attribute(model, "type");
 	for (size_t i = 0; type && i < ARRAY_LENGTH(models); i++) {
@@ -86,5 +94,6 @@ void fit_restrict_network(struct fit *fit)
 		add_network(fit, arguments, ns, i);
 		move_interface(fit, override, ns, i);
 	}
-	fit_note(fit, fit->request->network ? "network: isolated, the guest reaches nobody" : "network: the cables are unplugged");
+	fit_note(fit, fit->request->network ? "network: isolated, the guest reaches nobody"
+					    : "network: the cables are unplugged");
 }

@@ -41,7 +41,7 @@ struct libvirt_runner {
 
 /* Shared with libvirt's event thread, which may come last: whoever drops the second reference frees it. */
 struct ending {
-	int fd; /* eventfd: the machine has stopped */
+	int fd;		/* eventfd: the machine has stopped */
 	atomic_int why; /* virDomainEventStoppedDetailType */
 };
 
@@ -141,7 +141,8 @@ static bool connect_embedded(struct libvirt_runner *runner, runner_note_function
 	const char *said = error && error->message ? error->message : "";
 	if (strstr(said, "libvirt-qemu"))
 		return err_set(errp, ERR_UNSUPPORTED,
-			       "libvirt runs QEMU for root as the user libvirt-qemu, who is missing: install libvirt-daemon-system, or "
+			       "libvirt runs QEMU for root as the user libvirt-qemu, who is missing: install "
+			       "libvirt-daemon-system, or "
 			       "boot as an ordinary user (%s)",
 			       said);
 	return err_from_virt(errp, "cannot use libvirt's embedded QEMU driver (package libvirt-daemon-driver-qemu)");
@@ -155,8 +156,9 @@ static bool watch_ending(struct run *run, struct err **errp)
 	run->ending->fd = eventfd(0, EFD_CLOEXEC);
 	if (run->ending->fd < 0)
 		return err_set_errno(errp, errno, "watch the machine");
-	run->callback = virConnectDomainEventRegisterAny(run->runner->connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-							 VIR_DOMAIN_EVENT_CALLBACK(machine_event), run->ending, free_ending);
+	run->callback =
+		virConnectDomainEventRegisterAny(run->runner->connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+						 VIR_DOMAIN_EVENT_CALLBACK(machine_event), run->ending, free_ending);
 	return run->callback >= 0 || err_from_virt(errp, "watch the machine");
 }
 
@@ -192,7 +194,8 @@ static bool make_parts(struct run *run, const struct run_request *request, struc
 	       run_host_ask(run->runner->connection, request->accelerator, &parts->host, errp);
 }
 
-static char *fit(const struct run_request *request, const struct parts *parts, runner_note_function *note, void *arg, struct err **errp)
+static char *fit(const struct run_request *request, const struct parts *parts, runner_note_function *note, void *arg,
+		 struct err **errp)
 {
 	const struct fit_request fit_request = {
 		.definition = request->definition,
@@ -214,7 +217,8 @@ static char *fit(const struct run_request *request, const struct parts *parts, r
 	return fit_definition(&fit_request, &parts->host, errp);
 }
 
-static bool launch(struct run *run, const struct run_request *request, runner_note_function *note, void *arg, struct err **errp)
+static bool launch(struct run *run, const struct run_request *request, runner_note_function *note, void *arg,
+		   struct err **errp)
 {
 	AUTO(parts_release) struct parts parts = {0};
 	if (!make_parts(run, request, &parts, errp))
@@ -233,8 +237,8 @@ static bool launch(struct run *run, const struct run_request *request, runner_no
 	return true;
 }
 
-static bool run_start(struct runner *base, const struct run_request *request, runner_note_function *note, void *arg, struct run **ret,
-		      struct err **errp)
+static bool run_start(struct runner *base, const struct run_request *request, runner_note_function *note, void *arg,
+		      struct run **ret, struct err **errp)
 {
 	struct libvirt_runner *runner = (struct libvirt_runner *)base;
 	if (runner->busy)

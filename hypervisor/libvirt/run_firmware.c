@@ -31,7 +31,8 @@ static const struct build *choose(bool secure, uint64_t variables_size)
 {
 	struct stat there;
 	for (size_t i = 0; i < ARRAY_LENGTH(builds); i++) {
-		if (builds[i].secure != secure || access(builds[i].code, R_OK) != 0 || stat(builds[i].variables, &there) != 0)
+		if (builds[i].secure != secure || access(builds[i].code, R_OK) != 0 ||
+		    stat(builds[i].variables, &there) != 0)
 			continue;
 		if (variables_size == 0 || (uint64_t)there.st_size == variables_size)
 			return &builds[i];
@@ -39,7 +40,8 @@ static const struct build *choose(bool secure, uint64_t variables_size)
 	return NULL;
 }
 
-static bool write_variables(const struct run_request *request, const struct build *build, const char *path, struct err **errp)
+static bool write_variables(const struct run_request *request, const struct build *build, const char *path,
+			    struct err **errp)
 {
 	struct bytes template;
 	if (request->firmware.len > 0)
@@ -51,7 +53,8 @@ static bool write_variables(const struct run_request *request, const struct buil
 	return ok;
 }
 
-bool run_firmware_make(const struct run_request *request, const char *folder, struct run_firmware *ret, struct err **errp)
+bool run_firmware_make(const struct run_request *request, const char *folder, struct run_firmware *ret,
+		       struct err **errp)
 {
 	struct fit_firmware wanted;
 	if (!fit_firmware(request->definition, &wanted, errp))
@@ -61,7 +64,8 @@ bool run_firmware_make(const struct run_request *request, const char *folder, st
 		return true;
 	const struct build *build = choose(wanted.secure, request->firmware.len);
 	if (!build)
-		return err_set(errp, ERR_UNSUPPORTED, "the machine starts by UEFI%s, and no firmware that fits is installed: install ovmf",
+		return err_set(errp, ERR_UNSUPPORTED,
+			       "the machine starts by UEFI%s, and no firmware that fits is installed: install ovmf",
 			       wanted.secure ? " with secure boot" : "");
 	AUTO(freep) char *path = file_join(folder, "variables.fd");
 	if (!path)

@@ -24,7 +24,8 @@ static char *base_folder(void)
 	return file_format("/tmp/salvor-%u", (unsigned)geteuid());
 }
 
-/* In /tmp somebody else may have made it: then it is not ours to use. QEMU's own user passes through, and cannot list. */
+/* In /tmp somebody else may have made it: then it is not ours to use. QEMU's own user passes through, and cannot list.
+ */
 static bool make_base(const char *base, struct err **errp)
 {
 	struct stat there;
@@ -34,7 +35,8 @@ static bool make_base(const char *base, struct err **errp)
 	if (lstat(base, &there) < 0)
 		return err_set_errno(errp, errno, "folder %s", base);
 	if (!S_ISDIR(there.st_mode) || there.st_uid != geteuid() || (there.st_mode & 022))
-		return err_set(errp, ERR_DENIED, "%s belongs to somebody else: remove it, or set XDG_RUNTIME_DIR", base);
+		return err_set(errp, ERR_DENIED, "%s belongs to somebody else: remove it, or set XDG_RUNTIME_DIR",
+			       base);
 	return true;
 }
 
@@ -91,8 +93,8 @@ static bool make_root(const char *run, const char *cache_dir, struct err **errp)
 	AUTO(freep) char *cache = file_join(cache_dir, "libvirt");
 	if (!root || !cache)
 		return err_set_no_memory(errp);
-	return file_make_folders(cache, 0711, errp) && file_make_folders(root, 0711, errp) && write_settings(root, errp) &&
-	       link_into(cache, root, "cache", errp);
+	return file_make_folders(cache, 0711, errp) && file_make_folders(root, 0711, errp) &&
+	       write_settings(root, errp) && link_into(cache, root, "cache", errp);
 }
 
 static bool make_private(const char *base, struct run_folder *folder, struct err **errp)

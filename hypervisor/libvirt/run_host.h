@@ -8,7 +8,8 @@
 
 struct err;
 
-/* accelerator as in run_request. Asks libvirt, which asks QEMU when it does not remember. Release with run_host_release(). */
+/* accelerator as in run_request. Asks libvirt, which asks QEMU when it does not remember. Release with
+ * run_host_release(). */
 NODISCARD bool run_host_ask(virConnectPtr connection, const char *accelerator, struct fit_host *ret, struct err **errp);
 void run_host_release(struct fit_host *host);
 
@@ -20,4 +21,5 @@ struct run_firmware {
 };
 
 /* Chooses by what the definition wants and by the size of its variables, and writes those to `folder`. */
-NODISCARD bool run_firmware_make(const struct run_request *request, const char *folder, struct run_firmware *ret, struct err **errp);
+NODISCARD bool run_firmware_make(const struct run_request *request, const char *folder, struct run_firmware *ret,
+				 struct err **errp);

@@ -15,7 +15,8 @@ static bool make_overlay(const struct run_disk *disk, const char *path, struct e
 	AUTO(freep) char *size = file_format("%" PRIu64, disk->size);
 	if (!below || !size)
 		return err_set_no_memory(errp);
-	const char *command[] = {"qemu-img", "create", "-q", "-u", "-f", "qcow2", "-F", "raw", "-b", below, path, size, NULL};
+	const char *command[] = {"qemu-img", "create", "-q",  "-u", "-f", "qcow2", "-F",
+				 "raw",	     "-b",     below, path, size, NULL};
 	return program_run(command, errp) || err_prefix(errp, "the overlay of disk %s", disk->name);
 }
 
@@ -25,7 +26,8 @@ bool run_overlays_make(const struct run_request *request, const char *folder, st
 		return false;
 	for (size_t i = 0; i < request->n_disks; i++) {
 		char *path = file_format("%s/%s.qcow2", folder, request->disks[i].name);
-		ret[i] = (struct fit_disk){.name = request->disks[i].name, .overlay = path, .nbd_socket = request->disks[i].nbd_socket};
+		ret[i] = (struct fit_disk){
+			.name = request->disks[i].name, .overlay = path, .nbd_socket = request->disks[i].nbd_socket};
 		if (!path)
 			return err_set_no_memory(errp);
 		if (!make_overlay(&request->disks[i], path, errp))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A process that outlives ours by a moment, whatever ended us: when the pipe that we hold closes, it ends the run's QEMU
- * and removes its folders. Nothing is said over the pipe; that it closes is the message.
+ * A process that outlives ours by a moment, whatever ended us: when the pipe that we hold closes, it ends the run's
+ * QEMU and removes its folders. Nothing is said over the pipe; that it closes is the message.
  */
 #pragma once
 

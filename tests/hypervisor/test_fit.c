@@ -24,8 +24,11 @@ static void note(void *arg, const char *text)
 	snprintf(fitted->notes + len, sizeof(fitted->notes) - len, "%s\n", text);
 }
 
-static const struct fit_host software = {
-	.emulator = (char *)"/usr/bin/qemu-system-x86_64", .machines = machines, .n_machines = 4, .processors = 2, .memory = 1u << 30};
+static const struct fit_host software = {.emulator = (char *)"/usr/bin/qemu-system-x86_64",
+					 .machines = machines,
+					 .n_machines = 4,
+					 .processors = 2,
+					 .memory = 1u << 30};
 
 static void fit(const char *definition, struct fit_request request, const struct fit_host *host, struct fitted *ret)
 {
@@ -43,7 +46,8 @@ static void fit(const char *definition, struct fit_request request, const struct
 	ret->code = err ? err_code(err) : 0;
 }
 
-#define DOMAIN(inside) "<domain type='kvm'><name>web01</name><uuid>x</uuid><memory unit='MiB'>512</memory>" inside "</domain>"
+#define DOMAIN(inside) \
+	"<domain type='kvm'><name>web01</name><uuid>x</uuid><memory unit='MiB'>512</memory>" inside "</domain>"
 #define OS "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>"
 #define DEVICES(inside) DOMAIN(OS "<devices>" inside "</devices>")
 
@@ -56,16 +60,20 @@ static const struct row rows[] = {
 	{DEVICES(""), "<name>salvor</name>", "web01", NULL},
 	{DEVICES(""), "type=\"qemu\"", "<uuid>", NULL},
 	{DEVICES("<emulator>/tmp/evil</emulator>"), "<emulator>/usr/bin/qemu-system-x86_64</emulator>", "evil", NULL},
-	{DEVICES("<disk type='file' device='disk'><source file='/etc/shadow'/><target dev='vda' bus='scsi'/><boot order='3'/></disk>"),
+	{DEVICES("<disk type='file' device='disk'><source file='/etc/shadow'/><target dev='vda' bus='scsi'/><boot "
+		 "order='3'/></disk>"),
 	 "/run/overlay/vda.qcow2", "shadow", NULL},
-	{DEVICES("<disk type='file' device='disk'><target dev='vda' bus='scsi'/><boot order='3'/></disk>"), "<boot order=\"3\"/>", NULL, NULL},
+	{DEVICES("<disk type='file' device='disk'><target dev='vda' bus='scsi'/><boot order='3'/></disk>"),
+	 "<boot order=\"3\"/>", NULL, NULL},
 	{DEVICES("<disk type='file' device='disk'><target dev='vda' bus='scsi'/></disk>"), "bus=\"scsi\"", NULL, NULL},
 	{DEVICES("<disk type='file' device='disk'><target dev='vda' bus='xen'/></disk>"), "bus=\"virtio\"", "xen",
 	 "disk vda: at virtio instead of xen"},
-	{DEVICES("<disk type='file' device='disk'><target dev='vdb' bus='virtio'/></disk>"), "dev=\"vda\"", "vdb", "left out: disk vdb"},
-	{DEVICES("<disk type='file' device='cdrom'><source file='/x.iso'/><target dev='sda' bus='sata'/></disk>"), NULL, "iso",
-	 "left out: cdrom sda"},
-	{DEVICES("<hostdev mode='subsystem' type='pci'><source><address domain='0x0000' bus='0x03' slot='0x00' function='0x0'/></source>"
+	{DEVICES("<disk type='file' device='disk'><target dev='vdb' bus='virtio'/></disk>"), "dev=\"vda\"", "vdb",
+	 "left out: disk vdb"},
+	{DEVICES("<disk type='file' device='cdrom'><source file='/x.iso'/><target dev='sda' bus='sata'/></disk>"), NULL,
+	 "iso", "left out: cdrom sda"},
+	{DEVICES("<hostdev mode='subsystem' type='pci'><source><address domain='0x0000' bus='0x03' slot='0x00' "
+		 "function='0x0'/></source>"
 		 "</hostdev>"),
 	 NULL, "hostdev", "left out: hostdev 0000:03:00.0"},
 	{DEVICES("<filesystem type='mount'><source dir='/'/><target dir='share'/></filesystem>"), NULL, "filesystem",
@@ -74,28 +82,36 @@ static const struct row rows[] = {
 	{DEVICES("<tpm model='tpm-crb'/>"), NULL, "tpm", "left out: tpm tpm-crb"},
 	{DEVICES("<shmem name='a'/>"), NULL, "shmem", "left out: shmem"},
 	{DEVICES("<watchdog model='i6300esb' action='poweroff'/>"), NULL, "watchdog", "left out: watchdog i6300esb"},
-	{DEVICES("<serial type='file'><source path='/etc/passwd'/><target port='1'/></serial>"), "/run/console", "passwd",
-	 "left out: serial port 1"},
-	{DEVICES("<channel type='unix'><source path='/x'/><target type='virtio' name='other'/></channel>"), NULL, "other",
-	 "left out: channel other"},
-	{DEVICES("<interface type='bridge'><mac address='52:54:00:01:02:03'/><source bridge='br0'/><model type='e1000'/></interface>"),
+	{DEVICES("<serial type='file'><source path='/etc/passwd'/><target port='1'/></serial>"), "/run/console",
+	 "passwd", "left out: serial port 1"},
+	{DEVICES("<channel type='unix'><source path='/x'/><target type='virtio' name='other'/></channel>"), NULL,
+	 "other", "left out: channel other"},
+	{DEVICES("<interface type='bridge'><mac address='52:54:00:01:02:03'/><source bridge='br0'/><model "
+		 "type='e1000'/></interface>"),
 	 "52:54:00:01:02:03", "br0", "network: the cables are unplugged"},
 	{DEVICES("<interface type='bridge'><model type='e1000'/></interface>"), "<link state=\"down\"/>", NULL, NULL},
 	{DEVICES("<interface type='bridge'><model type='e1000'/></interface>"), "restrict=on", NULL, NULL},
-	{DEVICES("<interface type='bridge'><model type='vfio-pci'/></interface>"), "virtio", "vfio", "interface: virtio instead of vfio-pci"},
-	{DEVICES("<graphics type='vnc' port='5900'/><video><model type='qxl'/></video>"), "type=\"vga\"", "vnc", "video: vga instead of qxl"},
+	{DEVICES("<interface type='bridge'><model type='vfio-pci'/></interface>"), "virtio", "vfio",
+	 "interface: virtio instead of vfio-pci"},
+	{DEVICES("<graphics type='vnc' port='5900'/><video><model type='qxl'/></video>"), "type=\"vga\"", "vnc",
+	 "video: vga instead of qxl"},
 	{DOMAIN(OS "<cpu mode='custom'><model>Skylake-Server</model></cpu>"), "mode=\"maximum\"", "Skylake",
 	 "processor: the software CPU instead of Skylake-Server"},
 	{DOMAIN(OS "<vcpu>16</vcpu>"), "<vcpu>2</vcpu>", NULL, "processors: 2 instead of 16"},
-	{DOMAIN(OS "<features><acpi/><hyperv mode='custom'/></features>"), "<acpi/>", "hyperv", "left out: feature hyperv"},
+	{DOMAIN(OS "<features><acpi/><hyperv mode='custom'/></features>"), "<acpi/>", "hyperv",
+	 "left out: feature hyperv"},
 	{DOMAIN(OS "<memoryBacking><hugepages/></memoryBacking>"), NULL, "hugepages", "left out: memoryBacking"},
 	{DOMAIN("<os><type machine='pc-q35-rhel9.4.0'>hvm</type></os>"), "machine=\"q35\"", "rhel",
 	 "machine type: q35 instead of pc-q35-rhel9.4.0"},
-	{DOMAIN("<os><type machine='pc-i440fx-2.1'>hvm</type></os>"), "machine=\"pc\"", "2.1", "machine type: pc instead of pc-i440fx-2.1"},
-	{DOMAIN("<os><type>hvm</type><kernel>/boot/x</kernel><initrd>/boot/y</initrd></os>"), NULL, "/boot", "left out: the kernel outside"},
-	{"<domain xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:commandline><q:arg value='-evil'/></q:commandline></domain>",
+	{DOMAIN("<os><type machine='pc-i440fx-2.1'>hvm</type></os>"), "machine=\"pc\"", "2.1",
+	 "machine type: pc instead of pc-i440fx-2.1"},
+	{DOMAIN("<os><type>hvm</type><kernel>/boot/x</kernel><initrd>/boot/y</initrd></os>"), NULL, "/boot",
+	 "left out: the kernel outside"},
+	{"<domain xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'><q:commandline><q:arg "
+	 "value='-evil'/></q:commandline></domain>",
 	 "<name>salvor</name>", "evil", "left out: commandline beyond libvirt's own"},
-	{"<domain><memory unit='TiB'>4</memory></domain>", "<memory unit=\"KiB\">1048576</memory>", NULL, "memory: 1024 MiB instead of 4194304 MiB"},
+	{"<domain><memory unit='TiB'>4</memory></domain>", "<memory unit=\"KiB\">1048576</memory>", NULL,
+	 "memory: 1024 MiB instead of 4194304 MiB"},
 	{"<domain><memory unit='TiB'>99999999999999999999</memory></domain>", "<memory", NULL, NULL},
 };
 
@@ -131,7 +147,8 @@ static void a_network_that_is_asked_for_is_restricted(void **state)
 {
 	struct fitted fitted;
 	(void)state;
-	fit(DEVICES("<interface type='bridge'><model type='virtio'/></interface>"), (struct fit_request){.network = true}, &software, &fitted);
+	fit(DEVICES("<interface type='bridge'><model type='virtio'/></interface>"),
+	    (struct fit_request){.network = true}, &software, &fitted);
 	assert_null(strstr(fitted.xml, "<link"));
 	assert_non_null(strstr(fitted.xml, "user,id=salvor0,restrict=on"));
 	assert_non_null(strstr(fitted.xml, "value=\"salvor0\""));
@@ -142,7 +159,8 @@ static void foreign_text_in_notes_is_printable(void **state)
 {
 	struct fitted fitted;
 	(void)state;
-	fit(DEVICES("<filesystem><target dir='a\xc2\x9b[2Jb&#10;c'/></filesystem>"), (struct fit_request){0}, &software, &fitted);
+	fit(DEVICES("<filesystem><target dir='a\xc2\x9b[2Jb&#10;c'/></filesystem>"), (struct fit_request){0}, &software,
+	    &fitted);
 	assert_non_null(strstr(fitted.notes, "left out: filesystem a??[2Jb?c\n"));
 	free(fitted.xml);
 }
@@ -156,7 +174,8 @@ static void what_is_no_machine_is_refused(void **state)
 		{"no xml", ERR_CORRUPT},
 		{"<network/>", ERR_CORRUPT},
 		{"<domain>", ERR_CORRUPT},
-		{"<!DOCTYPE domain [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><domain><name>&a;</name></domain>", ERR_CORRUPT},
+		{"<!DOCTYPE domain [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><domain><name>&a;</name></domain>",
+		 ERR_CORRUPT},
 		{"<domain><os><type arch='aarch64'>hvm</type></os></domain>", ERR_UNSUPPORTED},
 		{"<domain><os><type>exe</type></os></domain>", ERR_UNSUPPORTED},
 	};

@@ -39,7 +39,8 @@ static size_t files_in(const char *folder)
 	return n;
 }
 
-static bool restore(struct store *store, struct stream *stream, const struct restore_options *options, enum err_code *ret_code)
+static bool restore(struct store *store, struct stream *stream, const struct restore_options *options,
+		    enum err_code *ret_code)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	AUTO(restore_result_release) struct restore_result result = {0};
