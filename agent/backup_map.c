@@ -115,6 +115,6 @@ bool backup_map_disks(struct backup *run, struct err **errp)
 	run->n_maps = n;
 	for (size_t i = 0; i < n; i++)
 		if (!map_disk(run, i, errp))
-			return err_prefix(errp, "disk '%s'", backup_cut_info(run)->workload.disks[i].name);
+			return false;
 	return true;
 }

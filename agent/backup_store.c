@@ -47,7 +47,6 @@ static bool store_disk(struct backup *run, size_t i, struct err **errp)
 		.engine = run->engine,
 		.cut = run->cut,
 		.disk = i,
-		.disk_name = disk->name,
 		.map = &run->maps[i],
 		.parent = parent,
 		.cancel = run->options->cancel,

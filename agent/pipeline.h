@@ -23,7 +23,6 @@ struct pipeline_job {
 	struct engine *engine;
 	struct cut *cut;
 	size_t disk; /* of the cut */
-	const char *disk_name;
 	const struct change_map *map;
 	struct tree_reader *parent; /* NULL: nothing is taken over */
 	const struct cancel *cancel;
@@ -35,6 +34,6 @@ struct pipeline_stats {
 	uint64_t bytes_new; /* of chunks that the repository did not have */
 };
 
-/* Blocks until the tree is whole. Errors name the disk. */
+/* Blocks until the tree is whole. */
 NODISCARD bool pipeline_run(const struct pipeline_job *job, struct tree_ref *ret_top, struct pipeline_stats *ret_stats,
 			    struct err **errp);

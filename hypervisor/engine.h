@@ -7,7 +7,7 @@
  * A cut is one instant of all disks of a workload, held open for reading while the workload runs on. While it is open
  * the engine protects the guest: a full spill or a slow reader breaks the cut, never a write of the guest.
  * The change map of the last kept cut stays valid until a newer one is kept, whatever happens in between.
- * Functions block, and are called by one thread unless said otherwise. Errors name the workload and the disk.
+ * Functions block, and are called by one thread unless said otherwise. Errors name the disk; the caller names the workload.
  */
 #pragma once
 

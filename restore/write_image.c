@@ -143,8 +143,8 @@ static bool free_room(const char *path, unsigned long *ret_fsid, uint64_t *ret, 
 /* All that goes to the file system of item i must fit there together. */
 static bool check_room(const struct plan *plan, size_t i, struct err **errp)
 {
-	unsigned long fsid, other;
-	uint64_t room, ignored, needed = 0;
+	unsigned long fsid = 0, other = 0;
+	uint64_t room = 0, ignored = 0, needed = 0;
 	char needed_text[PROGRESS_SIZE_TEXT], room_text[PROGRESS_SIZE_TEXT];
 	if (!free_room(plan->items[i].path, &fsid, &room, errp))
 		return false;

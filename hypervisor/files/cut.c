@@ -35,7 +35,7 @@ static const char *disk_name(const struct files_cut *cut, size_t disk)
 
 static bool prefix_disk(const struct files_cut *cut, size_t disk, struct err **errp)
 {
-	return err_prefix(errp, "workload '%s': disk '%s'", cut->info.workload.name, disk_name(cut, disk));
+	return err_prefix(errp, "disk '%s'", disk_name(cut, disk));
 }
 
 /* A device in use may be written to while it is read, and does not tell. */

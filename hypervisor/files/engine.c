@@ -122,7 +122,7 @@ static bool measure(const struct workload *workload, struct err **errp)
 		struct workload_disk *disk = &workload->disks[i];
 		AUTO(image_release) struct image image = {.fd = -1};
 		if (!image_open(&(struct image_options){.path = disk->source}, &image, errp))
-			return err_prefix(errp, "workload '%s': disk '%s'", workload->name, disk->name);
+			return err_prefix(errp, "disk '%s'", disk->name);
 		disk->size = image.size;
 	}
 	return true;
@@ -132,8 +132,7 @@ static bool files_describe(struct engine *engine, const char *name, struct workl
 {
 	const struct files_engine *files = of_engine(engine);
 	if (strcmp(name, files->workload) != 0)
-		return err_set(errp, ERR_NOT_FOUND, "no workload '%s': the disks given are those of '%s'", name,
-			       files->workload);
+		return err_set(errp, ERR_NOT_FOUND, "the disks given are those of '%s'", files->workload);
 	struct workload workload;
 	if (!copy_workload(files, &workload, errp))
 		return false;
@@ -202,7 +201,7 @@ static bool fill(struct files_engine *files, const char *workload, const struct 
 struct engine *engine_files_open(const char *workload, const struct files_disk *disks, size_t n, struct err **errp)
 {
 	if (n == 0 || n > ENGINE_DISKS_MAX) {
-		err_set(errp, ERR_USAGE, "workload '%s': has 1 to %d disks, not %zu", workload, ENGINE_DISKS_MAX, n);
+		err_set(errp, ERR_USAGE, "'%s' has 1 to %d disks, not %zu", workload, ENGINE_DISKS_MAX, n);
 		return NULL;
 	}
 	AUTO(engine_freep) struct engine *engine = calloc(1, sizeof(struct files_engine));

@@ -26,7 +26,7 @@ static bool map_device(const struct image *image, extent_function *each, void *a
 static bool map_raw(const struct image *image, extent_function *each, void *arg, struct err **errp)
 {
 	for (uint64_t at = 0; at < image->size;) {
-		uint64_t data, hole;
+		uint64_t data = 0, hole = 0;
 		if (!seek_next(image, at, SEEK_DATA, &data, errp))
 			return false;
 		struct extent zeros = {.offset = at, .length = data - at, .changed = true, .zero = true};

@@ -176,10 +176,10 @@ static bool open_cut(struct libvirt_cut *cut, const struct cut_request *request,
 		return false;
 	int active = virDomainIsActive(cut->domain);
 	if (active < 0)
-		return err_from_virt(errp, "workload '%s'", cut->info.workload.name);
+		return err_from_virt(errp, "ask whether it runs");
 	if (!active)
 		return cut_shut_off(cut, request, errp);
-	return cut_running(cut, request, errp) || err_prefix(errp, "workload '%s'", cut->info.workload.name);
+	return cut_running(cut, request, errp);
 }
 
 bool libvirt_cut_new(struct engine *engine, const struct workload *workload, const struct cut_request *request,
@@ -194,7 +194,7 @@ bool libvirt_cut_new(struct engine *engine, const struct workload *workload, con
 	cut->cancel = request->cancel;
 	snprintf(cut->parent, sizeof(cut->parent), "%s", request->tracking ? request->tracking : "");
 	cut->domain = virDomainLookupByUUID(libvirt->connection, workload->id);
-	bool ok = cut->domain || err_from_virt(errp, "workload '%s'", workload->name);
+	bool ok = cut->domain || err_from_virt(errp, "look it up");
 	if (ok && open_cut(cut, request, errp)) {
 		*ret = (struct cut *)cut;
 		return true;

@@ -33,9 +33,7 @@ bool libvirt_cut_keep(struct cut *cut, struct err **errp)
 	if (of->files)
 		ok = files_cut_keep(of->files, errp);
 	else if (!backup_job_end(of->domain, errp) || !remove_all_but(of, of->info.tracking, errp))
-		ok = err_prefix(errp,
-				"workload '%s': the point stands, but the next backup may have to read everything",
-				of->info.workload.name);
+		ok = err_prefix(errp, "the point stands, but the next backup may have to read everything");
 	cut_free(of);
 	return ok;
 }

@@ -13,8 +13,7 @@ static struct libvirt_cut *of_cut(struct cut *cut)
 
 bool libvirt_cut_prefix(const struct libvirt_cut *cut, size_t disk, struct err **errp)
 {
-	const struct workload *workload = &cut->info.workload;
-	return err_prefix(errp, "workload '%s': disk '%s'", workload->name, workload->disks[disk].name);
+	return err_prefix(errp, "disk '%s'", cut->info.workload.disks[disk].name);
 }
 
 /* When the cut is broken, connections fail in many words; one sentence says why. Returns false. */
@@ -105,9 +104,7 @@ void libvirt_reader_free(struct cut_reader *reader)
 static bool check_shut_off(struct libvirt_cut *cut, struct err **errp)
 {
 	if (virDomainIsActive(cut->domain) == 1)
-		return err_set(errp, ERR_BUSY,
-			       "workload '%s': was started while its disks were read; run the backup again",
-			       virDomainGetName(cut->domain));
+		return err_set(errp, ERR_BUSY, "was started while its disks were read; run the backup again");
 	return files_cut_check(cut->files, errp);
 }
 

@@ -145,7 +145,7 @@ bool domain_describe(virDomainPtr domain, struct workload *ret, struct domain_xm
 	if (!ok) {
 		workload_release(&workload);
 		domain_xml_release(&xml);
-		return err_prefix(errp, "workload '%s'", name);
+		return false;
 	}
 	*ret = workload;
 	*ret_xml = xml;

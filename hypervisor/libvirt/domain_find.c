@@ -68,13 +68,13 @@ static bool say_nearest(virConnectPtr connection, const char *name, struct err *
 	if (!domain_list(connection, consider, &nearest, errp))
 		return false;
 	if (nearest.n == 0)
-		return err_set(errp, ERR_NOT_FOUND, "no workload '%s': libvirt has no domains at all", name);
+		return err_set(errp, ERR_NOT_FOUND, "libvirt has no domain of this name, and no other");
 	char names[NEAREST * (NAME_SHOWN + 4)] = "";
 	for (size_t i = 0; i < nearest.n; i++) {
 		size_t length = strlen(names);
 		snprintf(names + length, sizeof(names) - length, "%s'%s'", i > 0 ? ", " : "", nearest.names[i]);
 	}
-	return err_set(errp, ERR_NOT_FOUND, "no workload '%s': the nearest names are %s", name, names);
+	return err_set(errp, ERR_NOT_FOUND, "libvirt has no domain of this name; the nearest are %s", names);
 }
 
 virDomainPtr domain_find(virConnectPtr connection, const char *name, struct err **errp)
@@ -86,6 +86,6 @@ virDomainPtr domain_find(virConnectPtr connection, const char *name, struct err 
 	if (error && error->code == VIR_ERR_NO_DOMAIN)
 		say_nearest(connection, name, errp);
 	else
-		err_from_virt(errp, "workload '%s'", name);
+		err_from_virt(errp, "look it up");
 	return NULL;
 }
