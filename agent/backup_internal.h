@@ -29,7 +29,7 @@ const struct cut_info *backup_cut_info(const struct backup *run);
 /* Sets full and fallback_reason of the result from what the engine and the parent say of each disk. */
 void backup_judge_mode(struct backup *run);
 /* Why a disk is read whole though the workload has a parent; NULL when its changes are known, or on a first backup. */
-const char *backup_disk_reason(const struct backup *run, size_t disk);
+const char *backup_disk_reason(const struct backup *run, size_t i);
 /* The parent's stream of this disk, when it has the same shape; else NULL. */
 const struct stream *backup_parent_disk(const struct backup *run, const struct workload_disk *disk);
 /* Some disk takes over what the parent has. */

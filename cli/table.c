@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/table.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,7 @@ bool table_print(const struct table *table, struct err **errp)
 		return err_set_no_memory(errp);
 	if (table->n_cells == 0)
 		return true;
+	assert(table->n_columns > 0);
 	for (size_t column = 0; column < table->n_columns; column++)
 		print_cell(table, column, head(table, column));
 	for (size_t i = 0; i < table->n_cells; i++)

@@ -97,17 +97,18 @@ static bool print(const struct restore_result *result, struct err **errp)
 
 /* The work itself, under a progress line. */
 static bool write_files(struct context *context, const struct repository *repository, const struct point *point,
-			struct restore_options *options, struct restore_result *ret, struct err **errp)
+			const struct restore_options *options, struct restore_result *ret, struct err **errp)
 {
 	struct progress progress = {0};
+	struct restore_options shown = *options;
+	shown.progress = &progress;
 	AUTO(freep) char *title = file_format("%s: restoring", point->workload);
 	if (!title)
 		return err_set_no_memory(errp);
 	struct progress_line *line = context_progress(context, &progress, words_make_printable(title), "written", errp);
 	if (!line && *errp)
 		return false;
-	options->progress = &progress;
-	bool ok = restore_point(repository, point, options, ret, errp);
+	bool ok = restore_point(repository, point, &shown, ret, errp);
 	progress_line_end(line);
 	return ok || context_explain_interruption(
 			     errp, options->to ? "no half-written file was left"

@@ -13,8 +13,6 @@
 #include "base/err.h"
 #include "base/file.h"
 
-extern char **environ;
-
 bool program_require(const char *name, const char *what_for, struct err **errp)
 {
 	const char *path = getenv("PATH");

@@ -42,8 +42,6 @@ struct export
 	int pidfd, control, errors;
 };
 
-extern char **environ;
-
 /* ---- command ---- */
 
 /* Beside the program, as in the build tree, else where it was installed. */

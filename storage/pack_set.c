@@ -2,6 +2,7 @@
 /* Invariants: sessions strictly ascend; no bitmap ends in a zero byte, so none is empty; bit 0 of byte 0 is clear. */
 #include "storage/pack_set.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,7 @@ bool pack_set_add(struct pack_set *set, const struct session_id *session, uint32
 	struct pack_set_session *entry = take_entry(set, session, seq / 8 + 1, errp);
 	if (!entry)
 		return false;
+	assert(entry->bits);
 	entry->bits[seq / 8] |= (uint8_t)(1u << seq % 8);
 	return true;
 }

@@ -10,6 +10,7 @@
  * A crash between two steps leaves what stands behind the first of them. A failure before step 4 takes back what was
  * made; in step 4 it takes nothing back, since the keyring may have come to be although its writing failed.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,10 +57,12 @@ static bool make_identity(struct identity *ret, struct err **errp)
 static bool make_members(struct plan *plan, const char *owner_name, struct err **errp)
 {
 	const char *const names[IDENTITIES] = {[OWNER] = owner_name, [RECOVERY] = "recovery"};
-	plan->keyring.members = calloc(plan->n, sizeof(*plan->keyring.members));
+	const size_t n = plan->n;
+	assert(n <= IDENTITIES);
+	plan->keyring.members = calloc(n, sizeof(*plan->keyring.members));
 	if (!plan->keyring.members)
 		return err_set_no_memory(errp);
-	for (size_t i = 0; i < plan->n; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (!make_identity(&plan->identities[i], errp))
 			return false;
 		keyring_member_init(&plan->keyring.members[i], &plan->identities[i], names[i], roles[i]);

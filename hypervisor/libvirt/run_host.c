@@ -50,12 +50,15 @@ static bool use_kvm(const char *accelerator)
 
 static uint64_t free_memory(void)
 {
+	static const char field[] = "MemAvailable:";
 	char line[256];
 	unsigned long long kib = 0;
 	FILE *file = fopen("/proc/meminfo", "re");
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+		if (strncmp(line, field, strlen(field)) == 0) {
+			kib = strtoull(line + strlen(field), NULL, 10);
 			break;
+		}
 	}
 	if (file)
 		fclose(file);

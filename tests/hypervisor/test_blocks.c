@@ -33,8 +33,11 @@ static int serve(void **state)
 	    "qcow2 disk.qcow2");
 	FILE *pid = fopen("pid", "re");
 	assert_non_null(pid);
-	assert_int_equal(fscanf(pid, "%d", &server), 1);
+	char text[16];
+	assert_non_null(fgets(text, sizeof(text), pid));
 	fclose(pid);
+	server = (pid_t)strtol(text, NULL, 10);
+	assert_true(server > 0);
 	return 0;
 }
 

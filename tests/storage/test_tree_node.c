@@ -125,21 +125,19 @@ static void shapes(void **state)
 {
 	(void)state;
 	const struct {
-		uint64_t size;
-		uint8_t exponent;
-		uint64_t chunks;
-		uint8_t depth;
+		uint64_t size, chunks;
+		uint8_t exponent, depth;
 	} cases[] = {
-		{0, 16, 0, 1},
-		{1, 16, 1, 1},
-		{65536, 16, 1, 1},
-		{65537, 16, 2, 1},
-		{128u << 16, 16, 128, 1},
-		{(128u << 16) + 1, 16, 129, 2},
-		{UINT64_C(16384) << 16, 16, 16384, 2},
-		{(UINT64_C(16384) << 16) + 1, 16, 16385, 3},
-		{UINT64_C(10) << 40, 16, UINT64_C(10) << 24, 4},
-		{UINT64_MAX, 12, UINT64_C(1) << 52, 8},
+		{0, 0, 16, 1},
+		{1, 1, 16, 1},
+		{65536, 1, 16, 1},
+		{65537, 2, 16, 1},
+		{128u << 16, 128, 16, 1},
+		{(128u << 16) + 1, 129, 16, 2},
+		{UINT64_C(16384) << 16, 16384, 16, 2},
+		{(UINT64_C(16384) << 16) + 1, 16385, 16, 3},
+		{UINT64_C(10) << 40, UINT64_C(10) << 24, 16, 4},
+		{UINT64_MAX, UINT64_C(1) << 52, 12, 8},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
 		const struct stream_shape shape = {.size = cases[i].size, .exponent = cases[i].exponent};
