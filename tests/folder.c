@@ -4,7 +4,6 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,9 +13,12 @@ enum { OPEN_FOLDERS = 16 };
 
 int folder_enter(void **state)
 {
-	char *folder = strdup("/tmp/salvor-test-XXXXXX");
+	const char *temporary = getenv("TMPDIR");
+	char *folder = NULL;
+	if (asprintf(&folder, "%s/salvor-test-XXXXXX", temporary && *temporary ? temporary : "/var/tmp") < 0)
+		return -1;
 	*state = folder;
-	return folder && mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
+	return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *place)
