@@ -54,6 +54,7 @@ struct runner_ops {
 
 struct runner {
 	const struct runner_ops *ops;
+	const char *folder; /* for sockets of disks: only we and the machine may pass; goes with us, also on SIGKILL */
 };
 
 /*

@@ -28,24 +28,14 @@ struct boot {
 	struct bytes definition, firmware;
 	struct run_disk *disks;
 	size_t n_disks;
-	char *folder, *socket; /* of the NBD server; gone as soon as the machine has connected */
+	char *socket; /* of the NBD server */
 };
-
-static void remove_socket(struct boot *boot)
-{
-	if (boot->socket)
-		unlink(boot->socket);
-	if (boot->folder)
-		rmdir(boot->folder);
-}
 
 static void boot_release(struct boot *boot)
 {
-	remove_socket(boot);
 	bytes_release(&boot->definition);
 	bytes_release(&boot->firmware);
 	free(boot->disks);
-	free(boot->folder);
 	free(boot->socket);
 }
 
@@ -91,20 +81,6 @@ static bool list_disks(struct boot *boot, struct err **errp)
 	return boot->n_disks > 0 || err_set(errp, ERR_UNSUPPORTED, "the point has no disk to boot from");
 }
 
-/* For root, QEMU runs as another user, who must be able to pass. */
-static bool make_folder(struct boot *boot, struct err **errp)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	AUTO(freep) char *folder = file_format("%s/salvor-nbd-XXXXXX", runtime && *runtime == '/' ? runtime : "/tmp");
-	if (!folder)
-		return err_set_no_memory(errp);
-	if (!mkdtemp(folder) || (geteuid() == 0 && chmod(folder, 0711) < 0))
-		return err_set_errno(errp, errno, "make %s", folder);
-	boot->folder = STEAL(&folder);
-	boot->socket = file_join(boot->folder, "nbd");
-	return boot->socket || err_set_no_memory(errp);
-}
-
 /* ---- running ---- */
 
 static const char *overlay_folder(const struct boot_options *options)
@@ -134,7 +110,6 @@ static bool run_machine(struct boot *boot, struct runner *runner, uint64_t begin
 	struct run *run;
 	if (!runner->ops->start(runner, &request, options->note, options->note_arg, &run, errp))
 		return false;
-	remove_socket(boot);
 	if (options->started)
 		options->started(options->note_arg, clock_monotonic_ns() - begin_ns);
 	bool ok = runner->ops->wait(run, options->cancel, errp);
@@ -163,6 +138,8 @@ bool boot_point(const struct repository *repository, const struct point *point, 
 	if (!runner)
 		return false;
 	AUTO(boot_release) struct boot boot = {.repository = repository, .point = point, .options = options};
-	return make_folder(&boot, errp) && list_disks(&boot, errp) && read_streams(&boot, errp) &&
-	       serve_and_run(&boot, runner, begin_ns, errp);
+	boot.socket = file_join(runner->folder, "nbd");
+	if (!boot.socket)
+		return err_set_no_memory(errp);
+	return list_disks(&boot, errp) && read_streams(&boot, errp) && serve_and_run(&boot, runner, begin_ns, errp);
 }

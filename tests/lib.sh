@@ -306,6 +306,14 @@ wait_until() {
 # wait_text FILE REGEX SECONDS
 wait_text() { wait_until "$3" "'$2' in $1" grep --quiet --text --extended-regexp "$2" "$1"; }
 
+said_or_ended() { grep --quiet --text "$3" "$2" || ! kill -0 "$1"; }
+
+# wait_said PID OUTPUT ERRORS TEXT SECONDS: until the process has written it; one that ends before will never do so.
+wait_said() {
+	wait_until "$5" "'$4' in $2" said_or_ended "$1" "$2" "$4"
+	grep --quiet --text "$4" "$2" || fail "it ended without '$4' and said: $(cat "$3")"
+}
+
 # ---- salvor ------------------------------------------------------------------------------------------------------------------
 
 salvor() { "$SALVOR_BIN" "$@"; }

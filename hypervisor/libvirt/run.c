@@ -301,6 +301,7 @@ struct runner *runner_libvirt_open(const char *cache_dir, struct err **errp)
 		free(runner);
 		return NULL;
 	}
+	runner->runner.folder = runner->folder.path;
 	if (!supervisor_start(runner->folder.path, &runner->supervisor, errp)) {
 		run_folder_destroy(runner->folder.path);
 		run_folder_release(&runner->folder);

@@ -4,8 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +16,21 @@
 #include "base/err.h"
 #include "base/file.h"
 
+/* The group of QEMU when root uses libvirt, as distributions name it; the driver does not start where there is none. */
+static const char *const qemu_groups[] = {"libvirt-qemu", "qemu"};
+
+/* What root has in XDG_RUNTIME_DIR, if anything, is closed to QEMU's user. */
 static char *base_folder(void)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	if (geteuid() == 0)
+		return file_format("/run/salvor");
 	if (runtime && *runtime == '/')
 		return file_format("%s/salvor", runtime);
 	return file_format("/tmp/salvor-%u", (unsigned)geteuid());
 }
 
-/* In /tmp somebody else may have made it: then it is not ours to use. QEMU's own user passes through, and cannot list.
- */
+/* In /tmp somebody else may have made it: then it is not ours to use. */
 static bool make_base(const char *base, struct err **errp)
 {
 	struct stat there;
@@ -55,6 +60,17 @@ static void sweep(const char *base)
 		closedir(folder);
 }
 
+/* For root, QEMU's user may pass, and nobody else: sockets in it lead to what is in the backup. */
+static bool let_qemu_pass(const char *path, struct err **errp)
+{
+	const struct group *group = NULL;
+	for (size_t i = 0; geteuid() == 0 && !group && i < ARRAY_LENGTH(qemu_groups); i++)
+		group = getgrnam(qemu_groups[i]);
+	if (!group || (chown(path, 0, group->gr_gid) == 0 && chmod(path, 0710) == 0))
+		return true;
+	return err_set_errno(errp, errno, "open %s to QEMU's user", path);
+}
+
 static bool make_unique(const char *folder, const char *name, char **ret, struct err **errp)
 {
 	AUTO(freep) char *path = file_format("%s/%s-XXXXXX", folder, name);
@@ -62,8 +78,8 @@ static bool make_unique(const char *folder, const char *name, char **ret, struct
 		return err_set_no_memory(errp);
 	if (!mkdtemp(path))
 		return err_set_errno(errp, errno, "make a folder in %s", folder);
-	if (geteuid() == 0 && chmod(path, 0711) < 0)
-		return err_set_errno(errp, errno, "open %s to QEMU's user", path);
+	if (!let_qemu_pass(path, errp))
+		return false;
 	*ret = STEAL(&path);
 	return true;
 }

@@ -50,7 +50,7 @@ expect 0 as_user restore web01@latest --to "$work/user/restored"
 say "export"
 exec_as_user export web01@latest --disk vda --socket "$work/user/socket" >"$work/uri" 2>"$work/export.err" &
 export=$!
-wait_text "$work/uri" '^nbd' 60
+wait_said $export "$work/uri" "$work/export.err" '^nbd' 60
 nbdcopy "$(head -n 1 "$work/uri")" "$work/exported.raw"
 cmp "$work/exported.raw" "$work/user/restored/vda.raw"
 rm -r "$work/user/restored" "$work/exported.raw"
@@ -63,8 +63,8 @@ boot_as_user first
 first=$booted
 boot_as_user second
 second=$booted
-wait_text "$work/first.console" 'login:' 240
-wait_text "$work/second.console" 'login:' 240
+wait_said "$first" "$work/first.console" "$work/first.err" 'login:' 240
+wait_said "$second" "$work/second.console" "$work/second.err" 'login:' 240
 
 say "SIGKILL of one, SIGTERM to the other"
 kill -KILL "$first"
