@@ -106,15 +106,32 @@ static void want_attention(struct backup *run, const char *why)
 	run->result->needs_attention = true;
 }
 
+/*
+ * No change map began with this cut: the old one goes on counting from its own point, which stays the one to build on.
+ * From the new point it would name too few, should the workload go on from an image that is older than this cut.
+ */
+static bool old_map_goes_on(const struct backup *run)
+{
+	return run->parent.change_map && strcmp(backup_cut_info(run)->tracking, run->parent.change_map) == 0;
+}
+
+static bool save_tracking(struct backup *run, struct err **errp)
+{
+	struct tracking tracking = {.known = true, .session = run->point.session};
+
+	if (old_map_goes_on(run))
+		return true;
+	memcpy(tracking.point, run->point.id, POINT_ID_SIZE);
+	memcpy(tracking.change_map, backup_cut_info(run)->tracking, sizeof(tracking.change_map));
+	return tracking_save(run->repository, &run->workload, &tracking, errp);
+}
+
 /* The point stands, so what fails here is told and is no failure of the backup. */
 static void remember(struct backup *run)
 {
-	struct tracking tracking = {.known = true, .session = run->point.session};
 	struct err *err = NULL;
 
-	memcpy(tracking.point, run->point.id, POINT_ID_SIZE);
-	memcpy(tracking.change_map, backup_cut_info(run)->tracking, sizeof(tracking.change_map));
-	if (!tracking_save(run->repository, &run->workload, &tracking, &err)) {
+	if (!save_tracking(run, &err)) {
 		want_attention(run, err_message(err));
 		err_free(err);
 		run->engine->ops->drop(STEAL(&run->cut));

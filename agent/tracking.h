@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this host remembers of a workload between two runs: the session of its newest point, and the name of the
+ * What this host remembers of a workload between two runs: the session of the point to build on, and the name of the
  * engine's change map that began with it. Kept in repository_state_path()/workloads/<id in hex>. Losing it costs a
  * full read, never a point. The lock beside it admits one backup of a workload at a time.
  */

@@ -81,6 +81,7 @@ struct cut_info {
 	/*
 	 * Names the change map that begins with this cut; empty: nothing is tracked. The caller remembers it with the point
 	 * before keep(): should the host die between, the next cut may be asked for either name, the old or this one.
+	 * The name that was asked for: no map begins. The old one goes on, and still counts from the point that it began with.
 	 */
 	char tracking[TRACKING_MAX + 1];
 };

@@ -334,6 +334,26 @@ static void resized_disk_is_read_whole(void **state)
 	engine_free(memory_engine_seam(memory));
 }
 
+/* The map still counts from the point that it began with: that one, and not the one made meanwhile, is built on. */
+static void image_put_back_after_a_shut_off_backup(void **state)
+{
+	struct memory_engine *memory = make_machine();
+	struct memory_image image;
+
+	(void)state;
+	done(back_up(memory));
+	memory_engine_save(memory, 0, &image);
+	write_noise(memory, 0, 20 * MIB, MIB);
+	memory_engine_shut_off(memory, true);
+	assert_string_equal(done(back_up(memory)).fallback_reason, FALLBACK_UNTRACKED);
+	newest_is(memory, 2);
+	memory_engine_revert(memory, 0, &image);
+	memory_engine_shut_off(memory, false);
+	assert_false(done(back_up(memory)).full);
+	newest_is(memory, 2);
+	engine_free(memory_engine_seam(memory));
+}
+
 static void lost_state_costs_a_full_read(void **state)
 {
 	struct memory_engine *memory = make_machine();
@@ -447,6 +467,7 @@ int main(void)
 		IN_REPOSITORY(cancelled_run_leaves_packs_to_use),
 		IN_REPOSITORY(lost_maps_mean_reading_everything),
 		IN_REPOSITORY(resized_disk_is_read_whole),
+		IN_REPOSITORY(image_put_back_after_a_shut_off_backup),
 		IN_REPOSITORY(lost_state_costs_a_full_read),
 		IN_REPOSITORY(vanished_point_is_an_alarm),
 		IN_REPOSITORY(two_backups_at_once_are_refused),

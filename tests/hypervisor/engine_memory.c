@@ -36,6 +36,7 @@ struct memory_engine {
 	char *definition;
 	struct memory_map maps[MAPS];
 	unsigned made, cuts;
+	bool shut_off;
 	atomic_uint fail_read;
 	atomic_bool broken;
 	atomic_uint_fast64_t bytes_read;
@@ -145,6 +146,16 @@ static void copy_disk(struct cut *cut, size_t i, const struct memory_map *map, b
 		cut->changed[i] = copy_dirty(map, i, disk->size);
 }
 
+/* Nobody tracks what is read now: the map that was asked for goes on. */
+static void cut_shut_off(struct cut *cut, const char *tracking)
+{
+	for (size_t i = 0; i < cut->memory->n; i++) {
+		copy_disk(cut, i, NULL, false);
+		cut->info.fallback_reason[i] = FALLBACK_UNTRACKED;
+	}
+	memcpy(cut->info.tracking, tracking, strlen(tracking) + 1);
+}
+
 static bool make_cut(struct engine *engine, const struct workload *workload, const struct cut_request *request,
 		     struct cut **ret, struct err **errp)
 {
@@ -153,12 +164,16 @@ static bool make_cut(struct engine *engine, const struct workload *workload, con
 	const char *tracking = request->tracking ? request->tracking : "";
 
 	pthread_mutex_lock(&memory->lock);
-	drop_other_maps(memory, tracking);
 	cut->memory = memory;
-	memcpy(cut->old, tracking, strlen(tracking) + 1);
-	for (size_t i = 0; i < memory->n; i++)
-		copy_disk(cut, i, tracking[0] ? find_map(memory, tracking) : NULL, request->full);
-	new_map(memory, cut->info.tracking);
+	if (memory->shut_off) {
+		cut_shut_off(cut, tracking);
+	} else {
+		drop_other_maps(memory, tracking);
+		memcpy(cut->old, tracking, strlen(tracking) + 1);
+		for (size_t i = 0; i < memory->n; i++)
+			copy_disk(cut, i, tracking[0] ? find_map(memory, tracking) : NULL, request->full);
+		new_map(memory, cut->info.tracking);
+	}
 	memory->cuts++;
 	pthread_mutex_unlock(&memory->lock);
 	cut->info.cut_ns = clock_now_ns();
@@ -252,7 +267,7 @@ static bool keep(struct cut *cut, struct err **errp)
 static void drop(struct cut *cut)
 {
 	if (cut)
-		end_cut(cut, cut->info.tracking);
+		end_cut(cut, cut->memory->shut_off ? "" : cut->info.tracking);
 }
 
 static void engine_memory_free(struct engine *engine)
@@ -366,6 +381,35 @@ void memory_engine_break(struct memory_engine *memory)
 void memory_engine_lose_maps(struct memory_engine *memory)
 {
 	drop_other_maps(memory, "");
+}
+
+void memory_engine_shut_off(struct memory_engine *memory, bool shut_off)
+{
+	memory->shut_off = shut_off;
+}
+
+static void copy_image(struct memory_engine *memory, size_t disk, struct memory_image *image, bool back)
+{
+	struct memory_disk *at = &memory->disks[disk];
+	bool *dirty = memory->maps[0].dirty[disk];
+
+	memcpy(back ? at->data : image->data, back ? image->data : at->data, at->size);
+	memcpy(back ? dirty : image->dirty, back ? image->dirty : dirty, grains(at->size) * sizeof(bool));
+}
+
+void memory_engine_save(struct memory_engine *memory, size_t disk, struct memory_image *ret)
+{
+	uint64_t size = memory->disks[disk].size;
+
+	*ret = (struct memory_image){must(malloc(size + 1)), must(calloc(grains(size), sizeof(bool)))};
+	copy_image(memory, disk, ret, false);
+}
+
+void memory_engine_revert(struct memory_engine *memory, size_t disk, struct memory_image *image)
+{
+	copy_image(memory, disk, image, true);
+	free(image->data);
+	free(image->dirty);
 }
 
 void memory_engine_on_read(struct memory_engine *memory, void (*on_read)(void *arg), void *arg)

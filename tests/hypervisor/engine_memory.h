@@ -23,6 +23,15 @@ void memory_engine_fail_read(struct memory_engine *memory, unsigned nth);
 void memory_engine_break(struct memory_engine *memory);
 /* All change maps are lost, as after a crash of the host. */
 void memory_engine_lose_maps(struct memory_engine *memory);
+/* While it is shut off nothing is tracked, and the only map that there is goes on. */
+void memory_engine_shut_off(struct memory_engine *memory, bool shut_off);
+/* A copy of a disk's image, with what the only map knows of it, as in a qcow2 file; and that copy in the image's place. */
+struct memory_image {
+	uint8_t *data;
+	bool *dirty;
+};
+void memory_engine_save(struct memory_engine *memory, size_t disk, struct memory_image *ret);
+void memory_engine_revert(struct memory_engine *memory, size_t disk, struct memory_image *image);
 /* Called before each read, from the reader's thread; NULL: nobody is. */
 void memory_engine_on_read(struct memory_engine *memory, void (*on_read)(void *arg), void *arg);
 /* Bytes read since the last call. */
