@@ -134,6 +134,8 @@ bool boot_point(const struct repository *repository, const struct point *point, 
 		struct err **errp)
 {
 	uint64_t begin_ns = clock_monotonic_ns();
+	if (!repository_check_readable(repository, errp))
+		return false;
 	AUTO(runner_freep) struct runner *runner = runner_libvirt_open(options->cache_dir, errp);
 	if (!runner)
 		return false;

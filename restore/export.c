@@ -232,8 +232,8 @@ struct export *export_start(const struct repository *repository, const struct po
 			    const struct export_options *options, struct err **errp)
 {
 	AUTO(command_release) struct command command = {0};
-	if (!program_require("nbdkit", "serving a disk", errp) || !check_socket(options->socket, errp) ||
-	    !build_command(&command, repository, point, options, errp))
+	if (!repository_check_readable(repository, errp) || !program_require("nbdkit", "serving a disk", errp) ||
+	    !check_socket(options->socket, errp) || !build_command(&command, repository, point, options, errp))
 		return NULL;
 	struct export *export = new_export(options->socket, errp);
 	if (export && !run(export, &command, repository, errp)) {

@@ -267,6 +267,8 @@ bool restore_point(const struct repository *repository, const struct point *poin
 {
 	AUTO(restore_result_release) struct restore_result result = {0};
 	AUTO(plan_release) struct plan plan = {.options = options};
+	if (!repository_check_readable(repository, errp))
+		return false;
 	if (options->to && !file_make_folders(options->to, 0777, errp))
 		return false;
 	plan.packs = pack_reader_new(repository, FOOTERS_BYTES, errp);

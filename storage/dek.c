@@ -69,9 +69,8 @@ bool dek_open(const struct repository *repository, const uint8_t keyslot[KEYSLOT
 	uint32_t epoch = bytes_load_le32(keyslot + PLACE_SIZE);
 	if (*kem != KEM_X25519 || !bytes_all_zero(kem + 1, (size_t)(enc - kem) - 1))
 		return err_set(errp, ERR_CORRUPT, "a keyslot is of a kind that this program does not know");
-	if (!repository_may(repository, ROLE_READ))
-		return err_set(errp, ERR_DENIED,
-			       "this key may write, but not read, what is stored (it has no role read)");
+	if (!repository_check_readable(repository, errp))
+		return false;
 	if (!repository_epoch_secret(repository, epoch, secret))
 		return err_set(errp, ERR_DENIED, "this key was not given content epoch %" PRIu32, epoch);
 	store_info(repository, epoch, info);

@@ -56,6 +56,13 @@ bool repository_check_writable(const struct repository *repository, struct err *
 		       repository->config.min_writer, FORMAT_VERSION);
 }
 
+bool repository_check_readable(const struct repository *repository, struct err **errp)
+{
+	return repository_may(repository, ROLE_READ) || err_set(errp, ERR_DENIED,
+								"this key may not read what is stored: name one with "
+								"the role read, as the recovery key, with --key");
+}
+
 const struct metadata_keys *repository_metadata(const struct repository *repository)
 {
 	return &repository->metadata[repository->n_metadata - 1];

@@ -79,6 +79,8 @@ const uint8_t *repository_material(const struct repository *repository);
 bool repository_may(const struct repository *repository, enum role role);
 /* ERR_UNSUPPORTED when the format asks for a newer writer. Every writer asks, before it writes. */
 NODISCARD bool repository_check_writable(const struct repository *repository, struct err **errp);
+/* ERR_DENIED without the role read. Who is to read contents asks before it touches anything. */
+NODISCARD bool repository_check_readable(const struct repository *repository, struct err **errp);
 /* The newest; and by number, NULL when this identity does not hold it. */
 const struct metadata_keys *repository_metadata(const struct repository *repository);
 const struct metadata_keys *repository_metadata_at(const struct repository *repository, uint32_t r);

@@ -341,6 +341,7 @@ expect_sentence() {
 	local status=$1 regex=$2
 	shift 2
 	expect "$status" "$@"
+	say "$(cat "$work/err")"
 	(($(wc -l <"$work/err") == 1)) || fail "'$*' said not one sentence but: $(cat "$work/err")"
 	grep --quiet --extended-regexp "$regex" "$work/err" || fail "'$*' said '$(cat "$work/err")', nothing like '$regex'"
 }
