@@ -11,13 +11,6 @@ typedef void device_function(struct fit *fit, xmlNodePtr old);
 
 /* ---- kept ---- */
 
-static void copy_attribute(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to)
-{
-	AUTO(freep) char *value = fit_attribute(from, name);
-	if (value)
-		fit_set(fit, to, name, value);
-}
-
 /* On another board libvirt makes the controllers that it needs. */
 static void keep_controller(struct fit *fit, xmlNodePtr old)
 {
@@ -35,9 +28,9 @@ static void keep_controller(struct fit *fit, xmlNodePtr old)
 		return;
 	xmlNodePtr controller = fit_add(fit, fit->devices, "controller");
 	fit_set(fit, controller, "type", type);
-	copy_attribute(fit, old, "index", controller);
-	copy_attribute(fit, old, "model", controller);
-	copy_attribute(fit, old, "ports", controller);
+	fit_copy_attribute(fit, old, "index", controller);
+	fit_copy_attribute(fit, old, "model", controller);
+	fit_copy_attribute(fit, old, "ports", controller);
 	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++)
 		fit_copy(fit, old, parts[i], controller);
 }
@@ -49,8 +42,8 @@ static void keep_input(struct fit *fit, xmlNodePtr old)
 		return;
 	}
 	xmlNodePtr input = fit_add(fit, fit->devices, "input");
-	copy_attribute(fit, old, "type", input);
-	copy_attribute(fit, old, "bus", input);
+	fit_copy_attribute(fit, old, "type", input);
+	fit_copy_attribute(fit, old, "bus", input);
 	fit_copy(fit, old, "address", input);
 }
 

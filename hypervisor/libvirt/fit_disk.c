@@ -48,13 +48,6 @@ static const char *known_bus(struct fit *fit, xmlNodePtr target, const char *nam
 	return "virtio";
 }
 
-static void copy_text(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to)
-{
-	AUTO(freep) char *text = fit_text(fit_child(from, name));
-	if (text)
-		fit_add_text(fit, to, name, text);
-}
-
 static void add_disk(struct fit *fit, const struct fit_disk *from, xmlNodePtr old)
 {
 	xmlNodePtr disk = add_overlay(fit, from), target = fit_add(fit, disk, "target"),
@@ -64,10 +57,10 @@ static void add_disk(struct fit *fit, const struct fit_disk *from, xmlNodePtr ol
 	fit_copy(fit, old, "boot", disk);
 	fit_copy(fit, old, "blockio", disk);
 	fit_copy(fit, old, "address", disk);
-	copy_text(fit, old, "serial", disk);
-	copy_text(fit, old, "wwn", disk);
-	copy_text(fit, old, "vendor", disk);
-	copy_text(fit, old, "product", disk);
+	fit_copy_text(fit, old, "serial", disk);
+	fit_copy_text(fit, old, "wwn", disk);
+	fit_copy_text(fit, old, "vendor", disk);
+	fit_copy_text(fit, old, "product", disk);
 }
 
 static const char *device_of(xmlNodePtr old)

@@ -34,6 +34,9 @@ void fit_add_text(struct fit *fit, xmlNodePtr parent, const char *name, const ch
 void fit_set(struct fit *fit, xmlNodePtr node, const char *name, const char *value);
 /* Copies the first child of that name, its attributes only. Addresses are not copied to another board. */
 void fit_copy(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to);
+/* One attribute, and the text of the first child of that name; without what holds more than numbers and names do. */
+void fit_copy_attribute(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to);
+void fit_copy_text(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to);
 void fit_note(struct fit *fit, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* fit_machine.c */

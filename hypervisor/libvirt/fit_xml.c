@@ -80,6 +80,29 @@ void fit_set(struct fit *fit, xmlNodePtr node, const char *name, const char *val
 		fit->no_memory = true;
 }
 
+/* Numbers, addresses and names: nothing that could be a path, an option, or markup. */
+static bool is_harmless(const char *value)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .:_+-";
+	return value[strspn(value, letters)] == '\0';
+}
+
+void fit_copy_attribute(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to)
+{
+	AUTO(freep) char *value = fit_attribute(from, name);
+	if (value && is_harmless(value))
+		fit_set(fit, to, name, value);
+}
+
+void fit_copy_text(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to)
+{
+	AUTO(freep) char *text = fit_text(fit_child(from, name));
+	if (text && is_harmless(text))
+		fit_add_text(fit, to, name, text);
+	else if (text)
+		fit_note(fit, "left out: %s with unusual letters", name);
+}
+
 void fit_copy(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to)
 {
 	xmlNodePtr old = fit_child(from, name);
@@ -87,10 +110,8 @@ void fit_copy(struct fit *fit, xmlNodePtr from, const char *name, xmlNodePtr to)
 		return;
 	xmlNodePtr copy = fit_add(fit, to, name);
 	for (xmlAttrPtr attribute = old->properties; attribute; attribute = attribute->next) {
-		if (attribute->ns)
-			continue;
-		AUTO(freep) char *value = fit_attribute(old, (const char *)attribute->name);
-		fit_set(fit, copy, (const char *)attribute->name, value);
+		if (!attribute->ns)
+			fit_copy_attribute(fit, old, (const char *)attribute->name, copy);
 	}
 }
 

@@ -108,7 +108,7 @@ scenario_spill() {
 	say "a spill that has no room from the start, and one that gets full"
 	mkdir "$work/tiny"
 	mount -t tmpfs -o size=128k,mode=755 none "$work/tiny"
-	refuse "(failed|no-space): .*engE.*" "$work/tiny" 1073741824 0
+	refuse "(failed|no-space): begin the backup job.*No space" "$work/tiny" 1073741824 0
 	mount -o remount,size=640k "$work/tiny"
 	begin_cut "$work/tiny" 1073741824 0
 	wait_records 2000

@@ -32,6 +32,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					    .note = note};
 	AUTO(freep) char *text = fit_definition(&request, &host, &err);
 	assert((text == NULL) == (err != NULL));
-	assert(!text || !strstr(text, "=\"/etc"));
+	assert(!text || !strstr(text, "/etc"));
 	return 0;
 }

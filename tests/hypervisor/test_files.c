@@ -124,7 +124,7 @@ static void harm_is_found(const char *path, const char *harm, const char *said)
 	assert_false(engine->ops->check(cut, &err));
 	assert_int_equal(err_code(err), ERR_BUSY);
 	assert_non_null(strstr(err_message(err), said));
-	assert_non_null(strstr(err_message(err), "workload 'files01': disk 'vda': disk.raw"));
+	assert_non_null(strstr(err_message(err), "disk 'vda': disk.raw"));
 	err_clear(&err);
 	engine->ops->drop(cut);
 	engine_free(engine);
@@ -175,7 +175,7 @@ static void is_refused(const char *path, const char *said)
 static void test_refused(void **state)
 {
 	(void)state;
-	is_refused("missing.raw", "workload 'files01': disk 'vda': missing.raw: No such file");
+	is_refused("missing.raw", "disk 'vda': missing.raw: No such file");
 	is_refused(".", "neither a regular file nor a block device");
 	assert_int_equal(mkfifo("pipe", 0600), 0);
 	is_refused("pipe", "neither a regular file nor a block device");
