@@ -7,7 +7,8 @@
  * A cut is one instant of all disks of a workload, held open for reading while the workload runs on. While it is open
  * the engine protects the guest: a full spill or a slow reader breaks the cut, never a write of the guest.
  * The change map of the last kept cut stays valid until a newer one is kept, whatever happens in between.
- * Functions block, and are called by one thread unless said otherwise. Errors name the disk; the caller names the workload.
+ * Functions block, and are called by one thread unless said otherwise. Errors name the disk; the caller names the
+ * workload.
  */
 #pragma once
 
@@ -42,8 +43,9 @@ struct workload {
 	size_t n_disks;
 	char **left_out; /* disks that are not protected and why, one sentence each ("cdrom sda: removable media") */
 	size_t n_left_out;
-	struct bytes definition; /* domain XML as libvirt gives it with VIR_DOMAIN_XML_SECURE | MIGRATABLE; empty for files */
-	struct bytes firmware;	 /* contents of the firmware variables; empty where there are none */
+	/* Domain XML as libvirt gives it with VIR_DOMAIN_XML_SECURE | MIGRATABLE; empty for files. */
+	struct bytes definition;
+	struct bytes firmware; /* contents of the firmware variables; empty where there are none */
 	char firmware_name[ENGINE_NAME_MAX + 1];
 };
 
@@ -60,13 +62,14 @@ void workload_release(struct workload *workload);
 
 struct cut_request {
 	const struct cancel *cancel;
-	/* cut_info.tracking of the cut that the parent point was made from; NULL or empty: read everything. Other change
-	 * maps of ours are removed by this cut, after what they hold was merged back. */
+	/* cut_info.tracking of the cut that the parent point was made from; NULL or empty: read everything. Other
+	 * change maps of ours are removed by this cut, after what they hold was merged back. */
 	const char *tracking;
-	bool full; /* ignore the change map, but start a new one */
-	unsigned freeze_timeout_s;  /* how long quiescing may take; 0: do not freeze */
-	const char *spill_dir;	    /* where old data of blocks overwritten meanwhile goes; NULL: the engine's own place */
-	uint64_t spill_limit;	    /* bytes on all disks together; 0: a tenth of the disks, at least 1 GiB, at most half of what is free */
+	bool full;		   /* ignore the change map, but start a new one */
+	unsigned freeze_timeout_s; /* how long quiescing may take; 0: do not freeze */
+	const char *spill_dir; /* where old data of blocks overwritten meanwhile goes; NULL: the engine's own place */
+	/* Bytes on all disks together; 0: a tenth of the disks, at least 1 GiB, at most half of what is free. */
+	uint64_t spill_limit;
 };
 
 enum cut_consistency { CUT_OFFLINE = 1, CUT_FROZEN = 2, CUT_CRASH = 3 }; /* values as storage's */
@@ -75,18 +78,21 @@ enum cut_consistency { CUT_OFFLINE = 1, CUT_FROZEN = 2, CUT_CRASH = 3 }; /* valu
 struct cut_info {
 	uint64_t cut_ns;
 	enum cut_consistency consistency;
-	char *consistency_note; /* one sentence why it is weaker than asked ("the guest agent did not answer in 30 s"); or NULL */
+	/* One sentence why it is weaker than asked ("the guest agent did not answer in 30 s"); or NULL. */
+	char *consistency_note;
 	const char *fallback_reason[ENGINE_DISKS_MAX]; /* by disk; NULL: its changes are tracked */
-	struct workload workload; /* as of the cut: definition, sizes */
+	struct workload workload;		       /* as of the cut: definition, sizes */
 	/*
-	 * Names the change map that begins with this cut; empty: nothing is tracked. The caller remembers it with the point
-	 * before keep(): should the host die between, the next cut may be asked for either name, the old or this one.
-	 * The name that was asked for: no map begins. The old one goes on, and still counts from the point that it began with.
+	 * Names the change map that begins with this cut; empty: nothing is tracked. The caller remembers it with the
+	 * point before keep(): should the host die between, the next cut may be asked for either name, the old or this
+	 * one. The name that was asked for: no map begins. The old one goes on, and still counts from the point that it
+	 * began with.
 	 */
 	char tracking[TRACKING_MAX + 1];
 };
 
-/* One stretch of a disk. changed: may differ from the parent (true for everything when not tracked). zero: reads as zeros. */
+/* One stretch of a disk. changed: may differ from the parent, as everything does that is not tracked. zero: reads as
+ * zeros. */
 struct extent {
 	uint64_t offset, length;
 	bool changed, zero;
@@ -102,28 +108,33 @@ struct read_request {
 struct engine_ops {
 	const char *name; /* "libvirt", "files" */
 	/* What it hosts: names, called for each. */
-	bool (*list)(struct engine *engine, bool (*each)(void *arg, const char *name, const char *state, struct err **errp), void *arg,
+	bool (*list)(struct engine *engine,
+		     bool (*each)(void *arg, const char *name, const char *state, struct err **errp), void *arg,
 		     struct err **errp);
 	/* ERR_NOT_FOUND with the nearest names. */
 	bool (*describe)(struct engine *engine, const char *name, struct workload *ret, struct err **errp);
-	bool (*cut)(struct engine *engine, const struct workload *workload, const struct cut_request *request, struct cut **ret,
-		    struct err **errp);
+	bool (*cut)(struct engine *engine, const struct workload *workload, const struct cut_request *request,
+		    struct cut **ret, struct err **errp);
 	const struct cut_info *(*info)(const struct cut *cut);
-	/* Covers the whole disk once, ascending, without gaps; neighbours may be alike. May be called by several threads for different disks. */
+	/* Covers the whole disk once, ascending, without gaps; neighbours may be alike. May be called by several
+	 * threads for different disks. */
 	bool (*map)(struct cut *cut, size_t disk, extent_function *each, void *arg, struct err **errp);
 	/* One reader a thread; each has a connection of its own. */
 	struct cut_reader *(*reader_new)(struct cut *cut, size_t disk, struct err **errp);
-	/* All requests are in flight together; returns when all are done. ERR_BUSY with a sentence when the cut broke (spill full, guest gone). */
+	/* All requests are in flight together; returns when all are done. ERR_BUSY with a sentence when the cut broke
+	 * (spill full, guest gone). */
 	bool (*read)(struct cut_reader *reader, struct read_request *requests, size_t n, struct err **errp);
 	void (*reader_free)(struct cut_reader *reader);
-	/* Everything that was read belongs to one instant: the cut did not break, no file was written to or changed its size. Called before the commit. */
+	/* Everything that was read belongs to one instant: the cut did not break, no file was written to or changed its
+	 * size. Called before the commit. */
 	bool (*check)(struct cut *cut, struct err **errp);
 	/*
-	 * The point stands. Ends the cut and frees it, makes the new change map the valid one and removes the old. A failure
-	 * leaves the old map or none, never a wrong one; it says what will be read next time.
+	 * The point stands. Ends the cut and frees it, makes the new change map the valid one and removes the old. A
+	 * failure leaves the old map or none, never a wrong one; it says what will be read next time.
 	 */
 	bool (*keep)(struct cut *cut, struct err **errp);
-	/* No point was made. Ends the cut (NULL is fine), resumes a guest that was paused for us, removes what the cut made; the old map stays. */
+	/* No point was made. Ends the cut (NULL is fine), resumes a guest that was paused for us, removes what the cut
+	 * made; the old map stays. */
 	void (*drop)(struct cut *cut);
 	void (*free)(struct engine *engine);
 };
@@ -141,7 +152,8 @@ struct files_disk {
 	const char *path; /* raw image or block device; a name that ends in .qcow2 is opened as qcow2 */
 };
 /* Bare disk files under a workload name. All borrowed for the call. */
-NODISCARD struct engine *engine_files_open(const char *workload, const struct files_disk *disks, size_t n, struct err **errp);
+NODISCARD struct engine *engine_files_open(const char *workload, const struct files_disk *disks, size_t n,
+					   struct err **errp);
 
 /* NULL is fine. */
 void engine_free(struct engine *engine);

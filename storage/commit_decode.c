@@ -118,7 +118,8 @@ static bool check_roots(const struct repository *repository, const struct point 
 		if (!stream_root(keys, &stream->shape, &stream->top.id, &root, errp))
 			return false;
 		if (!chunk_id_equal(&root, &stream->root))
-			return err_set(errp, ERR_CORRUPT, "the root of its stream '%s' is not that of its tree", stream->name);
+			return err_set(errp, ERR_CORRUPT, "the root of its stream '%s' is not that of its tree",
+				       stream->name);
 	}
 	return true;
 }

@@ -23,8 +23,7 @@ static void test_what_is_condemned(void **state)
 	struct runs *runs = *state;
 	AUTO(err_freep) struct err *err = NULL;
 	AUTO(pack_set_release)
-	struct pack_set one = packs_of(&first, 1),
-			two = packs_of(&first, 2), three = packs_of(&second, 3);
+	struct pack_set one = packs_of(&first, 1), two = packs_of(&first, 2), three = packs_of(&second, 3);
 	AUTO(collection_release) struct collection collection = {0};
 	uint64_t live[] = {3, 7};
 	struct checkpoint_writer writer = {.id8 = "writer_", .low = 9, .live = live, .n_live = 2};
