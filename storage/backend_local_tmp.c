@@ -8,6 +8,8 @@
  * not tell one machine of the locks of another, so a folder in which something happened within the last hour is left
  * alone. Should a living writer ever lose a temporary file, its put fails; nothing that is in the repository depends on
  * it.
+ *
+ * Whoever may write here is not trusted with more than the repository: a sweep never follows a link.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -35,10 +37,20 @@ static void closedirp(DIR **dir)
 		closedir(*dir);
 }
 
+/* As opendir(), but not through a link. */
+static DIR *open_folder(const char *path)
+{
+	AUTO(file_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (dir)
+		fd = -1;
+	return dir;
+}
+
 /* Removes a folder of temporary files. What cannot be removed stays for the next sweep. */
 static void remove_folder(const char *path)
 {
-	AUTO(closedirp) DIR *dir = opendir(path);
+	AUTO(closedirp) DIR *dir = open_folder(path);
 	if (!dir)
 		return;
 	for (struct dirent *entry; (entry = readdir(dir));)
@@ -47,10 +59,16 @@ static void remove_folder(const char *path)
 	rmdir(path);
 }
 
-static bool is_stale(const char *path)
+static bool is_there(const char *path)
 {
 	struct stat st;
-	return stat(path, &st) == 0 && st.st_mtime + STALE_SECONDS < time(NULL);
+	return lstat(path, &st) == 0;
+}
+
+static bool is_stale(const char *path, mode_t type)
+{
+	struct stat st;
+	return lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == type && st.st_mtime + STALE_SECONDS < time(NULL);
 }
 
 /* lock_path is "…/<random>.lock"; its folder is the same without the end. */
@@ -59,12 +77,12 @@ static void sweep_one(const char *lock_path)
 	AUTO(file_closep) int fd = -1;
 	AUTO(err_freep) struct err *held = NULL;
 	AUTO(freep) char *folder = strndup(lock_path, strlen(lock_path) - strlen(LOCK_SUFFIX));
-	if (!folder || !is_stale(lock_path) || (access(folder, F_OK) == 0 && !is_stale(folder)))
+	if (!folder || !is_stale(lock_path, S_IFREG) || (is_there(folder) && !is_stale(folder, S_IFDIR)))
 		return;
 	if (!file_lock(lock_path, &fd, &held))
 		return;
 	remove_folder(folder);
-	if (access(folder, F_OK) < 0)
+	if (!is_there(folder))
 		unlink(lock_path);
 }
 
@@ -76,7 +94,7 @@ static bool is_lock(const char *name)
 
 static void sweep(const char *tmp)
 {
-	AUTO(closedirp) DIR *dir = opendir(tmp);
+	AUTO(closedirp) DIR *dir = open_folder(tmp);
 	if (!dir)
 		return;
 	for (struct dirent *entry; (entry = readdir(dir));) {

@@ -427,6 +427,26 @@ static void leftovers_of_the_dead_are_swept(void **state)
 	assert_int_equal(access("left/tmp/fresh/tmp-abcdef", F_OK), 0);
 }
 
+/* Whoever may write to tmp/ may put links there, to what only a more powerful sweeper can remove. */
+static void a_sweep_follows_no_link(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	assert_true(file_make_folders("left/tmp", 0700, &err));
+	assert_true(file_make_folders("home", 0700, &err));
+	assert_true(file_replace("home/letter.txt", SPAN_TEXT("dear"), 0600, &err));
+	assert_true(file_replace("left/tmp/link.lock", SPAN_TEXT(""), 0600, &err));
+	assert_int_equal(symlink("../../home", "left/tmp/link"), 0);
+	const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	assert_int_equal(utimensat(AT_FDCWD, "left/tmp/link", long_ago, AT_SYMLINK_NOFOLLOW), 0);
+	age("left/tmp/link.lock");
+	age("home");
+	AUTO(backend_freep) struct backend *backend = backend_local_open("left", false, &err);
+	assert_non_null(backend);
+	put(backend, "c/00", "x");
+	assert_int_equal(access("home/letter.txt", F_OK), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_enter, folder_leave)
 
 int main(void)
@@ -439,7 +459,7 @@ int main(void)
 		TEST(a_lister_may_remove_everywhere),	TEST(a_race_has_one_winner_everywhere),
 		TEST(what_is_no_object_is_damage),	TEST(reading_writes_nothing),
 		TEST(permissions_follow_the_folder),	TEST(foreign_places_are_refused),
-		TEST(leftovers_of_the_dead_are_swept),
+		TEST(leftovers_of_the_dead_are_swept),	TEST(a_sweep_follows_no_link),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
