@@ -75,9 +75,12 @@ bool file_read_all(const char *path, size_t max, struct bytes *ret, struct err *
 		return false;
 	AUTO(bytes_release) struct bytes body;
 	bytes_init(&body, SIZE_MAX);
-	/* The size is a hint: files in /proc say 0, and others may grow. One byte more shows the end, or too much. */
+	/*
+	 * The size is a hint: files in /proc say 0, and others may grow. One byte more shows the end, or too much, so
+	 * that what was read is never copied into a larger buffer: who reads a secret wipes the only one.
+	 */
 	size_t room = (uint64_t)st.st_size < max ? (size_t)st.st_size + 1 : READ_STEP;
-	for (size_t len = 1; len > 0; room = READ_STEP) {
+	for (size_t len = 1; len > 0; room = body.capacity > body.len ? body.capacity - body.len : READ_STEP) {
 		if (!read_step(fd, path, room, &body, &len, errp))
 			return false;
 		if (body.len > max)
@@ -133,7 +136,7 @@ bool file_write_at(int fd, const void *data, size_t len, uint64_t offset, const 
 
 bool file_lock(const char *path, int *ret_fd, struct err **errp)
 {
-	AUTO(file_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	AUTO(file_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_set_errno(errp, errno, "%s", path);
 	if (TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) < 0) {
