@@ -49,6 +49,17 @@ static bool highest_number(const struct repository *repository, const struct hea
 	return highest_registered(repository, ret, errp);
 }
 
+/* No writer comes so far: somebody made an object of that name. Behind it there is no number for a session. */
+static bool refuse_last_number(struct session_id last, struct err **errp)
+{
+	char name[OBJECT_NAME_SIZE];
+
+	last.number = UINT64_MAX;
+	object_name_session('w', &last, name);
+	err_set(errp, ERR_CORRUPT, "object '%s' takes the last number that a session of this key can have", name);
+	return err_about(errp, "%s", name);
+}
+
 static bool publish_registration(struct session *session, struct err **errp)
 {
 	size_t size;
@@ -56,9 +67,11 @@ static bool publish_registration(struct session *session, struct err **errp)
 	for (;;) {
 		if (registration_publish(session->repository, &session->id, &size, errp))
 			return true;
-		if (err_code(*errp) != ERR_EXISTS || session->id.number == UINT64_MAX)
+		if (err_code(*errp) != ERR_EXISTS)
 			return false;
 		err_clear(errp);
+		if (session->id.number == UINT64_MAX)
+			return refuse_last_number(session->id, errp);
 		session->id.number++;
 	}
 }
@@ -73,6 +86,8 @@ static bool register_session(struct session *session, struct err **errp)
 	if (!heads_load(state, &heads, &damaged, errp) || !highest_number(session->repository, &heads, &highest, errp))
 		return false;
 	memcpy(session->id.writer, repository_identity(session->repository)->id8, WRITER_SIZE);
+	if (highest == UINT64_MAX)
+		return refuse_last_number(session->id, errp);
 	session->id.number = highest + 1;
 	if (!publish_registration(session, errp))
 		return false;

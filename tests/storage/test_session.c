@@ -178,6 +178,22 @@ static void test_two_sessions_at_once(void **state)
 	must_be_sound(runs);
 }
 
+/* Behind the last number there is none: a session 0 would make a point that nobody can read. */
+static void test_last_number_makes_no_session(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	struct session_id last = {.number = UINT64_MAX};
+	char name[OBJECT_NAME_SIZE];
+
+	memcpy(last.writer, repository_identity(runs->repository)->id8, WRITER_SIZE);
+	object_name_session('w', &last, name);
+	assert_true(backend_put(repository_backend(runs->repository), name, SPAN_TEXT("junk"), &err));
+	assert_null(session_begin(runs->repository, NULL, &err));
+	assert_int_equal(err_code(err), ERR_CORRUPT);
+	assert_string_equal(err_object(err), name);
+}
+
 static void test_unsealed_place_makes_no_point(void **state)
 {
 	struct runs *runs = *state;
@@ -293,6 +309,7 @@ int main(void)
 		BOTH(test_cancelled_run_is_used_by_the_next),
 		BOTH(test_two_sessions_at_once),
 		BOTH(test_unsealed_place_makes_no_point),
+		BOTH(test_last_number_makes_no_session),
 		LOCAL(test_sigkill),
 		LOCAL(test_dead_session_is_taken_over),
 	};
