@@ -177,6 +177,11 @@ int err_exit_status(enum err_code code)
 	}
 }
 
+bool err_is_of_run(enum err_code code)
+{
+	return code == ERR_NO_MEMORY || code == ERR_CANCELLED || code == ERR_BUSY;
+}
+
 void err_free(struct err *err)
 {
 	if (!err || err == &no_memory)

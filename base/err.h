@@ -47,6 +47,8 @@ const char *err_object(const struct err *err);
 const char *err_code_name(enum err_code code);
 /* What a command exits with: 1, 2, 4 or 130. */
 int err_exit_status(enum err_code code);
+/* The failure is of this run (no memory, interrupted, too early), and not of the one thing that was looked at. */
+bool err_is_of_run(enum err_code code);
 
 void err_free(struct err *err);
 DEFINE_AUTO_FREE(struct err, err_free);

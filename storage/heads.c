@@ -111,6 +111,10 @@ bool heads_load(const char *state_path, struct heads *ret, bool *ret_damaged, st
 	AUTO(err_freep) struct err *failure = NULL;
 	AUTO(bytes_release) struct bytes file = {0};
 	AUTO(heads_release) struct heads heads = {0};
+	*ret = (struct heads){0};
+	*ret_damaged = false;
+	if (!state_path)
+		return true;
 	AUTO(freep) char *path = file_join(state_path, "heads");
 	if (!path)
 		return err_set_no_memory(errp);

@@ -14,6 +14,7 @@ struct head {
 	struct session_id session; /* of the newest commit seen of this writer */
 	uint8_t point[HASH_SIZE];
 };
+_Static_assert(sizeof(struct head) == SESSION_SIZE + HASH_SIZE, "heads are compared as bytes");
 
 struct heads {
 	uint32_t keyring_n;
@@ -25,8 +26,7 @@ struct heads {
 	size_t n;
 };
 
-/* An absent or damaged memory reads as empty; damage is logged once at LOG_WARNING by the caller through ret_damaged.
- */
+/* An absent or damaged memory, and state_path NULL, read as empty; damage is for the caller to tell. */
 NODISCARD bool heads_load(const char *state_path, struct heads *ret, bool *ret_damaged, struct err **errp);
 /* Durable, atomic, under a lock of its own; merges with what another process wrote meanwhile (the newer wins). */
 NODISCARD bool heads_save(const char *state_path, const struct heads *heads, struct err **errp);

@@ -45,12 +45,10 @@ static bool add_damage(struct point_list *list, char *text, struct err **errp)
 	return true;
 }
 
-/* Damage is named and does not hide the rest; everything else stops. */
+/* Damage, as what a bad sector makes unreadable, is named and does not hide the rest. */
 static bool name_damage(struct gathering *gathering, const char *object, struct err **errp)
 {
-	enum err_code code = err_code(*errp);
-
-	if (code != ERR_CORRUPT && code != ERR_UNSUPPORTED && code != ERR_DENIED)
+	if (err_is_of_run(err_code(*errp)))
 		return false;
 	const char *message = err_message(*errp);
 	size_t len = strlen(object);
@@ -190,6 +188,15 @@ static bool check_vanished(struct gathering *gathering, struct err **errp)
 	return true;
 }
 
+/* As a rule nothing is new, and looking at points writes nothing. */
+static bool is_news(const struct gathering *gathering)
+{
+	const struct heads *before = &gathering->heads, *seen = &gathering->seen;
+
+	return seen->checkpoint_x != before->checkpoint_x || seen->n != before->n ||
+	       (seen->n > 0 && memcmp(seen->heads, before->heads, seen->n * sizeof(*seen->heads)) != 0);
+}
+
 /* Losing the memory of heads is safe, and looking at points must work on a full disk: a failure is no failure here. */
 static bool remember(struct gathering *gathering, struct err **errp)
 {
@@ -200,7 +207,7 @@ static bool remember(struct gathering *gathering, struct err **errp)
 		gathering->seen.checkpoint_x = collection->checkpoint_x;
 		memcpy(gathering->seen.checkpoint_hash, collection->checkpoint_hash, HASH_SIZE);
 	}
-	if (state && !heads_save(state, &gathering->seen, errp)) {
+	if (state && is_news(gathering) && !heads_save(state, &gathering->seen, errp)) {
 		log_debug("heads: %s", err_message(*errp));
 		err_clear(errp);
 	}
@@ -212,8 +219,8 @@ static bool load_memory(struct gathering *gathering, struct err **errp)
 	const char *state = repository_state_path(gathering->repository);
 	bool damaged;
 
-	if (state && (!heads_load(state, &gathering->heads, &damaged, errp) ||
-		      !heads_load(state, &gathering->seen, &damaged, errp)))
+	if (!heads_load(state, &gathering->heads, &damaged, errp) ||
+	    !heads_load(state, &gathering->seen, &damaged, errp))
 		return false;
 	return collection_load(gathering->repository, &gathering->collection, errp) ||
 	       name_damage(gathering, "g/", errp);

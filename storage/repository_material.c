@@ -26,10 +26,11 @@ static bool load_slot(struct backend *backend, const char *name, struct slot *re
 	return err_prefix(errp, "passphrase slot '%s'", name);
 }
 
-/* A backend_list_function. Damage of one slot must not keep the passphrase of another out. */
+/* A backend_list_function. What is wrong with one slot must not keep the passphrase of another out. */
 static bool try_slot(void *arg, const char *name, uint64_t size, struct err **errp)
 {
 	(void)size;
+	(void)errp;
 	struct search *search = arg;
 	struct slot slot;
 	AUTO(err_freep) struct err *failure = NULL;
@@ -41,8 +42,6 @@ static bool try_slot(void *arg, const char *name, uint64_t size, struct err **er
 		if (search->found || err_code(failure) == ERR_DENIED)
 			return true;
 	}
-	if (err_code(failure) != ERR_CORRUPT)
-		return err_move(errp, &failure);
 	if (!search->damage)
 		search->damage = STEAL(&failure);
 	return true;

@@ -16,8 +16,18 @@ void scrub_count(struct scrub *scrub, uint64_t size)
 		atomic_fetch_add(&scrub->options->progress->done, size);
 }
 
-static bool is_known(const struct scrub_report *report, const char *object)
+/* Packs may be many, and have a set. */
+static bool has_pack(const struct scrub_cause *cause)
 {
+	return cause->seq != 0 && cause->seq < PACK_SET_SEQ_MAX;
+}
+
+static bool is_known(const struct scrub *scrub, const struct scrub_cause *cause, const char *object)
+{
+	const struct scrub_report *report = &scrub->report;
+
+	if (has_pack(cause))
+		return pack_set_has(&scrub->named, &cause->session, cause->seq);
 	for (size_t i = 0; i < report->n_damaged; i++)
 		if (strcmp(report->damaged[i].object, object) == 0)
 			return true;
@@ -42,20 +52,26 @@ static bool add_damage(struct scrub *scrub, const struct scrub_cause *cause, con
 	return damaged[n].object && damaged[n].reason;
 }
 
+static bool name_damage(struct scrub *scrub, const struct scrub_cause *cause, const char *object, const char *reason,
+			struct err **errp)
+{
+	if (has_pack(cause) && !pack_set_add(&scrub->named, &cause->session, cause->seq, errp))
+		return false;
+	return add_damage(scrub, cause, object, reason) || err_set_no_memory(errp);
+}
+
 bool scrub_damaged(struct scrub *scrub, const struct scrub_cause *cause, const char *object, const char *reason,
 		   struct err **errp)
 {
 	pthread_mutex_lock(&scrub->lock);
-	bool ok = is_known(&scrub->report, object) || add_damage(scrub, cause, object, reason);
+	bool ok = is_known(scrub, cause, object) || name_damage(scrub, cause, object, reason, errp);
 	pthread_mutex_unlock(&scrub->lock);
-	return ok || err_set_no_memory(errp);
+	return ok;
 }
 
 bool scrub_take_error(struct scrub *scrub, const struct scrub_cause *cause, const char *object, struct err **errp)
 {
-	enum err_code code = err_code(*errp);
-
-	if (code != ERR_CORRUPT && code != ERR_NOT_FOUND && code != ERR_UNSUPPORTED)
+	if (err_is_of_run(err_code(*errp)) || err_code(*errp) == ERR_DENIED)
 		return false;
 	AUTO(err_freep) struct err *error = NULL;
 	err_move(&error, errp);
@@ -92,7 +108,7 @@ struct scrub_pack *scrub_find_pack(struct scrub *scrub, const struct session_id 
 static bool run(struct scrub *scrub, struct err **errp)
 {
 	scrub->trees = scrub_trees_new(scrub, errp);
-	if (!scrub->trees || !scrub_signed(scrub, errp))
+	if (!scrub->trees || !scrub_find_commits(scrub, errp) || !scrub_signed(scrub, errp))
 		return false;
 	if (scrub->n_packs > 0)
 		qsort(scrub->packs, scrub->n_packs, sizeof(*scrub->packs), compare_packs);
@@ -113,6 +129,8 @@ bool scrub_run(struct repository *repository, const struct scrub_options *option
 	scrub_trees_free(scrub.trees);
 	collection_release(&scrub.collection);
 	pack_set_release(&scrub.present);
+	pack_set_release(&scrub.named);
+	free(scrub.commits);
 	free(scrub.packs);
 	free(scrub.causes);
 	pthread_mutex_destroy(&scrub.lock);

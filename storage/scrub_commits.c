@@ -7,17 +7,58 @@
 #include "storage/commit.h"
 #include "storage/scrub_state.h"
 
+static bool note_commit(void *arg, const char *name, uint64_t size, struct err **errp)
+{
+	struct scrub *scrub = arg;
+	struct session_id session;
+
+	(void)size;
+	if (!object_name_parse_session('c', name, &session))
+		return true;
+	if (scrub->n_commits == scrub->commits_capacity) {
+		size_t capacity = scrub->commits_capacity ? scrub->commits_capacity * 2 : 64;
+		struct session_id *commits = reallocarray(scrub->commits, capacity, sizeof(*commits));
+		if (!commits)
+			return err_set_no_memory(errp);
+		scrub->commits = commits;
+		scrub->commits_capacity = capacity;
+	}
+	scrub->commits[scrub->n_commits++] = session;
+	return true;
+}
+
+bool scrub_find_commits(struct scrub *scrub, struct err **errp)
+{
+	return backend_list(repository_backend(scrub->repository), "c/", note_commit, scrub, errp);
+}
+
+static int compare_sessions(const void *a, const void *b)
+{
+	return session_id_compare(a, b);
+}
+
+static bool is_judged(const struct scrub *scrub, const struct session_id *session)
+{
+	return scrub->n_commits > 0 &&
+	       bsearch(session, scrub->commits, scrub->n_commits, sizeof(*session), compare_sessions) &&
+	       scrub_counts(scrub, session);
+}
+
+/* Lists were there before the commit was, so a pack without one has lost it, and nobody can say what it must be. */
 static bool check_referenced(void *arg, const struct session_id *session, uint32_t seq, struct err **errp)
 {
 	struct scrub *scrub = arg;
 	struct scrub_cause cause = {.session = *session, .seq = seq};
 	char name[OBJECT_NAME_SIZE];
 
-	if (pack_set_has(&scrub->present, session, seq))
-		return true;
+	bool present = pack_set_has(&scrub->present, session, seq);
 	const struct scrub_pack *pack = scrub_find_pack(scrub, session, seq);
+	if (present && (pack || !scrub_counts(scrub, session)))
+		return true;
 	object_name_pack(pack ? pack->listed.cls : PACK_CHUNKS, session, seq, name);
-	return scrub_damaged(scrub, &cause, name, "it is missing", errp);
+	return scrub_damaged(scrub, &cause, name,
+			     present ? "it is needed, and in no list that says what it must be" : "it is missing",
+			     errp);
 }
 
 static bool check_lists(struct scrub *scrub, const struct commit *commit, struct err **errp)
@@ -60,7 +101,7 @@ static bool each_commit(void *arg, const char *name, uint64_t size, struct err *
 		return false;
 	if (!object_name_parse_session('c', name, &cause.session))
 		return scrub_damaged(scrub, &cause, name, "not a name of a commit", errp);
-	if (!scrub_counts(scrub, &cause.session))
+	if (!is_judged(scrub, &cause.session))
 		return true;
 	if (!commit_load(scrub->repository, &cause.session, &commit, errp))
 		return scrub_take_error(scrub, &cause, name, errp);
@@ -93,7 +134,7 @@ static bool each_hurt(void *arg, const char *name, uint64_t size, struct err **e
 	struct session_id session;
 
 	(void)size;
-	if (!object_name_parse_session('c', name, &session) || !scrub_counts(scrub, &session))
+	if (!object_name_parse_session('c', name, &session) || !is_judged(scrub, &session))
 		return true;
 	if (!commit_load(scrub->repository, &session, &commit, errp)) {
 		err_clear(errp);

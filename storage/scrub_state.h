@@ -31,11 +31,14 @@ struct scrub {
 	struct collection collection;
 	struct scrub_pack *packs; /* by session and seq */
 	size_t n_packs, packs_capacity;
+	struct session_id *commits; /* that were there at the beginning, ascending: newer ones are not judged */
+	size_t n_commits, commits_capacity;
 	struct pack_set present; /* under p/ or m/ */
 	struct scrub_trees *trees;
 	pthread_mutex_t lock; /* over what is below, while packs are read */
 	struct scrub_report report;
 	struct scrub_cause *causes;
+	struct pack_set named; /* packs in the report */
 	size_t next_pack;
 };
 
@@ -52,7 +55,11 @@ struct scrub_pack *scrub_find_pack(struct scrub *scrub, const struct session_id 
 /* The session's commit is to be judged: its writer was not revoked, and no collection decided against it. */
 bool scrub_counts(const struct scrub *scrub, const struct session_id *session);
 
-/* The parts, in this order. */
+/*
+ * The parts, in this order. A commit that is there has its lists and packs there, so it is looked for first: what a
+ * writer commits meanwhile would seem to lack what came after its kind was listed.
+ */
+bool scrub_find_commits(struct scrub *scrub, struct err **errp);
 bool scrub_signed(struct scrub *scrub, struct err **errp);
 bool scrub_packs(struct scrub *scrub, struct err **errp);
 bool scrub_commits(struct scrub *scrub, struct err **errp);

@@ -16,7 +16,8 @@
 struct walked { /* nodes of one pack */
 	struct session_id session;
 	uint32_t seq;
-	uint8_t *bits; /* PACK_MAX_ENTRIES */
+	uint32_t n_bytes; /* as many as the nodes seen so far need: an increment's pack has few */
+	uint8_t *bits;
 };
 
 struct kept_footer {
@@ -73,19 +74,33 @@ static int compare(const struct walked *walked, const struct locator *at)
 
 static struct walked *insert(struct scrub_trees *trees, size_t position, const struct locator *at, struct err **errp)
 {
-	struct walked added = {.session = at->session, .seq = at->seq, .bits = calloc(1, PACK_MAX_ENTRIES / 8 + 1)};
-	struct walked *walked = added.bits ? reallocarray(trees->walked, trees->n_walked + 1, sizeof(*walked)) : NULL;
+	struct walked *walked = reallocarray(trees->walked, trees->n_walked + 1, sizeof(*walked));
 
 	if (!walked) {
-		free(added.bits);
 		err_set_no_memory(errp);
 		return NULL;
 	}
 	trees->walked = walked;
 	memmove(&walked[position + 1], &walked[position], (trees->n_walked - position) * sizeof(*walked));
-	walked[position] = added;
+	walked[position] = (struct walked){.session = at->session, .seq = at->seq};
 	trees->n_walked++;
 	return &walked[position];
+}
+
+static bool make_bit(struct walked *walked, uint16_t entry, struct err **errp)
+{
+	uint32_t n_bytes = entry / 8u + 1;
+
+	if (n_bytes <= walked->n_bytes)
+		return true;
+	n_bytes += n_bytes / 2;
+	uint8_t *bits = realloc(walked->bits, n_bytes);
+	if (!bits)
+		return err_set_no_memory(errp);
+	memset(bits + walked->n_bytes, 0, n_bytes - walked->n_bytes);
+	walked->bits = bits;
+	walked->n_bytes = n_bytes;
+	return true;
 }
 
 /* Marks a node; *ret says whether it was marked before. */
@@ -102,7 +117,7 @@ static bool mark(struct scrub_trees *trees, const struct locator *at, bool *ret,
 	}
 	bool found = low < trees->n_walked && compare(&trees->walked[low], at) == 0;
 	struct walked *walked = found ? &trees->walked[low] : insert(trees, low, at, errp);
-	if (!walked)
+	if (!walked || !make_bit(walked, at->entry, errp))
 		return false;
 	uint8_t bit = (uint8_t)(1u << at->entry % 8);
 	*ret = (walked->bits[at->entry / 8] & bit) != 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/storage/runs.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -242,6 +243,59 @@ static bool each_list(void *arg, const char *name, uint64_t size, struct err **e
 	for (size_t i = 0; i < list.n; i++)
 		must(pack_set_add(gathering->packs, &session, list.packs[i].seq, errp), errp);
 	return true;
+}
+
+/* What the backend of a test does besides its work. One at a time, as tests are. */
+static struct {
+	const struct backend_ops *own;
+	struct backend_ops ops;
+	char broken[OBJECT_NAME_SIZE];
+	const char *prefix;
+	void (*then)(void *arg);
+	void *arg;
+} staged;
+
+static void stage(struct backend *backend)
+{
+	staged.own = backend->ops;
+	staged.ops = *backend->ops;
+	backend->ops = &staged.ops;
+}
+
+static bool get_range_of_bad_disk(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len,
+				  struct err **errp)
+{
+	if (strcmp(name, staged.broken) == 0)
+		return err_set_errno(errp, EIO, "%s: read at %" PRIu64, name, offset);
+	return staged.own->get_range(backend, name, offset, data, len, errp);
+}
+
+void runs_break(struct runs *runs, const char *name)
+{
+	stage(repository_backend(runs->repository));
+	memcpy(staged.broken, name, strlen(name) + 1);
+	staged.ops.get_range = get_range_of_bad_disk;
+}
+
+static bool list_and_then(struct backend *backend, const char *prefix, backend_list_function *each, void *arg,
+			  struct err **errp)
+{
+	if (!staged.own->list(backend, prefix, each, arg, errp))
+		return false;
+	if (strcmp(prefix, staged.prefix) != 0)
+		return true;
+	backend->ops = staged.own;
+	staged.then(staged.arg);
+	return true;
+}
+
+void runs_behind_list(struct runs *runs, const char *prefix, void (*then)(void *arg), void *arg)
+{
+	stage(repository_backend(runs->repository));
+	staged.prefix = prefix;
+	staged.then = then;
+	staged.arg = arg;
+	staged.ops.list = list_and_then;
 }
 
 void runs_packs_of(struct runs *runs, const struct session_id *session, struct pack_set *ret)

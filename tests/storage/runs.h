@@ -33,6 +33,11 @@ void runs_back_up(struct runs *runs, const char *workload, uint64_t cut_ns, cons
 /* Reads the stream of a point again and compares. */
 void runs_check(struct runs *runs, const struct point *point, const uint8_t *plain, size_t len);
 
+/* From now on this object is where the disk has a bad sector. */
+void runs_break(struct runs *runs, const char *name);
+/* From now on `then` is called with arg, once, behind the next LIST of that prefix. */
+void runs_behind_list(struct runs *runs, const char *prefix, void (*then)(void *arg), void *arg);
+
 /* Every pack that session stored, from its lists. */
 void runs_packs_of(struct runs *runs, const struct session_id *session, struct pack_set *ret);
 /* g/<x>.plan that condemns the packs. */

@@ -159,6 +159,24 @@ static void test_what_does_not_stand_is_not_listed(void **state)
 	release(points);
 }
 
+static void test_bad_sector_hides_nothing(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_list_release) struct point_list list = {0};
+	struct point points[3];
+	char name[OBJECT_NAME_SIZE];
+
+	make_points(runs, points);
+	runs_break(runs, object_name_session('c', &points[1].session, name));
+	assert_true(point_list_load(runs->repository, NULL, &list, &err));
+	assert_int_equal(list.n, 2);
+	assert_int_equal(list.n_damaged, 1);
+	assert_non_null(strstr(list.damaged[0], name));
+	must_find(runs, "web01@latest", &points[2]);
+	release(points);
+}
+
 #define BOTH(test)                                                              \
 	cmocka_unit_test_setup_teardown(test, runs_setup_local, runs_teardown), \
 		cmocka_unit_test_setup_teardown(test, runs_setup_memory, runs_teardown)
@@ -169,6 +187,7 @@ int main(void)
 		BOTH(test_find),
 		BOTH(test_list_is_newest_first),
 		BOTH(test_damage_is_named_and_hides_nothing),
+		BOTH(test_bad_sector_hides_nothing),
 		BOTH(test_vanished_head_is_an_alarm),
 		BOTH(test_what_does_not_stand_is_not_listed),
 	};

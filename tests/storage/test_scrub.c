@@ -152,6 +152,71 @@ static void test_unlisted_pack(void **state)
 	scrub_report_release(&report);
 }
 
+static void test_bad_sector_is_damage(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_pack(PACK_CHUNKS, &a.session, 1, name);
+	runs_break(runs, name);
+	scrub(runs, &report);
+	must_hurt(&report, name, &a);
+	scrub_report_release(&report);
+}
+
+static void test_lost_list_is_damage(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char list[OBJECT_NAME_SIZE], pack[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_list(&a.session, 0, list);
+	object_name_pack(PACK_CHUNKS, &a.session, 1, pack);
+	assert_true(backend_remove(repository_backend(runs->repository), list, &err));
+	scrub(runs, &report);
+	must_hurt(&report, list, &a);
+	must_hurt(&report, pack, &a);
+	scrub_report_release(&report);
+}
+
+struct meanwhile {
+	struct runs *runs;
+	uint64_t seed;
+};
+
+static void back_up_meanwhile(void *arg)
+{
+	struct meanwhile *meanwhile = arg;
+	AUTO(freep) uint8_t *plain = runs_bytes(++meanwhile->seed, LEN);
+	AUTO(point_release) struct point point = {0};
+
+	runs_back_up(meanwhile->runs, "web03", meanwhile->seed, plain, LEN, &point);
+}
+
+/* A scrub takes hours, and backups go on. */
+static void test_backup_meanwhile_is_no_damage(void **state)
+{
+	static const char *const prefixes[] = {"l/", "p/", "m/"};
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct meanwhile meanwhile = {.runs = runs, .seed = 10};
+	struct scrub_report report;
+
+	make(runs, &a, &b);
+	for (size_t i = 0; i < ARRAY_LENGTH(prefixes); i++) {
+		runs_behind_list(runs, prefixes[i], back_up_meanwhile, &meanwhile);
+		scrub(runs, &report);
+		assert_int_equal(report.n_damaged, 0);
+		scrub_report_release(&report);
+	}
+}
+
 /* A host that cannot read what it wrote writes, and checks. */
 static void test_write_only_key(void **state)
 {
@@ -183,6 +248,9 @@ int main(void)
 		BOTH(test_missing_packs),
 		BOTH(test_small_objects),
 		BOTH(test_unlisted_pack),
+		BOTH(test_bad_sector_is_damage),
+		BOTH(test_lost_list_is_damage),
+		BOTH(test_backup_meanwhile_is_no_damage),
 		cmocka_unit_test_setup_teardown(test_write_only_key, runs_setup_local, runs_teardown),
 	};
 
