@@ -35,7 +35,8 @@ static uint32_t fan_bits_for(uint64_t records)
 
 static bool map_new(struct segment_writer *writer, struct err **errp)
 {
-	writer->fd = open(writer->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unlink(writer->path); /* a new file: somebody may have the old one mapped, and must not see it shrink */
+	writer->fd = open(writer->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (writer->fd < 0)
 		return err_set_errno(errp, errno, "create '%s'", writer->path);
 	int errnum = posix_fallocate(writer->fd, 0, (off_t)writer->layout.size);
