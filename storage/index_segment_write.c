@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "storage/format_parts.h"
 #include "storage/index_segment_layout.h"
 
 #define RECORDS_A_BUCKET 64
@@ -143,9 +144,10 @@ static void sum_fan(struct segment_writer *writer)
 
 static void put_head(struct segment_writer *writer)
 {
+	static const char magic[FORMAT_MAGIC_SIZE] = SEGMENT_MAGIC;
 	uint8_t *head = writer->file;
 
-	memcpy(head, SEGMENT_MAGIC, 8);
+	memcpy(head, magic, sizeof(magic));
 	bytes_store_le16(head + 8, 1);
 	bytes_store_le32(head + 12, writer->layout.n_packs);
 	bytes_store_le64(head + 16, writer->layout.n_records);
