@@ -50,6 +50,10 @@ static struct local *local_new(const char *path, struct err **errp)
 {
 	struct stat st;
 	AUTO(freep) char *root = realpath(path, NULL);
+	if (!root && errno == ENOENT) {
+		err_set(errp, ERR_NOT_FOUND, "%s is not there; is the path right, and is it mounted?", path);
+		return NULL;
+	}
 	if (!root || stat(root, &st) < 0) {
 		err_set_errno(errp, errno, "%s", path);
 		return NULL;

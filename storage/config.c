@@ -70,10 +70,9 @@ static bool parse_versions(struct cursor *cursor, struct config *config, struct 
 	if (!cursor_ok(cursor))
 		return err_set(errp, ERR_CORRUPT, "it is cut off");
 	if (config->min_reader > FORMAT_VERSION)
-		return err_set(
-			errp, ERR_UNSUPPORTED,
-			"the repository has format %u, which needs a reader of format %u; this program knows format %d",
-			version, config->min_reader, FORMAT_VERSION);
+		return err_set(errp, ERR_UNSUPPORTED,
+			       "it asks for a reader of format %u, and this one knows format %d: use a newer salvor",
+			       config->min_reader, FORMAT_VERSION);
 	if (version < 1 || config->min_reader < 1 || config->min_writer < 1 || create_once != 0)
 		return err_set(errp, ERR_CORRUPT, "its versions make no sense");
 	return true;

@@ -60,6 +60,16 @@ static void offer_name(struct nearest *nearest, const char *name, size_t distanc
 	nearest->distances[at] = distance;
 }
 
+static const char *damage_note(const struct point_list *list)
+{
+	return list->n_damaged > 0 ? "; some objects could not be read, the first is " : "";
+}
+
+static const char *first_damaged(const struct point_list *list)
+{
+	return list->n_damaged > 0 ? list->damaged[0] : "";
+}
+
 static bool no_workload(const struct point_list *list, const char *name, struct err **errp)
 {
 	struct nearest nearest = {0};
@@ -70,8 +80,7 @@ static bool no_workload(const struct point_list *list, const char *name, struct 
 	err_set(errp, ERR_NOT_FOUND, "there is no point of '%s'%s%s%s%s%s%s%s%s", name,
 		nearest.n > 0 ? "; nearest: " : "", nearest.n > 0 ? nearest.names[0] : "", nearest.n > 1 ? ", " : "",
 		nearest.n > 1 ? nearest.names[1] : "", nearest.n > 2 ? ", " : "", nearest.n > 2 ? nearest.names[2] : "",
-		list->n_damaged > 0 ? "; some objects could not be read, the first is " : "",
-		list->n_damaged > 0 ? list->damaged[0] : "");
+		damage_note(list), first_damaged(list));
 	return false;
 }
 
@@ -99,7 +108,8 @@ static struct point *select_by_time(struct point_list *list, const char *name, c
 	}
 	struct point *point = newest_not_after(list, name, ns);
 	if (!point)
-		err_set(errp, ERR_NOT_FOUND, "'%s' has no point at or before %s", name, selector);
+		err_set(errp, ERR_NOT_FOUND, "'%s' has no point at or before %s; 'salvor points' lists what it has",
+			name, selector);
 	return point;
 }
 
@@ -151,7 +161,8 @@ static struct point *select_by_prefix(struct point_list *list, const char *prefi
 		found = &list->points[i];
 	}
 	if (!found)
-		no_workload(list, prefix, errp);
+		err_set(errp, ERR_NOT_FOUND, "no point's id begins with '%s'; 'salvor points' lists them%s%s", prefix,
+			damage_note(list), first_damaged(list));
 	return found;
 }
 

@@ -43,7 +43,8 @@ static bool judge_config(struct backend *backend, const char *url, const char *r
 	if (!has_keyring(backend, &keyring, errp))
 		return false;
 	if (!keyring)
-		return err_set(errp, ERR_NOT_FOUND, "%s is not a repository: %s", url, reason);
+		return err_set(errp, ERR_NOT_FOUND, "%s is not a repository: %s; is it another folder, or not mounted?",
+			       url, reason);
 	err_set(errp, ERR_CORRUPT, "object '%s': %s", CONFIG_NAME, reason);
 	return err_about(errp, "%s", CONFIG_NAME);
 }
@@ -63,7 +64,8 @@ static bool load_config(struct backend *backend, const char *url, struct config 
 	if (config_parse(bytes_span(&object), ret, errp))
 		return true;
 	err_about(errp, "%s", CONFIG_NAME);
-	return err_code(*errp) == ERR_CORRUPT ? err_prefix(errp, "object '%s'", CONFIG_NAME) : false;
+	return err_code(*errp) == ERR_CORRUPT ? err_prefix(errp, "object '%s'", CONFIG_NAME)
+					      : err_prefix(errp, "repository %s", url);
 }
 
 /* k/00000000 is what init makes last, see repository_init.c. */
@@ -97,11 +99,18 @@ static bool check_member(const struct repository *repository, struct err **errp)
 	return true;
 }
 
+static bool find_material(struct repository *repository, const struct repository_key *key, struct err **errp)
+{
+	if (repository_find_material(repository->backend, key, repository->material, errp))
+		return true;
+	return err_code(*errp) == ERR_DENIED ? err_prefix(errp, "repository %s", repository->url) : false;
+}
+
 static bool open_steps(struct repository *repository, const struct repository_options *options, struct err **errp)
 {
 	return load_config(repository->backend, repository->url, &repository->config, errp) &&
 	       check_finished(repository->backend, repository->url, errp) &&
-	       repository_find_material(repository->backend, &options->key, repository->material, errp) &&
+	       find_material(repository, &options->key, errp) &&
 	       identity_from_secret(repository->material, &repository->identity, errp) &&
 	       repository_state_open(repository, options->state_dir, errp) && check_member(repository, errp) &&
 	       repository_open_grants(repository, errp);

@@ -13,7 +13,7 @@ user=1000
 # Becomes salvor: the process id of the background job is salvor's own.
 exec_as_user() {
 	exec setpriv --reuid $user --regid $user --clear-groups env -u SALVOR_STATE_DIR -u SALVOR_CACHE_DIR \
-		HOME="$work/user" XDG_RUNTIME_DIR="$work/user/run" "$SALVOR_BIN" "$@"
+		HOME="$work/user" TMPDIR="$work/user" XDG_RUNTIME_DIR="$work/user/run" "$SALVOR_BIN" "$@"
 }
 
 as_user() { (exec_as_user "$@"); }

@@ -54,6 +54,7 @@ finish_backup() {
 	local status=0
 	kill -CONT "$running"
 	wait "$running" || status=$?
+	[[ ! -s $work/running.err ]] || say "$(cat "$work/running.err")"
 	((status == $1)) || fail "the backup ended with $status, not with $1: $(cat "$work/running.err")"
 	[[ -z $2 ]] || grep --quiet --extended-regexp "$2" "$work/running.err" || fail "the backup said '$(cat "$work/running.err")', nothing like '$2'"
 }
@@ -65,7 +66,7 @@ wrong_repositories() {
 	refuse $failed "$work/empty.*not a .*repository" salvor points --repo "$work/empty"
 	refuse $failed "$work/nowhere" salvor points --repo "$work/nowhere"
 	newer_format
-	refuse $failed 'version|newer' salvor points --repo "$work/newer"
+	refuse $failed "$work/newer.*newer salvor" salvor points --repo "$work/newer"
 	refuse $failed "$repository" salvor init --repo "$repository" --recovery-key "$work/other.key"
 	[[ ! -e $work/other.key ]] || fail "init left a recovery key of no repository"
 }
@@ -85,7 +86,7 @@ unknown_names() {
 	refuse $failed 'web02.*web01' salvor restore web02@latest --to "$work/restored"
 	refuse $failed 'web01' salvor restore web01@2001-01-01T00:00 --to "$work/restored"
 	refuse $failed '0123456789ab' salvor show 0123456789ab
-	refuse $usage '.' salvor show abc
+	refuse $failed "'abc'" salvor show abc
 	refuse $usage '.' salvor nonsense
 	refuse $usage '.' salvor restore
 	[[ ! -e $work/restored ]] || fail "a refused restore left files"
