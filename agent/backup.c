@@ -36,8 +36,8 @@ static bool prepare(struct backup *run, const char *name, struct err **errp)
 {
 	if (!run->engine->ops->describe(run->engine, name, &run->workload, errp))
 		return false;
-	if (strlen(run->workload.name) > WORKLOAD_NAME_MAX)
-		return err_set(errp, ERR_USAGE, "its name is longer than %d bytes", WORKLOAD_NAME_MAX);
+	if (!point_check_workload(run->workload.name, errp))
+		return false;
 	if (run->workload.n_disks == 0)
 		return err_set(errp, ERR_FAILED, "it has no disk that can be protected");
 	for (size_t i = 0; i < run->workload.n_left_out; i++)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/utf8.h"
 #include "storage/commit.h"
 
 void point_release(struct point *point)
@@ -29,6 +30,15 @@ uint64_t point_bytes(const struct point *point)
 		if (point->streams[i].kind == STREAM_DISK)
 			bytes += point->streams[i].shape.size;
 	return bytes;
+}
+
+bool point_check_workload(const char *name, struct err **errp)
+{
+	size_t len = strlen(name);
+
+	if (len < 1 || len > WORKLOAD_NAME_MAX)
+		return err_set(errp, ERR_USAGE, "the name of a workload has 1 to %d bytes", WORKLOAD_NAME_MAX);
+	return utf8_is_text(SPAN(name, len)) || err_set(errp, ERR_USAGE, "the name of a workload is text in UTF-8");
 }
 
 const char *consistency_text(enum consistency consistency)

@@ -62,6 +62,8 @@ void point_release(struct point *point);
 const struct stream *point_stream(const struct point *point, const char *name);
 /* Sum of its disks' sizes. */
 uint64_t point_bytes(const struct point *point);
+/* ERR_USAGE when it cannot be the name of a workload: 1 to WORKLOAD_NAME_MAX bytes of UTF-8. */
+NODISCARD bool point_check_workload(const char *name, struct err **errp);
 const char *consistency_text(enum consistency consistency);
 const char *stream_kind_text(enum stream_kind kind);
 

@@ -145,12 +145,26 @@ static bool fill_point(struct session *session, const struct heads *heads, struc
 	return fill_previous(session, heads, point, errp);
 }
 
+/* Before anything is said to be done: an object that readers refuse is no point. */
+static bool check_readable(const struct session *session, struct span object, struct err **errp)
+{
+	AUTO(commit_release) struct commit commit = {0};
+	AUTO(err_freep) struct err *reason = NULL;
+
+	if (commit_decode(session->repository, &session->id, object, &commit, &reason))
+		return true;
+	if (err_is_of_run(err_code(reason)))
+		return err_move(errp, &reason);
+	return err_set(errp, ERR_FAILED, "what was to be committed could not be read back: %s", err_message(reason));
+}
+
 static bool put_commit(struct session *session, struct commit *commit, struct err **errp)
 {
 	AUTO(bytes_release) struct bytes object = {0};
 	char name[OBJECT_NAME_SIZE];
 
-	if (!commit_encode(session->repository, commit, &object, errp))
+	if (!commit_encode(session->repository, commit, &object, errp) ||
+	    !check_readable(session, bytes_span(&object), errp))
 		return false;
 	object_name_session('c', &session->id, name);
 	if (!backend_put_once(repository_backend(session->repository), name, bytes_span(&object), errp)) {

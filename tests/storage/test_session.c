@@ -194,6 +194,27 @@ static void test_last_number_makes_no_session(void **state)
 	assert_string_equal(err_object(err), name);
 }
 
+/* What readers would refuse is not committed, so that a success is a point. */
+static void test_unreadable_point_is_not_committed(void **state)
+{
+	static const char *const names[] = {"", "w\xff"};
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_list_release) struct point_list list = {0};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		AUTO(freep) uint8_t *plain = runs_bytes(9, MIB);
+		AUTO(session_freep) struct session *session = runs_begin(runs);
+		AUTO(point_release) struct point point = {0};
+		struct stream *stream = calloc(1, sizeof(*stream));
+
+		runs_store(session, plain, MIB, stream);
+		runs_commit(session, names[i], 1, stream, &point, ERR_FAILED);
+	}
+	assert_true(point_list_load(runs->repository, NULL, &list, &err));
+	assert_int_equal(list.n + list.n_damaged, 0);
+}
+
 static void test_unsealed_place_makes_no_point(void **state)
 {
 	struct runs *runs = *state;
@@ -309,6 +330,7 @@ int main(void)
 		BOTH(test_cancelled_run_is_used_by_the_next),
 		BOTH(test_two_sessions_at_once),
 		BOTH(test_unsealed_place_makes_no_point),
+		BOTH(test_unreadable_point_is_not_committed),
 		BOTH(test_last_number_makes_no_session),
 		LOCAL(test_sigkill),
 		LOCAL(test_dead_session_is_taken_over),
