@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/program.h"
+#include "restore/export_relay.h"
 
 enum {
 	CACHE_DEFAULT = 64 << 20,
@@ -40,6 +41,7 @@ struct export
 	char *socket;
 	pid_t pid;
 	int pidfd, control, errors;
+	struct export_relay relay; /* of errors, while it serves */
 };
 
 /* ---- command ---- */
@@ -153,18 +155,17 @@ static bool spawn(struct export *export, struct command *command, int control, i
 	return export->pidfd >= 0 || err_set_errno(errp, errno, "watch nbdkit");
 }
 
-/* nbdkit prefixes what it says with its name and the plugin's. */
-static bool explain(struct export *export, struct err **errp)
+static bool explain(const char *said, struct err **errp)
+{
+	const char *text = export_relay_plain(said);
+	return err_set(errp, ERR_FAILED, "the NBD server ended: %s", *text ? text : "it gave no reason");
+}
+
+static bool explain_start(struct export *export, struct err **errp)
 {
 	char said[1024];
 	program_said(export->errors, said, sizeof(said));
-	const char *text = said;
-	static const char *const prefixes[] = {"nbdkit: ", "error: "};
-	for (size_t i = 0; i < ARRAY_LENGTH(prefixes); i++) {
-		if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0)
-			text += strlen(prefixes[i]);
-	}
-	return err_set(errp, ERR_FAILED, "the NBD server ended: %s", *text ? text : "it gave no reason");
+	return explain(said, errp);
 }
 
 static bool hand_over(struct export *export, const struct repository *repository, struct err **errp)
@@ -176,7 +177,7 @@ static bool hand_over(struct export *export, const struct repository *repository
 			got = read(export->control, &ready, 1);
 		} while (got < 0 && errno == EINTR);
 	}
-	return got == 1 || explain(export, errp);
+	return got == 1 || explain_start(export, errp);
 }
 
 static bool make_channels(int control[2], int errors[2], struct err **errp)
@@ -236,7 +237,9 @@ struct export *export_start(const struct repository *repository, const struct po
 	    !check_socket(options->socket, errp) || !build_command(&command, repository, point, options, errp))
 		return NULL;
 	struct export *export = new_export(options->socket, errp);
-	if (export && !run(export, &command, repository, errp)) {
+	if (export &&
+	    (!run(export, &command, repository, errp) ||
+	     !export_relay_start(&export->relay, export->errors, options->complain, options->complain_arg, errp))) {
 		export_stop(export);
 		return NULL;
 	}
@@ -259,8 +262,10 @@ static bool ended_within(const struct export *export, int ms)
 bool export_wait(struct export *export, const struct cancel *cancel, struct err **errp)
 {
 	while (!cancel_requested(cancel)) {
-		if (ended_within(export, CANCEL_POLL_MS))
-			return explain(export, errp);
+		if (!ended_within(export, CANCEL_POLL_MS))
+			continue;
+		export_relay_join(&export->relay);
+		return explain(export->relay.last, errp);
 	}
 	return true;
 }
@@ -287,6 +292,7 @@ void export_stop(struct export *export)
 		return;
 	if (export->pid > 0)
 		end_child(export);
+	export_relay_join(&export->relay);
 	close_if_open(export->control);
 	close_if_open(export->errors);
 	close_if_open(export->pidfd);

@@ -11,11 +11,16 @@
 
 struct export;
 
+/* One sentence of what the server could not serve ("stored block of … is damaged"), from a thread of its own. */
+typedef void export_complaint_function(void *arg, const char *text);
+
 struct export_options {
-	const char *socket;    /* path of the UNIX socket to make; refused when something is there */
-	const char *disk;      /* NULL: every disk of the point, each under its own export name */
-	size_t cache_bytes;    /* plain chunks kept in memory; 0: 64 MiB */
-	const char *state_dir; /* as in repository_options, for the child */
+	const char *socket;		     /* path of the UNIX socket to make; refused when something is there */
+	const char *disk;		     /* NULL: every disk of the point, each under its own export name */
+	size_t cache_bytes;		     /* plain chunks kept in memory; 0: 64 MiB */
+	const char *state_dir;		     /* as in repository_options, for the child */
+	export_complaint_function *complain; /* may be NULL */
+	void *complain_arg;
 };
 
 /* Returns when clients can connect. ERR_UNSUPPORTED with a sentence when nbdkit is not installed. */

@@ -46,19 +46,41 @@ static void plan_release(struct plan *plan)
 
 /* ---- plan ---- */
 
-static bool add_item(struct plan *plan, const struct stream *stream, char *path, struct err **errp)
+/* there NULL: nothing is there. */
+static bool add_item(struct plan *plan, const struct stream *stream, char *path, const struct stat *there,
+		     struct err **errp)
 {
-	struct stat there;
 	if (!path)
 		return err_set_no_memory(errp);
-	bool exists = stat(path, &there) == 0;
-	plan->items[plan->n++] =
-		(struct item){.stream = stream, .path = path, .device = exists && S_ISBLK(there.st_mode)};
-	if (exists && !S_ISBLK(there.st_mode) && !S_ISREG(there.st_mode))
+	struct item *item = &plan->items[plan->n++];
+	*item = (struct item){.stream = stream, .path = path, .device = there && S_ISBLK(there->st_mode)};
+	if (!there || item->device)
+		return true;
+	if (!S_ISREG(there->st_mode) && !S_ISLNK(there->st_mode))
 		return err_set(errp, ERR_EXISTS, "%s is neither a file nor a block device", path);
-	if (exists && !S_ISBLK(there.st_mode) && !plan->options->force)
-		return err_set(errp, ERR_EXISTS, "%s is there already: give --force to replace it", path);
-	return true;
+	return plan->options->force ||
+	       err_set(errp, ERR_EXISTS, "%s is there already: give --force to replace it", path);
+}
+
+/* A target that was named may be a link, as names of volumes are. */
+static bool add_target(struct plan *plan, const struct stream *stream, const char *path, struct err **errp)
+{
+	struct stat there;
+	return add_item(plan, stream, strdup(path), stat(path, &there) == 0 ? &there : NULL, errp);
+}
+
+/* What stands in a folder under a point's name was put there by who knows whom: a link is replaced, not followed. */
+static bool add_in_folder(struct plan *plan, const struct stream *stream, const char *ending, struct err **errp)
+{
+	struct stat there;
+	char *path = file_format("%s/%s%s", plan->options->to, stream->name, ending);
+	bool exists = path && lstat(path, &there) == 0;
+	if (exists && S_ISBLK(there.st_mode)) {
+		err_set(errp, ERR_EXISTS, "%s is a device: name it as a target to write to it", path);
+		free(path);
+		return false;
+	}
+	return add_item(plan, stream, path, exists ? &there : NULL, errp);
 }
 
 static bool is_restored(const struct stream *stream)
@@ -76,9 +98,7 @@ static bool plan_folder(struct plan *plan, const struct point *point, struct err
 			continue;
 		if (!stream_name_check(stream, errp))
 			return false;
-		char *path =
-			file_format("%s/%s%s", options->to, stream->name, stream->kind == STREAM_DISK ? ending : "");
-		if (!add_item(plan, stream, path, errp))
+		if (!add_in_folder(plan, stream, stream->kind == STREAM_DISK ? ending : "", errp))
 			return false;
 	}
 	return true;
@@ -105,7 +125,7 @@ static bool plan_target(struct plan *plan, const struct point *point, const stru
 		return err_set(errp, ERR_USAGE, "the point has not one disk: say which, as NAME=%s", target->path);
 	if (!stream || stream->kind != STREAM_DISK)
 		return err_set(errp, ERR_NOT_FOUND, "the point has no disk '%s'", target->disk ? target->disk : "");
-	return add_item(plan, stream, strdup(target->path), errp);
+	return add_target(plan, stream, target->path, errp);
 }
 
 static bool make_plan(struct plan *plan, const struct point *point, struct err **errp)

@@ -93,6 +93,24 @@ static void an_existing_file_is_replaced_only_by_force(void **state)
 	assert_int_equal(files_in("taken"), 1);
 }
 
+static void a_link_in_the_folder_is_not_followed(void **state)
+{
+	struct stream stream;
+	struct stat there;
+	enum err_code code;
+	AUTO(err_freep) struct err *err = NULL;
+	make_disk(*state, &stream);
+	assert_true(file_make_folders("links", 0700, &err));
+	assert_int_equal(symlink("nowhere", "links/vda.raw"), 0);
+	assert_false(restore(*state, &stream, &(struct restore_options){.to = "links"}, &code));
+	assert_int_equal(code, ERR_EXISTS);
+	assert_int_equal(unlink("links/vda.raw"), 0);
+	assert_int_equal(symlink("/dev/loop0", "links/vda.raw"), 0);
+	assert_true(restore(*state, &stream, &(struct restore_options){.to = "links", .force = true}, &code));
+	assert_int_equal(lstat("links/vda.raw", &there), 0);
+	assert_true(S_ISREG(there.st_mode));
+}
+
 static void a_cancelled_restore_leaves_nothing(void **state)
 {
 	struct stream stream;
@@ -145,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_disk_comes_back_with_its_holes),
 		cmocka_unit_test(an_existing_file_is_replaced_only_by_force),
+		cmocka_unit_test(a_link_in_the_folder_is_not_followed),
 		cmocka_unit_test(a_cancelled_restore_leaves_nothing),
 		cmocka_unit_test(damage_leaves_nothing_and_is_told),
 		cmocka_unit_test(a_name_never_leaves_the_folder),

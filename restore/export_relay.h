@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the NBD server says while it serves: each failed read is told by a line on its standard error. Somebody must
+ * read them, or the server waits for room in the pipe and serves nobody any more.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/compiler.h"
+#include "restore/export.h"
+
+enum { EXPORT_LINE_MAX = 512 };
+
+struct export_relay {
+	int fd;
+	export_complaint_function *complain;
+	void *arg;
+	char last[EXPORT_LINE_MAX]; /* once the thread ended, or before it began: the server's last words */
+	bool running;
+	pthread_t thread;
+};
+
+/* complain NULL: lines are read, and nobody hears them. fd is borrowed until export_relay_join(). */
+NODISCARD bool export_relay_start(struct export_relay *relay, int fd, export_complaint_function *complain, void *arg,
+				  struct err **errp);
+/* When the server is gone. */
+void export_relay_join(struct export_relay *relay);
+/* nbdkit prefixes what it says with its name, the connection's, and the plugin's. */
+const char *export_relay_plain(const char *line);
