@@ -62,7 +62,7 @@ sandbox() {
 		return
 	fi
 	((EUID == 0)) || skip "only root can make namespaces and devices"
-	require unshare mount losetup
+	require unshare setpriv mount losetup
 	[[ -x $SALVOR_BIN ]] || skip "$SALVOR_BIN is not built"
 	local status=0 propagation
 	propagation=$(propagation)
@@ -70,9 +70,10 @@ sandbox() {
 	work=$(mktemp -d "${TMPDIR:-/var/tmp}/salvor-test.XXXXXX")
 	chmod 755 "$work"
 	trap 'rm -rf "$work"' EXIT
-	trap '' INT
-	trap 'kill -TERM $! 2>/dev/null' TERM
-	SALVOR_TEST_WORK=$work unshare --mount --propagation "$propagation" --pid --fork --kill-child --mount-proc "$0" "$@" || status=$?
+	# Ctrl-C is for the scenario, which cannot have it if it is ignored here. However this shell ends, the sandbox ends with it.
+	trap : INT
+	SALVOR_TEST_WORK=$work setpriv --pdeathsig KILL unshare --mount --propagation "$propagation" --pid --fork --kill-child \
+		--mount-proc "$0" "$@" || status=$?
 	exit $status
 }
 
@@ -80,7 +81,7 @@ make_sandbox() {
 	local folder
 	make_dev
 	make_qemu_user
-	for folder in /run/libvirt /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
+	for folder in /run/salvor /run/libvirt /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
 		mkdir -p $folder
 		mount -t tmpfs -o mode=755 none $folder
 	done
