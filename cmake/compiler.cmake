@@ -43,7 +43,4 @@ if(SALVOR_HARDEN)
 	add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
 	check_ipo_supported(RESULT salvor_lto LANGUAGES C)
 	set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ${salvor_lto})
-	if(salvor_lto)
-		add_link_options($<$<C_COMPILER_ID:GNU>:-flto=auto>) # else gcc notes that it links on one processor only
-	endif()
 endif()
