@@ -47,7 +47,6 @@ uint8_t cursor_u8(struct cursor *cursor);
 uint16_t cursor_u16(struct cursor *cursor);
 uint32_t cursor_u32(struct cursor *cursor);
 uint64_t cursor_u64(struct cursor *cursor);
-uint64_t cursor_u64_be(struct cursor *cursor);
 /* Copies len bytes, or zeros `to` when they are not there. */
 void cursor_copy(struct cursor *cursor, void *to, size_t len);
 /* Borrows len bytes; NULL and zero length when they are not there. */
@@ -77,6 +76,5 @@ void bytes_u8(struct bytes *bytes, uint8_t value);
 void bytes_u16(struct bytes *bytes, uint16_t value);
 void bytes_u32(struct bytes *bytes, uint32_t value);
 void bytes_u64(struct bytes *bytes, uint64_t value);
-void bytes_u64_be(struct bytes *bytes, uint64_t value);
 /* u16 length and the bytes of a string; fails beyond 65,535. */
 void bytes_text(struct bytes *bytes, const char *text);

@@ -48,12 +48,6 @@ uint64_t cursor_u64(struct cursor *cursor)
 	return at ? bytes_load_le64(at) : 0;
 }
 
-uint64_t cursor_u64_be(struct cursor *cursor)
-{
-	const uint8_t *at = cursor_advance(cursor, 8);
-	return at ? bytes_load_be64(at) : 0;
-}
-
 void cursor_copy(struct cursor *cursor, void *to, size_t len)
 {
 	if (len == 0)

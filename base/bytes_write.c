@@ -112,13 +112,6 @@ void bytes_u64(struct bytes *bytes, uint64_t value)
 		bytes_store_le64(at, value);
 }
 
-void bytes_u64_be(struct bytes *bytes, uint64_t value)
-{
-	uint8_t *at = append(bytes, sizeof(value));
-	if (at)
-		bytes_store_be64(at, value);
-}
-
 void bytes_text(struct bytes *bytes, const char *text)
 {
 	size_t len = strlen(text);

@@ -119,12 +119,6 @@ uint64_t json_get_number(const struct json *object, const char *name, uint64_t f
 									: fallback;
 }
 
-bool json_get_bool(const struct json *object, const char *name, bool fallback)
-{
-	const json_t *value = json_object_get(to_jansson(object), name);
-	return json_is_boolean(value) ? json_is_true(value) : fallback;
-}
-
 size_t json_length(const struct json *array)
 {
 	return json_array_size(to_jansson(array));

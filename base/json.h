@@ -37,7 +37,6 @@ NODISCARD struct json *json_parse(const char *text, const char *name, struct err
 struct json *json_get(const struct json *object, const char *name);
 const char *json_get_text(const struct json *object, const char *name);
 uint64_t json_get_number(const struct json *object, const char *name, uint64_t fallback);
-bool json_get_bool(const struct json *object, const char *name, bool fallback);
 size_t json_length(const struct json *array);
 struct json *json_at(const struct json *array, size_t index);
 

@@ -38,11 +38,6 @@ void pack_reader_free(struct pack_reader *reader)
 	free(reader);
 }
 
-const struct repository *pack_reader_repository(const struct pack_reader *reader)
-{
-	return reader->repository;
-}
-
 /* Bytes [start, end) of a pack, and the wanted entries that lie in them. */
 struct range {
 	uint32_t start, end;

@@ -23,7 +23,6 @@ NODISCARD struct pack_reader *pack_reader_new(const struct repository *repositor
 					      struct err **errp);
 void pack_reader_free(struct pack_reader *reader);
 DEFINE_AUTO_FREE(struct pack_reader, pack_reader_free);
-const struct repository *pack_reader_repository(const struct pack_reader *reader);
 
 /*
  * Fills all n chunks. Neighbours in a pack (gaps up to 64 KiB) are fetched in one range of at most 4 MiB. ERR_CORRUPT

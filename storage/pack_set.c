@@ -142,17 +142,6 @@ bool pack_set_has(const struct pack_set *set, const struct session_id *session, 
 	return entry && seq / 8 < entry->n_bytes && (entry->bits[seq / 8] >> seq % 8 & 1) != 0;
 }
 
-bool pack_set_intersects(const struct pack_set *a, const struct pack_set *b)
-{
-	for (size_t i = 0; i < a->n; i++) {
-		const struct pack_set_session *mine = &a->sessions[i], *theirs = find(b, &mine->session);
-		for (size_t byte = 0; theirs && byte < mine->n_bytes && byte < theirs->n_bytes; byte++)
-			if ((mine->bits[byte] & theirs->bits[byte]) != 0)
-				return true;
-	}
-	return false;
-}
-
 uint64_t pack_set_count(const struct pack_set *set)
 {
 	uint64_t count = 0;

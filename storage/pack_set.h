@@ -32,7 +32,6 @@ NODISCARD bool pack_set_merge(struct pack_set *set, const struct pack_set *other
 bool pack_set_has(const struct pack_set *set, const struct session_id *session, uint32_t seq);
 /* Takes the packs of `other` out. */
 void pack_set_subtract(struct pack_set *set, const struct pack_set *other);
-bool pack_set_intersects(const struct pack_set *a, const struct pack_set *b);
 uint64_t pack_set_count(const struct pack_set *set);
 typedef bool pack_set_each_function(void *arg, const struct session_id *session, uint32_t seq, struct err **errp);
 /* Ascending. Stops with the first failure. */

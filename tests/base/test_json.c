@@ -34,8 +34,6 @@ static void it_is_read_back(void **state)
 	assert_int_equal(json_get_number(item, "s", 9), 9);
 	assert_string_equal(json_get_text(item, "s"), "x");
 	assert_null(json_get_text(item, "n"));
-	assert_true(json_get_bool(item, "b", false));
-	assert_true(json_get_bool(item, "missing", true));
 	assert_null(json_get(item, "missing"));
 	assert_null(json_at(json_get(object, "a"), 1));
 	assert_int_equal(json_get_number(NULL, "n", 9), 9); /* of what is missing, nothing is there */
