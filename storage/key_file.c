@@ -141,6 +141,8 @@ bool key_file_write(const char *path, const char *comment, const uint8_t materia
 	const char *folder = dirname(for_folder);
 	AUTO(bytes_release) struct bytes text;
 	bytes_init(&text, FILE_MAX);
+	bytes_extend(&text, FILE_MAX); /* all the room at once: growing would leave copies of the key behind */
+	bytes_clear(&text);
 	bool done = format(comment, material, &text, errp) &&
 		    file_create_once(folder, basename(for_name), folder, bytes_span(&text), 0600, errp);
 	if (text.len > 0)

@@ -40,6 +40,11 @@ static void nothing_remembered(void **state)
 	load(&heads, false);
 	assert_int_equal(heads.n, 0);
 	assert_int_equal(heads.own_number, 0);
+	AUTO(err_freep) struct err *err = NULL;
+	bool damaged = true;
+	assert_true(heads_load(NULL, &heads, &damaged, &err));
+	assert_false(damaged);
+	assert_int_equal(heads.n, 0);
 }
 
 static void the_newer_of_each_wins(void **state)
