@@ -148,7 +148,7 @@ static void damaged_config_is_no_missing_repository(void **state)
 	config.data[70] ^= 1;
 	config.data[10] = 2;
 	write_file("repo/config", bytes_span(&config));
-	assert_refused(open_with(key, &err), &err, ERR_UNSUPPORTED, "format 2; this program knows format 1");
+	assert_refused(open_with(key, &err), &err, ERR_UNSUPPORTED, "format 2, and this one knows format 1");
 }
 
 /* What a crash leaves before the first keyring, which decides. */
