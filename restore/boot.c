@@ -119,7 +119,8 @@ static bool run_machine(struct boot *boot, struct runner *runner, uint64_t begin
 
 static bool serve_and_run(struct boot *boot, struct runner *runner, uint64_t begin_ns, struct err **errp)
 {
-	const struct export_options options = {.socket = boot->socket, .state_dir = boot->options->state_dir,
+	const struct export_options options = {.socket = boot->socket,
+					       .state_dir = boot->options->state_dir,
 					       .complain = boot->options->note,
 					       .complain_arg = boot->options->note_arg};
 	struct export *export = export_start(boot->repository, boot->point, &options, errp);

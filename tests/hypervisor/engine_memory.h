@@ -25,7 +25,7 @@ void memory_engine_break(struct memory_engine *memory);
 void memory_engine_lose_maps(struct memory_engine *memory);
 /* While it is shut off nothing is tracked, and the only map that there is goes on. */
 void memory_engine_shut_off(struct memory_engine *memory, bool shut_off);
-/* A copy of a disk's image, with what the only map knows of it, as in a qcow2 file; and that copy in the image's place. */
+/* A disk's image with what the only map knows of it, as in a qcow2 file: taken out as a copy, and put back. */
 struct memory_image {
 	uint8_t *data;
 	bool *dirty;
