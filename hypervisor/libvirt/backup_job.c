@@ -91,35 +91,62 @@ bool backup_job_begin(virDomainPtr domain, struct plan *plan, struct err **errp)
 	}
 }
 
-static bool is_running(virDomainPtr domain)
+/* The job's description; NULL in *ret where there is none. Not being told is a failure: the job may well be there. */
+static bool describe_job(virDomainPtr domain, char **ret, struct err **errp)
 {
-	char *xml = virDomainBackupGetXMLDesc(domain, 0);
-	free(xml);
-	return xml != NULL;
+	*ret = virDomainBackupGetXMLDesc(domain, 0);
+	int code = *ret ? VIR_ERR_OK : virGetLastErrorCode();
+	return *ret || code == VIR_ERR_NO_DOMAIN_BACKUP || code == VIR_ERR_NO_DOMAIN ||
+	       err_from_virt(errp, "ask for the backup job");
+}
+
+static bool ask_running(virDomainPtr domain, bool *ret, struct err **errp)
+{
+	AUTO(freep) char *xml = NULL;
+	bool told = describe_job(domain, &xml, errp);
+	*ret = xml;
+	return told;
+}
+
+static bool wait_for_end(virDomainPtr domain, struct err **errp)
+{
+	static const struct timespec pause = {.tv_nsec = 20000000};
+	uint64_t give_up = clock_monotonic_ns() + END_PATIENCE_NS;
+	for (bool running = true;; nanosleep(&pause, NULL)) {
+		if (!ask_running(domain, &running, errp))
+			return false;
+		if (!running)
+			return true;
+		if (clock_monotonic_ns() > give_up)
+			return err_set(errp, ERR_BUSY, "the backup job does not end");
+	}
 }
 
 bool backup_job_end(virDomainPtr domain, struct err **errp)
 {
-	static const struct timespec pause = {.tv_nsec = 20000000};
-	uint64_t give_up = clock_monotonic_ns() + END_PATIENCE_NS;
-	if (!is_running(domain))
+	bool running;
+	if (!ask_running(domain, &running, errp))
+		return false;
+	if (!running)
 		return true;
-	if (virDomainAbortJob(domain) < 0 && is_running(domain))
-		return err_from_virt(errp, "end the backup job");
-	while (is_running(domain)) {
-		if (clock_monotonic_ns() > give_up)
-			return err_set(errp, ERR_BUSY, "the backup job does not end");
-		nanosleep(&pause, NULL);
-	}
+	if (virDomainAbortJob(domain) == 0)
+		return wait_for_end(domain, errp);
+	struct err *err = NULL;
+	err_from_virt(&err, "end the backup job");
+	if (!ask_running(domain, &running, NULL) || running)
+		return err_move(errp, &err);
+	err_clear(&err);
 	return true;
 }
 
 bool backup_job_end_left_over(virDomainPtr domain, struct err **errp)
 {
-	AUTO(freep) char *xml = virDomainBackupGetXMLDesc(domain, 0);
+	AUTO(freep) char *xml = NULL;
+	if (!describe_job(domain, &xml, errp))
+		return false;
+	AUTO(freep) char *socket = NULL;
 	if (!xml)
 		return true;
-	AUTO(freep) char *socket = NULL;
 	if (!backup_xml_socket(xml, &socket, errp))
 		return false;
 	if (!socket || !place_is_ours(socket))

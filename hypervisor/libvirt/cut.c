@@ -3,9 +3,9 @@
  * A cut of a running guest, and what each step leaves to the next run when the process dies in it:
  *
  *   lock ──► end what a crash left ──► plan ──► freeze ──► begin job and checkpoint ──► thaw ──► watch ──► keep | drop
- *                                        │         │                                    │
- *                                        │         guard thaws                          a job and a checkpoint that
- * nobody nothing but empty folders                      kept: the next cut ends and removes both
+ *                                        │         │                      │
+ *                                        │         the guard thaws        the guard ends the job as well; a checkpoint
+ *                  nothing but empty folders                              stays: the next cut removes it
  *
  * The bitmap of the parent's checkpoint goes on marking all the while, so it stays complete whatever becomes of this
  * cut.
@@ -104,11 +104,15 @@ static void take_outcome(struct libvirt_cut *cut)
 /* The instant: nothing that could wait stands between freeze and thaw. */
 static bool cut_now(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
 {
-	freeze_begin(&cut->freeze, cut->domain, &cut->xml, request->freeze_timeout_s);
+	guard_start(&cut->guard, cut->domain, cut->place.lock);
+	freeze_begin(&cut->freeze, cut->domain, &cut->xml, &cut->guard, request->freeze_timeout_s);
 	cut->info.cut_ns = clock_now_ns();
 	bool ok = !request->cancel || cancel_check(request->cancel, errp);
+	guard_owe(&cut->guard, GUARD_JOB);
 	ok = ok && backup_job_begin(cut->domain, &cut->plan, errp);
 	cut->begun = ok;
+	if (!ok)
+		guard_paid(&cut->guard, GUARD_JOB);
 	freeze_end(&cut->freeze);
 	if (ok)
 		take_outcome(cut);
@@ -149,7 +153,7 @@ static bool cut_running(struct libvirt_cut *cut, const struct cut_request *reque
 	return prepare(cut, request, errp) &&
 	       spill_limit(&cut->place, request->spill_limit, all_disks(cut), &limit, errp) &&
 	       cut_now(cut, request, errp) &&
-	       spill_watch(&cut->spill, cut->domain, &cut->place, cut->info.workload.name, limit, errp) &&
+	       spill_watch(&cut->spill, cut->domain, &cut->place, &cut->guard, cut->info.workload.name, limit, errp) &&
 	       take_sizes(cut, errp);
 }
 
@@ -190,7 +194,7 @@ bool libvirt_cut_new(struct engine *engine, const struct workload *workload, con
 	if (!cut)
 		return err_set_no_memory(errp);
 	cut->ops = &libvirt_engine_ops;
-	cut->place.lock = cut->freeze.guard = -1;
+	cut->place.lock = cut->guard.socket = -1;
 	cut->cancel = request->cancel;
 	snprintf(cut->parent, sizeof(cut->parent), "%s", request->tracking ? request->tracking : "");
 	cut->domain = virDomainLookupByUUID(libvirt->connection, workload->id);

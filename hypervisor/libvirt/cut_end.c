@@ -10,6 +10,7 @@ static void cut_free(struct libvirt_cut *cut)
 {
 	spill_stop(&cut->spill);
 	freeze_release(&cut->freeze);
+	guard_end(&cut->guard);
 	place_release(&cut->place);
 	plan_release(&cut->plan);
 	domain_xml_release(&cut->xml);
@@ -26,13 +27,22 @@ static bool remove_all_but(struct libvirt_cut *cut, const char *keep, struct err
 	return virDomainIsActive(cut->domain) == 0 || checkpoint_remove_others(cut->domain, keep, errp);
 }
 
+/* Where it cannot be ended, as after libvirt was restarted, the guard is left to do it. */
+static bool end_job(struct libvirt_cut *cut, struct err **errp)
+{
+	if (!backup_job_end(cut->domain, errp))
+		return false;
+	guard_paid(&cut->guard, GUARD_JOB);
+	return true;
+}
+
 bool libvirt_cut_keep(struct cut *cut, struct err **errp)
 {
 	struct libvirt_cut *of = (struct libvirt_cut *)cut;
 	bool ok = true;
 	if (of->files)
 		ok = files_cut_keep(of->files, errp);
-	else if (!backup_job_end(of->domain, errp) || !remove_all_but(of, of->info.tracking, errp))
+	else if (!end_job(of, errp) || !remove_all_but(of, of->info.tracking, errp))
 		ok = err_prefix(errp, "the point stands, but the next backup may have to read everything");
 	cut_free(of);
 	return ok;
@@ -47,7 +57,7 @@ void libvirt_cut_drop(struct cut *cut)
 	struct err *err = NULL;
 	if (of->files)
 		files_cut_drop(of->files);
-	else if (of->begun && (!backup_job_end(of->domain, &err) || !remove_all_but(of, of->parent, &err)))
+	else if (of->begun && (!end_job(of, &err) || !remove_all_but(of, of->parent, &err)))
 		err_clear(&err);
 	cut_free(of);
 }

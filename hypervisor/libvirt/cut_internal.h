@@ -7,6 +7,7 @@
 #include "hypervisor/libvirt/backup_xml.h"
 #include "hypervisor/libvirt/domain_xml.h"
 #include "hypervisor/libvirt/freeze.h"
+#include "hypervisor/libvirt/guard.h"
 #include "hypervisor/libvirt/place.h"
 #include "hypervisor/libvirt/spill.h"
 
@@ -24,6 +25,7 @@ struct libvirt_cut {
 	struct domain_xml xml;
 	struct place place;
 	struct plan plan;
+	struct guard guard;
 	struct freeze freeze;
 	struct spill spill;
 	char parent[TRACKING_MAX + 1];

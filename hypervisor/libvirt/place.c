@@ -10,14 +10,18 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hex.h"
 
 enum { TAG_SIZE = 8, NOTE_MAX = 2 * 4096, PASSABLE = 0711, PRIVATE = 0700, OPEN_TO_QEMU = 0733, STAT_BLOCK = 512 };
+
+#define LOCK_PATIENCE_NS UINT64_C(5000000000)
 
 static const char folder_prefix[] = "salvor-";
 
@@ -76,6 +80,23 @@ static void remove_left_over(int lock)
 		remove_folder(line);
 }
 
+/* The guard of a process that just died holds it for a moment more. */
+static bool wait_for_lock(const char *path, int *ret, struct err **errp)
+{
+	static const struct timespec pause = {.tv_nsec = 50000000};
+	uint64_t give_up = clock_monotonic_ns() + LOCK_PATIENCE_NS;
+	struct err *err = NULL;
+	while (!file_lock(path, ret, &err)) {
+		if (err_code(err) != ERR_BUSY)
+			return err_move(errp, &err);
+		err_clear(&err);
+		if (clock_monotonic_ns() > give_up)
+			return err_set(errp, ERR_BUSY, "another process is backing it up");
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 bool place_take(const uint8_t id[16], struct place *ret, struct err **errp)
 {
 	char hex[2 * 16 + 1];
@@ -86,13 +107,8 @@ bool place_take(const uint8_t id[16], struct place *ret, struct err **errp)
 	if (!path)
 		return err_set_no_memory(errp);
 	int lock;
-	struct err *err = NULL;
-	if (!file_lock(path, &lock, &err)) {
-		if (err_code(err) != ERR_BUSY)
-			return err_move(errp, &err);
-		err_clear(&err);
-		return err_set(errp, ERR_BUSY, "another process is backing it up");
-	}
+	if (!wait_for_lock(path, &lock, errp))
+		return false;
 	remove_left_over(lock);
 	*ret = (struct place){.lock = lock};
 	return true;

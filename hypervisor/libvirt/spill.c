@@ -34,11 +34,12 @@ bool spill_limit(const struct place *place, uint64_t asked, uint64_t disks, uint
 
 /*
  * libvirt may still be in a callback, in its own thread, after that was taken back. So callbacks do not know the spill,
- * but a bell that outlives it: each of them and the spill hold it, and once the spill has let go nobody hears it. Its
- * lock comes before the spill's.
+ * but a bell that outlives it: each of them and the spill hold it, and once the spill has let go nobody hears it. The
+ * lock of all bells comes before a spill's. It is no part of a bell, which only libvirt hands from thread to thread.
  */
+static pthread_mutex_t bells = PTHREAD_MUTEX_INITIALIZER;
+
 struct bell {
-	pthread_mutex_t lock;
 	struct spill *spill; /* NULL: gone */
 	unsigned holders;
 };
@@ -46,16 +47,16 @@ struct bell {
 static void bell_release(void *arg)
 {
 	struct bell *bell = arg;
-	pthread_mutex_lock(&bell->lock);
+	pthread_mutex_lock(&bells);
 	bool last = --bell->holders == 0;
-	pthread_mutex_unlock(&bell->lock);
+	pthread_mutex_unlock(&bells);
 	if (last)
 		free(bell);
 }
 
 static void bell_ring(struct bell *bell)
 {
-	pthread_mutex_lock(&bell->lock);
+	pthread_mutex_lock(&bells);
 	struct spill *spill = bell->spill;
 	if (spill) {
 		pthread_mutex_lock(&spill->lock);
@@ -63,14 +64,14 @@ static void bell_ring(struct bell *bell)
 		pthread_cond_signal(&spill->changed);
 		pthread_mutex_unlock(&spill->lock);
 	}
-	pthread_mutex_unlock(&bell->lock);
+	pthread_mutex_unlock(&bells);
 }
 
 static void bell_silence(struct bell *bell)
 {
-	pthread_mutex_lock(&bell->lock);
+	pthread_mutex_lock(&bells);
 	bell->spill = NULL;
-	pthread_mutex_unlock(&bell->lock);
+	pthread_mutex_unlock(&bells);
 	bell_release(bell);
 }
 
@@ -98,9 +99,9 @@ static void on_io_error(virConnectPtr connection, virDomainPtr domain, const cha
 /* -1 where libvirt has no such events. */
 static int listen_to(struct spill *spill, int event, virConnectDomainEventGenericCallback callback)
 {
-	pthread_mutex_lock(&spill->bell->lock);
+	pthread_mutex_lock(&bells);
 	spill->bell->holders++;
-	pthread_mutex_unlock(&spill->bell->lock);
+	pthread_mutex_unlock(&bells);
 	int id = virConnectDomainEventRegisterAny(virDomainGetConnect(spill->domain), spill->domain, event, callback,
 						  spill->bell, bell_release);
 	if (id < 0)
@@ -114,10 +115,18 @@ static void break_off(struct spill *spill, char *why)
 	int reason;
 	struct err *err = NULL;
 	if (!backup_job_end(spill->domain, &err))
-		err_clear(&err); /* the guest comes first; drop() ends the job again */
+		err_clear(&err); /* the guest comes first; drop() ends the job again, or the guard does */
 	if (domain_state(spill->domain, &reason) == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR)
 		virDomainResume(spill->domain);
 	spill->broken = why;
+}
+
+/* Nobody can be asked any more how the guest does, so the cut must not go on. */
+static void give_to_guard(struct spill *spill)
+{
+	guard_call(spill->guard);
+	spill->broken = file_format("libvirt ended or was restarted while %s was backed up; run the backup again",
+				    spill->workload);
 }
 
 struct size_text {
@@ -161,7 +170,9 @@ static void look(struct spill *spill)
 	if (spill->broken)
 		return;
 	int state = domain_state(spill->domain, &reason);
-	if (state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_CRASHED || virDomainIsActive(spill->domain) == 0)
+	if (virConnectIsAlive(virDomainGetConnect(spill->domain)) == 0)
+		give_to_guard(spill);
+	else if (state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_CRASHED || virDomainIsActive(spill->domain) == 0)
 		spill->broken = file_format("%s was switched off while the backup ran; run it again", spill->workload);
 	else if (state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR)
 		break_off(spill, paused_sentence(spill));
@@ -190,11 +201,12 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *place, const char *workload,
-		 uint64_t limit, struct err **errp)
+bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *place, const struct guard *guard,
+		 const char *workload, uint64_t limit, struct err **errp)
 {
 	*spill = (struct spill){.domain = domain,
 				.place = place,
+				.guard = guard,
 				.workload = workload,
 				.limit = limit,
 				.events = {-1, -1},
@@ -203,7 +215,7 @@ bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *p
 	spill->bell = calloc(1, sizeof(*spill->bell));
 	if (!spill->bell)
 		return err_set_no_memory(errp);
-	*spill->bell = (struct bell){.lock = PTHREAD_MUTEX_INITIALIZER, .spill = spill, .holders = 1};
+	*spill->bell = (struct bell){.spill = spill, .holders = 1};
 	if (!thread_start(&spill->thread, "spill", watch, spill, errp)) {
 		bell_silence(STEAL(&spill->bell));
 		return false;

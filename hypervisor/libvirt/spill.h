@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "hypervisor/libvirt/guard.h"
 #include "hypervisor/libvirt/place.h"
 
 struct bell;
@@ -20,6 +21,7 @@ struct err;
 struct spill {
 	virDomainPtr domain;
 	const struct place *place;
+	const struct guard *guard;
 	const char *workload;
 	uint64_t limit;
 	bool watching;
@@ -34,9 +36,9 @@ struct spill {
 
 /* The bytes that the spill may take: 0 becomes a tenth of the disks, at least 1 GiB, at most half of what is free. */
 NODISCARD bool spill_limit(const struct place *place, uint64_t asked, uint64_t disks, uint64_t *ret, struct err **errp);
-/* Both domain and place are borrowed until spill_stop(). */
-NODISCARD bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *place, const char *workload,
-			   uint64_t limit, struct err **errp);
+/* All are borrowed until spill_stop(). */
+NODISCARD bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *place,
+			   const struct guard *guard, const char *workload, uint64_t limit, struct err **errp);
 void spill_stop(struct spill *spill);
 /* False with ERR_BUSY once the cut is broken. Looks for itself first, since a reader may notice before the watcher
  * does. */

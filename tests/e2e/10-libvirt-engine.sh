@@ -98,10 +98,14 @@ scenario_change_map() {
 	expect_nothing_left
 }
 
+no_job() { ! "${virsh[@]}" backup-dumpxml engE; }
+
+wait_job_ended() { wait_until 120 "the backup job to be ended" no_job; }
+
 scenario_spill() {
 	say "a spill limit that is reached"
 	begin_cut "$work" 131072 0
-	wait_records 600
+	wait_job_ended
 	end_cut && fail "the cut was not broken"
 	grep --quiet "^error busy: engE overwrote more than the spill limit of 128 KiB" "$work/held" || fail "said '$(cat "$work/held")'"
 	expect_running
@@ -111,7 +115,7 @@ scenario_spill() {
 	refuse "(failed|no-space): begin the backup job.*No space" "$work/tiny" 1073741824 0
 	mount -o remount,size=640k "$work/tiny"
 	begin_cut "$work/tiny" 1073741824 0
-	wait_records 2000
+	wait_job_ended
 	end_cut && fail "the cut was not broken"
 	grep --quiet "^error busy: engE paused for an I/O error" "$work/held" || fail "said '$(cat "$work/held")'"
 	expect_running
@@ -149,6 +153,32 @@ scenario_power_off() {
 	expect_checkpoints 1
 }
 
+# The guard's virsh may still be about to connect.
+expect_job_ended() {
+	wait_job_ended
+	expect_running
+	expect_same
+	expect_checkpoints 1
+	expect_nothing_left
+}
+
+scenario_left_alone() {
+	say "killed while the disks are read: nobody is left to watch the spill, so the job ends"
+	begin_cut
+	kill -9 "$holder"
+	wait "$holder" || true
+	expect_job_ended
+	say "libvirt is restarted while the disks are read"
+	begin_cut
+	stop_libvirt
+	libvirtd --config /etc/libvirt/libvirtd.conf --pid-file "$work/libvirtd.pid" 2>>"$work/libvirtd.log" &
+	libvirtd_pid=$!
+	wait_until 60 "libvirt to answer" "${virsh[@]}" version
+	end_cut && fail "the cut was not broken"
+	grep --quiet "^error busy: libvirt ended or was restarted while engE" "$work/held" || fail "said '$(cat "$work/held")'"
+	expect_job_ended
+}
+
 scenario_lost_bitmaps() {
 	say "bitmaps lost"
 	"${virsh[@]}" destroy engE >/dev/null
@@ -178,6 +208,7 @@ follow_records engE
 scenario_change_map
 scenario_spill
 scenario_two_at_once
+scenario_left_alone
 scenario_power_off
 scenario_lost_bitmaps
 destroy_guest engE

@@ -34,7 +34,8 @@ wait_until() {
 said() { grep --quiet -- "$1" "$work/$2"; }
 
 serve() {
-	: >"$work/uris" >"$work/err"
+	true >"$work/uris"
+	true >"$work/err"
 	env ${sanitizer:+LD_PRELOAD="$sanitizer" ASAN_OPTIONS=detect_leaks=0:abort_on_error=1} \
 		"$SALVOR_BIN" export "disks@latest" --socket "$work/socket" "$@" >"$work/uris" 2>"$work/err" &
 	server=$!

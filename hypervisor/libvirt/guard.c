@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   waits ── a byte: what is owed from now on ──► waits ── end of the socket ──► libvirt answers? ──► ends the job,
+ *   gives the lock back ──► thaws ──► gone
+ *
+ * Neither libvirt nor the agent on Linux undoes anything when their client dies, and a job whose client died goes on
+ * filling its spill until the guest has no room to write. libvirt itself may be what died, so it is waited for.
+ */
+#include "hypervisor/libvirt/guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+enum { LOCK_FD = 3, EXEC_FAILED = 127, LIBVIRT_TRIES = 60, LIBVIRT_AGAIN_S = 1 };
+
+/* ---- in the guard: a forked copy of a process with threads, so only what is safe in a signal handler ---- */
+
+static bool run_virsh(const char *uri, const char *verb, const char *uuid)
+{
+	const char *argv[] = {"virsh", "--quiet", "--connect", uri, verb, uuid, NULL};
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0) {
+		execvp(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(EXEC_FAILED);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+	}
+	return pid > 0 && status == 0;
+}
+
+static void pay(unsigned debts, const char *uri, const char *uuid)
+{
+	for (int i = 0; i < LIBVIRT_TRIES && !run_virsh(uri, "uri", NULL); i++)
+		sleep(LIBVIRT_AGAIN_S);
+	if (debts & GUARD_JOB)
+		run_virsh(uri, "domjobabort", uuid);
+	close(LOCK_FD);
+	if (debts & GUARD_THAW)
+		run_virsh(uri, "domfsthaw", uuid);
+}
+
+static void take_files(int socket, int lock)
+{
+	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	dup2(socket, STDIN_FILENO);
+	dup2(lock, LOCK_FD);
+	fcntl(LOCK_FD, F_SETFD, FD_CLOEXEC);
+	fcntl(STDIN_FILENO, F_SETFD, FD_CLOEXEC);
+	dup2(nowhere, STDOUT_FILENO);
+	dup2(nowhere, STDERR_FILENO);
+	close_range(LOCK_FD + 1, ~0U, 0);
+}
+
+static _Noreturn void watch_over(int socket, int lock, const char *uri, const char *uuid)
+{
+	char debts = 0;
+	sigset_t none;
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	take_files(socket, lock);
+	while (TEMP_FAILURE_RETRY(read(STDIN_FILENO, &debts, 1)) == 1)
+		continue;
+	if (debts)
+		pay((unsigned)debts, uri, uuid);
+	close(LOCK_FD);
+	_exit(EXIT_SUCCESS);
+}
+
+/* ---- in the process that it guards ---- */
+
+/* Forked twice, so that init reaps it. */
+static void fork_guard(const int ends[2], int lock, const char *uri, const char *uuid)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		pid_t guard = fork();
+		if (guard == 0)
+			watch_over(ends[1], lock, uri, uuid);
+		_exit(guard < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+	}
+	if (pid > 0)
+		TEMP_FAILURE_RETRY(waitpid(pid, NULL, 0));
+}
+
+void guard_start(struct guard *guard, virDomainPtr domain, int lock)
+{
+	char uuid[VIR_UUID_STRING_BUFLEN];
+	AUTO(freep) char *uri = virConnectGetURI(virDomainGetConnect(domain));
+	int ends[2];
+	*guard = (struct guard){.socket = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+	if (!uri || virDomainGetUUIDString(domain, uuid) < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return;
+	fork_guard(ends, lock, uri, uuid);
+	close(ends[1]);
+	guard->socket = ends[0];
+}
+
+/* A guard that is gone, as where the fork failed, is told in vain. */
+static void change(struct guard *guard, unsigned add, unsigned remove)
+{
+	pthread_mutex_lock(&guard->lock);
+	guard->debts = (guard->debts | add) & ~remove;
+	char byte = (char)guard->debts;
+	if (guard->socket >= 0 && send(guard->socket, &byte, 1, MSG_NOSIGNAL) < 0)
+		shutdown(guard->socket, SHUT_RDWR);
+	pthread_mutex_unlock(&guard->lock);
+}
+
+void guard_owe(struct guard *guard, enum guard_debt debt)
+{
+	change(guard, debt, 0);
+}
+
+void guard_paid(struct guard *guard, enum guard_debt debt)
+{
+	change(guard, 0, debt);
+}
+
+void guard_call(const struct guard *guard)
+{
+	if (guard->socket >= 0)
+		shutdown(guard->socket, SHUT_WR);
+}
+
+void guard_end(struct guard *guard)
+{
+	char byte;
+	guard_call(guard);
+	if (guard->socket >= 0 && guard->debts == 0)
+		TEMP_FAILURE_RETRY(read(guard->socket, &byte, 1));
+	file_closep(&guard->socket);
+}
