@@ -123,6 +123,12 @@ void image_release(struct image *image)
 	*image = (struct image){.fd = -1};
 }
 
+bool image_changed(const struct image *image, const char *how, struct err **errp)
+{
+	return err_set(errp, ERR_BUSY, "%s %s while it was read: stop what writes to it, and try again", image->path,
+		       how);
+}
+
 bool image_check(const struct image *image, struct err **errp)
 {
 	const struct stat *was = &image->opened;
@@ -130,17 +136,15 @@ bool image_check(const struct image *image, struct err **errp)
 	if (stat(image->path, &now) < 0)
 		return err_set_errno(errp, errno, "%s: after it was read", image->path);
 	if (now.st_dev != was->st_dev || now.st_ino != was->st_ino)
-		return err_set(errp, ERR_BUSY, "%s: was replaced by another file while it was read", image->path);
+		return image_changed(image, "was replaced by another file", errp);
 	uint64_t size;
 	if (image->device && !image->server)
 		return size_of_opened(image, &size, errp) &&
-		       (size == image->size ||
-			err_set(errp, ERR_BUSY, "%s: changed its size while it was read", image->path));
+		       (size == image->size || image_changed(image, "changed its size", errp));
 	if (now.st_size != was->st_size)
-		return err_set(errp, ERR_BUSY, "%s: %s while it was read", image->path,
-			       now.st_size > was->st_size ? "grew" : "shrank");
+		return image_changed(image, now.st_size > was->st_size ? "grew" : "shrank", errp);
 	if (now.st_mtim.tv_sec != was->st_mtim.tv_sec || now.st_mtim.tv_nsec != was->st_mtim.tv_nsec)
-		return err_set(errp, ERR_BUSY, "%s: was written to while it was read", image->path);
+		return image_changed(image, "was written to", errp);
 	return true;
 }
 

@@ -47,6 +47,8 @@ void image_release(struct image *image);
 NODISCARD bool image_map(const struct image *image, extent_function *each, void *arg, struct err **errp);
 /* ERR_BUSY when it was written to, grew, shrank or was replaced. */
 NODISCARD bool image_check(const struct image *image, struct err **errp);
+/* Says that it did not stay what it was: "grew". Returns false. */
+bool image_changed(const struct image *image, const char *how, struct err **errp);
 /* One thread a reader. `blocks` is NULL for raw images, else a connection by image_connect(). */
 NODISCARD bool image_read(const struct image *image, struct blocks *blocks, const struct read_request *requests,
 			  size_t n, struct err **errp);

@@ -64,7 +64,7 @@ static bool read_raw(const struct image *image, const struct read_request *reque
 			return err_set_errno(errp, errno, "%s: read at %llu", image->path,
 					     (unsigned long long)(request->offset + done));
 		if (n == 0)
-			return err_set(errp, ERR_BUSY, "%s: shrank while it was read", image->path);
+			return image_changed(image, "shrank", errp);
 		done += (size_t)n;
 	}
 	return true;
