@@ -20,6 +20,13 @@ static const char *parent(const struct point *point, char text[POINT_ID_TEXT_SIZ
 	return bytes_all_zero(point->parent, sizeof(point->parent)) ? NULL : point_id_text(point->parent, text);
 }
 
+/* Whoever holds a key with the role write may make points of any workload, so it is said whose this one is. */
+static const char *writer(const struct repository *repository, const struct point *point)
+{
+	const struct keyring_member *member = keyring_find(repository_keyring(repository), point->session.writer);
+	return member ? member->name : NULL;
+}
+
 static struct json *stream_to_json(const struct stream *stream)
 {
 	char root[2 * ID_SIZE + 1];
@@ -31,10 +38,11 @@ static struct json *stream_to_json(const struct stream *stream)
 	return json;
 }
 
-static struct json *to_json(const struct point *point)
+static struct json *to_json(const struct repository *repository, const struct point *point)
 {
 	char id[POINT_ID_TEXT_SIZE];
 	struct json *json = point_to_json(point), *streams = json_new_array();
+	json_set(json, "writer", json_new_text(writer(repository, point)));
 	json_set(json, "mode", json_new_text(point->full ? "full" : "incremental"));
 	json_set(json, "fallback_reason", json_new_text(fallback(point)));
 	json_set(json, "parent", json_new_text(parent(point, id)));
@@ -60,12 +68,14 @@ static bool print_streams(const struct point *point, struct err **errp)
 	return table_print(&table, errp);
 }
 
-static bool print(struct point *point, struct err **errp)
+static bool print(const struct repository *repository, struct point *point, struct err **errp)
 {
 	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+	const char *by = writer(repository, point);
 	printf("Point        %s\n", point_id_text(point->id, id));
 	printf("Workload     %s\n", words_make_printable(point->workload));
 	printf("Time         %s\n", clock_format(point->cut_ns, time));
+	printf("Made by      %s\n", by ? by : "unknown");
 	printf("Engine       %s\n", words_make_printable(point->engine));
 	printf("Consistency  %s\n", consistency_text(point->consistency));
 	printf("Read         %s%s%s%s\n", point->full ? "in full" : "only what changed", fallback(point) ? " (" : "",
@@ -82,5 +92,6 @@ bool run_show(struct context *context, struct err **errp)
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
-	return context->options.json ? report_json(context, to_json(&point), errp) : print(&point, errp);
+	return context->options.json ? report_json(context, to_json(repository, &point), errp)
+				     : print(repository, &point, errp);
 }

@@ -61,22 +61,27 @@ static void qcow2_free(struct image_sink *sink)
 
 static const struct image_sink_ops qcow2_ops = {.write = qcow2_write, .finish = qcow2_finish, .free = qcow2_free};
 
+/* So QEMU takes no name for an option, nor what stands before a colon for a protocol. */
+static char *plain_name(const struct qcow2_sink *qcow2)
+{
+	return file_format("file:%s", qcow2->temporary.path);
+}
+
 static bool make_image(const struct qcow2_sink *qcow2, uint64_t size, struct err **errp)
 {
 	AUTO(freep) char *size_text = file_format("%llu", (unsigned long long)size);
-	if (!size_text)
+	AUTO(freep) char *name = plain_name(qcow2);
+	if (!size_text || !name)
 		return err_set_no_memory(errp);
-	return program_run(
-		(const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", qcow2->temporary.path, size_text, NULL},
-		errp);
+	return program_run((const char *[]){"qemu-img", "create", "-q", "-f", "qcow2", name, size_text, NULL}, errp);
 }
 
 static bool serve_image(struct qcow2_sink *qcow2, struct err **errp)
 {
-	char *command[] = {"qemu-nbd",	      "--format=qcow2",	     "--cache=writeback",
-			   "--discard=unmap", qcow2->temporary.path, NULL};
+	AUTO(freep) char *name = plain_name(qcow2);
+	char *command[] = {"qemu-nbd", "--format=qcow2", "--cache=writeback", "--discard=unmap", name, NULL};
 	qcow2->nbd = nbd_create();
-	if (!qcow2->nbd)
+	if (!name || !qcow2->nbd)
 		return err_set_no_memory(errp);
 	return nbd_connect_systemd_socket_activation(qcow2->nbd, command) == 0 || fail(qcow2, "serve", errp);
 }
