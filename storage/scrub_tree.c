@@ -4,6 +4,7 @@
  * walked once. Nodes are opened with K_meta; of a chunk it is checked that its pack's footer has its id and length at
  * its entry.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,6 +120,7 @@ static bool mark(struct scrub_trees *trees, const struct locator *at, bool *ret,
 	struct walked *walked = found ? &trees->walked[low] : insert(trees, low, at, errp);
 	if (!walked || !make_bit(walked, at->entry, errp))
 		return false;
+	assert(walked->bits);
 	uint8_t bit = (uint8_t)(1u << at->entry % 8);
 	*ret = (walked->bits[at->entry / 8] & bit) != 0;
 	walked->bits[at->entry / 8] |= bit;
