@@ -126,6 +126,29 @@ static bool save_tracking(struct backup *run, struct err **errp)
 	return tracking_save(run->repository, &run->workload, &tracking, errp);
 }
 
+static bool has_disk(const struct workload *workload, const char *name)
+{
+	for (size_t i = 0; i < workload->n_disks; i++)
+		if (strcmp(workload->disks[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A disk that was protected until now, and is not any more, must not go unnoticed until it is needed. */
+static void tell_missing_disks(struct backup *run)
+{
+	for (size_t i = 0; run->parent.found && i < run->parent.point.n_streams; i++) {
+		const struct stream *stream = &run->parent.point.streams[i];
+
+		if (stream->kind != STREAM_DISK || has_disk(&backup_cut_info(run)->workload, stream->name))
+			continue;
+		AUTO(freep)
+		char *text = file_format("disk '%s', which the last point has, is not in this one", stream->name);
+		if (text)
+			want_attention(run, text);
+	}
+}
+
 /* The point stands, so what fails here is told and is no failure of the backup. */
 static void remember(struct backup *run)
 {
@@ -161,6 +184,7 @@ static bool protect(struct backup *run, const char *name, struct err **errp)
 		want_attention(run, run->parent.alarm);
 	if (backup_cut_info(run)->consistency_note)
 		want_attention(run, backup_cut_info(run)->consistency_note);
+	tell_missing_disks(run);
 	backup_judge_mode(run);
 	if (!backup_map_disks(run, errp) || !backup_store(run, errp) || !commit(run, errp))
 		return false;

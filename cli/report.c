@@ -120,3 +120,10 @@ struct json *damaged_to_json(const struct point_list *list)
 		json_append(array, damage_to_json(list->damaged[i]));
 	return array;
 }
+
+void report_point(struct point *point)
+{
+	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+	log_info("%s as of %s (point %.*s)", words_make_printable(point->workload), clock_format(point->cut_ns, time),
+		 POINT_ID_SHORT, point_id_text(point->id, id));
+}

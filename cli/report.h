@@ -20,6 +20,9 @@ void report_attention(struct context *context, const char *format, ...) PRINTF_L
 /* A note for people; fits the callbacks of the other rooms, whose arg is not used. */
 void report_note(void *arg, const char *text);
 
+/* Tells which point the words of the user mean: "web01 as of 2026-11-22T07:00:00Z (point 3f9a12bc0d4e)". */
+void report_point(struct point *point);
+
 char *point_id_text(const uint8_t id[POINT_ID_SIZE], char text[POINT_ID_TEXT_SIZE]);
 /* {id, workload, time, engine, consistency, bytes}. */
 struct json *point_to_json(const struct point *point);

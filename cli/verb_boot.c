@@ -35,7 +35,8 @@ static void on_started(void *arg, uint64_t ns_since_call)
 	char duration[WORDS_SIZE];
 	double *seconds = arg;
 	*seconds = (double)ns_since_call / 1e9;
-	log_info("started after %s; Ctrl-] ends it", words_duration(*seconds, duration));
+	log_info("started after %s; %s ends it", words_duration(*seconds, duration),
+		 isatty(STDIN_FILENO) ? "Ctrl-]" : "SIGTERM");
 }
 
 static struct json *to_json(const struct point *point, double seconds_to_start, double seconds)
@@ -61,6 +62,7 @@ bool run_boot(struct context *context, struct err **errp)
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
+	report_point(&point);
 	uint64_t start = clock_monotonic_ns();
 	if (!boot_point(repository, &point, &options, errp))
 		return false;

@@ -86,7 +86,7 @@ static bool announce(struct context *context, const struct export *export, const
 bool run_export(struct context *context, struct err **errp)
 {
 	AUTO(point_release) struct point point = {0};
-	struct export_options options = {0};
+	struct export_options options = {.foreign_clients = true};
 	if (!choose(context, &options, errp))
 		return false;
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);

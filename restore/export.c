@@ -98,6 +98,8 @@ static bool build_command(struct command *command, const struct repository *repo
 	add(command, strdup("--foreground"));
 	add(command, strdup("--exit-with-parent"));
 	add(command, strdup("--readonly"));
+	if (options->foreign_clients)
+		add(command, strdup("--threads=1"));
 	add(command, strdup("--unix"));
 	add(command, strdup(options->socket));
 	add(command, plugin);

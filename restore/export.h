@@ -15,10 +15,14 @@ struct export;
 typedef void export_complaint_function(void *arg, const char *text);
 
 struct export_options {
-	const char *socket;		     /* path of the UNIX socket to make; refused when something is there */
-	const char *disk;		     /* NULL: every disk of the point, each under its own export name */
-	size_t cache_bytes;		     /* plain chunks kept in memory; 0: 64 MiB */
-	const char *state_dir;		     /* as in repository_options, for the child */
+	const char *socket;    /* path of the UNIX socket to make; refused when something is there */
+	const char *disk;      /* NULL: every disk of the point, each under its own export name */
+	size_t cache_bytes;    /* plain chunks kept in memory; 0: 64 MiB */
+	const char *state_dir; /* as in repository_options, for the child */
+	/* Clients are not ours, and may vanish in the middle of an answer: each connection gets one answer at a time,
+	 * since nbdkit 1.32 ends as a whole when a client goes while several threads answer it. A client may have many
+	 * connections. */
+	bool foreign_clients;
 	export_complaint_function *complain; /* may be NULL */
 	void *complain_arg;
 };

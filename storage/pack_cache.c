@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "storage/pack_internal.h"
 
 enum { BUCKETS = 1024 };
 
@@ -159,12 +160,26 @@ static struct open_pack *insert_loading(struct pack_cache *cache, const struct p
 	return pack;
 }
 
+/* Somebody relies on this pack, so that it is not there is damage. */
+static bool fetch_footer(const struct pack_cache *cache, const struct pack_footer *name, struct pack_footer *ret,
+			 struct err **errp)
+{
+	struct err *err = NULL;
+	if (pack_footer_fetch(cache->repository, name->cls, &name->session, name->seq, ret, &err))
+		return true;
+	if (err_code(err) != ERR_NOT_FOUND)
+		return err_move(errp, &err);
+	err_free(err);
+	err_set(errp, ERR_CORRUPT, "is missing from the repository");
+	return pack_err(errp, name->cls, &name->session, name->seq);
+}
+
 /* Without the lock: nobody else looks at a loading pack's content. */
 static bool load(const struct pack_cache *cache, const struct pack_footer *name, struct pack_footer *ret,
 		 struct data_key **ret_keys, struct err **errp)
 {
 	AUTO(pack_footer_release) struct pack_footer footer = {0};
-	if (!pack_footer_fetch(cache->repository, name->cls, &name->session, name->seq, &footer, errp))
+	if (!fetch_footer(cache, name, &footer, errp))
 		return false;
 	*ret_keys = calloc(footer.n_keyslots + 1, sizeof(**ret_keys));
 	if (!*ret_keys)

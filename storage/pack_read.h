@@ -26,7 +26,7 @@ DEFINE_AUTO_FREE(struct pack_reader, pack_reader_free);
 
 /*
  * Fills all n chunks. Neighbours in a pack (gaps up to 64 KiB) are fetched in one range of at most 4 MiB. ERR_CORRUPT
- * names pack and entry; ERR_NOT_FOUND names the missing pack; ERR_DENIED without role read.
+ * names pack and entry; a missing pack is damage, too; ERR_DENIED without role read.
  */
 NODISCARD bool pack_reader_chunks(struct pack_reader *reader, struct chunk_ref *refs, size_t n, struct err **errp);
 /* One node: parsed, and checked against its id. */

@@ -74,8 +74,10 @@ void freeze_begin(struct freeze *freeze, virDomainPtr domain, const struct domai
 	if (timeout_s == 0)
 		return;
 	if (!xml->agent_connected) {
-		freeze->note = strdup(xml->agent_channel ? "no guest agent is running in the guest"
-							 : "the guest has no channel for a guest agent");
+		freeze->note = strdup(
+			xml->agent_channel
+				? "no guest agent is running in the guest, so the point is as after a power cut"
+				: "the guest has no channel for a guest agent, so the point is as after a power cut");
 		return;
 	}
 	freeze->domain = domain;

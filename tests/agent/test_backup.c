@@ -318,6 +318,25 @@ static void lost_maps_mean_reading_everything(void **state)
 	engine_free(memory_engine_seam(memory));
 }
 
+/* The machine is defined again with its first disk only. */
+static void lost_disk_is_told(void **state)
+{
+	const uint64_t size = MIB;
+	struct memory_engine *memory = make_machine();
+
+	(void)state;
+	done(back_up(memory));
+	engine_free(memory_engine_seam(memory));
+	memory = memory_engine_new("web01", &size, 1);
+	struct outcome outcome = back_up(memory);
+	assert_true(outcome.ok);
+	assert_true(outcome.result.needs_attention);
+	assert_non_null(strstr(outcome.result.attention, "'vdb'"));
+	backup_result_release(&outcome.result);
+	newest_is(memory, 1);
+	engine_free(memory_engine_seam(memory));
+}
+
 static void resized_disk_is_read_whole(void **state)
 {
 	const uint64_t sizes[] = {CHUNK * 128 * 3 + 1, 20 * MIB, 0, 12345, 33 * MIB};
@@ -466,6 +485,7 @@ int main(void)
 		IN_REPOSITORY(broken_cut_makes_no_point),
 		IN_REPOSITORY(cancelled_run_leaves_packs_to_use),
 		IN_REPOSITORY(lost_maps_mean_reading_everything),
+		IN_REPOSITORY(lost_disk_is_told),
 		IN_REPOSITORY(resized_disk_is_read_whole),
 		IN_REPOSITORY(image_put_back_after_a_shut_off_backup),
 		IN_REPOSITORY(lost_state_costs_a_full_read),

@@ -113,7 +113,7 @@ static void wrong_locators_are_damage_and_named(void **state)
 	expect_failure(store, &ref, ERR_CORRUPT, "entry 12: ");
 	ref = right;
 	ref.at.seq = 4711;
-	expect_failure(store, &ref, ERR_NOT_FOUND, "p/");
+	expect_failure(store, &ref, ERR_CORRUPT, "p/");
 }
 
 /* Writes a pack of one chunk under a new number, with one bit flipped. */
