@@ -29,13 +29,18 @@ static bool choose(const struct context *context, struct boot_options *ret, stru
 	return true;
 }
 
-/* arg is where the seconds go. */
+struct started {
+	struct point *point;
+	double seconds; /* until the machine ran */
+};
+
 static void on_started(void *arg, uint64_t ns_since_call)
 {
 	char duration[WORDS_SIZE];
-	double *seconds = arg;
-	*seconds = (double)ns_since_call / 1e9;
-	log_info("started after %s; %s ends it", words_duration(*seconds, duration),
+	struct started *started = arg;
+	started->seconds = (double)ns_since_call / 1e9;
+	report_point(started->point);
+	log_info("started after %s; %s ends it", words_duration(started->seconds, duration),
 		 isatty(STDIN_FILENO) ? "Ctrl-]" : "SIGTERM");
 }
 
@@ -54,20 +59,19 @@ bool run_boot(struct context *context, struct err **errp)
 {
 	AUTO(point_release) struct point point = {0};
 	struct boot_options options = {0};
-	double seconds_to_start = 0;
+	struct started started = {.point = &point};
 	if (!choose(context, &options, errp))
 		return false;
 	options.started = on_started;
-	options.note_arg = &seconds_to_start;
+	options.note_arg = &started;
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
-	report_point(&point);
 	uint64_t start = clock_monotonic_ns();
 	if (!boot_point(repository, &point, &options, errp))
 		return false;
 	if (!context->options.json)
 		return true;
-	return report_json(context, to_json(&point, seconds_to_start, (double)(clock_monotonic_ns() - start) / 1e9),
+	return report_json(context, to_json(&point, started.seconds, (double)(clock_monotonic_ns() - start) / 1e9),
 			   errp);
 }

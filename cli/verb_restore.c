@@ -127,8 +127,8 @@ bool run_restore(struct context *context, struct err **errp)
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
-	report_point(&point);
 	if (!write_files(context, repository, &point, &options, &result, errp))
 		return false;
+	report_point(&point);
 	return context->options.json ? report_json(context, to_json(&point, &result), errp) : print(&result, errp);
 }
