@@ -93,7 +93,18 @@ make_sandbox() {
 	unset SALVOR_REPO SALVOR_KEY_FILE SALVOR_PASSPHRASE SALVOR_PASSPHRASE_FILE
 	mkdir "$HOME"
 	mkdir -m 700 "$XDG_RUNTIME_DIR"
+	copy_command
 	touch "$SALVOR_CONFIG"
+}
+
+# The command and its plugin, where every user of a scenario may go: they may have been built below /root.
+copy_command() {
+	local built
+	built=$(dirname "$(dirname "$SALVOR_BIN")")
+	mkdir -p "$work/command/bin" "$work/command/lib"
+	cp "$SALVOR_BIN" "$work/command/bin/"
+	cp -r "$built/lib/salvor" "$work/command/lib/"
+	SALVOR_BIN=$work/command/bin/salvor
 }
 
 # A /dev of our own: without KVM, whose presence says nothing about guests booting on it, and with loop devices.
