@@ -104,7 +104,7 @@ copy_command() {
 	mkdir -p "$work/command/bin" "$work/command/lib"
 	cp "$SALVOR_BIN" "$work/command/bin/"
 	cp -r "$built/lib/salvor" "$work/command/lib/"
-	SALVOR_BIN=$work/command/bin/salvor
+	SALVOR_BIN=$work/command/bin/${SALVOR_BIN##*/}
 }
 
 # A /dev of our own: without KVM, whose presence says nothing about guests booting on it, and with loop devices.

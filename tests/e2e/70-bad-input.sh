@@ -40,13 +40,16 @@ without() {
 
 has_packs() { find "$repository/p" -type f | grep --quiet . && (($(repository_bytes "$repository") > $1)); }
 
-# start_backup: a backup that has begun to store; it leaves its process id in $running.
+# start_backup: a backup that has begun to store, and stands still; it leaves its process id in $running. It runs in slices,
+# so that it cannot end between two looks.
 start_backup() {
 	local enough=$(($(repository_bytes "$repository") + (40 << 20)))
 	"$SALVOR_BIN" backup "$1" --disk "vda=$2" >"$work/running.out" 2>"$work/running.err" </dev/null &
 	running=$!
-	wait_until 60 "the backup of $1 to store something" has_packs $enough
-	kill -STOP $running
+	until kill -STOP $running && has_packs $enough; do
+		kill -CONT $running || fail "the backup of $1 ended too early: $(cat "$work/running.err")"
+		sleep 0.05
+	done
 }
 
 # finish_backup STATUS REGEX
