@@ -20,7 +20,7 @@ server=
 trap '[[ -z $server ]] || kill $server 2>/dev/null; rm -rf "$work"' EXIT
 
 # A sanitizer's library must be loaded before the plugin that needs it, by nbdkit too.
-sanitizer=$(ldd "$SALVOR_BIN" | awk '/lib(asan|tsan)\.so/ { print $3; exit }')
+sanitizer=$(ldd "$SALVOR_BIN" | awk '/lib(asan|tsan)\.so/ { print $3 }')
 
 wait_until() {
 	local deadline=$((EPOCHSECONDS + 60)) what=$1
