@@ -38,7 +38,7 @@ without() {
 	umount "$path"
 }
 
-has_packs() { find "$repository/p" -type f | grep --quiet . && (($(repository_bytes "$repository") > $1)); }
+has_packs() { (($(repository_bytes "$repository") > $1)) && [[ -n $(find "$repository/p" -type f -print -quit) ]]; }
 
 # start_backup: a backup that has begun to store, and stands still; it leaves its process id in $running. It runs in slices,
 # so that it cannot end between two looks.
