@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/edit_distance.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hex.h"
@@ -12,26 +13,6 @@
 #define NAMES_SHOWN 3
 #define CANDIDATES_SHOWN 8
 #define POINT_TEXT_SIZE (2 * POINT_ID_SIZE + 1)
-
-/* Levenshtein's distance; texts are at most WORKLOAD_NAME_MAX long. */
-static size_t edit_distance(const char *a, const char *b)
-{
-	size_t row[WORKLOAD_NAME_MAX + 1], columns = strlen(b);
-
-	for (size_t j = 0; j <= columns; j++)
-		row[j] = j;
-	for (size_t i = 1; a[i - 1] != '\0'; i++) {
-		size_t diagonal = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= columns; j++) {
-			size_t replace = diagonal + (a[i - 1] != b[j - 1]);
-			size_t change = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-			diagonal = row[j];
-			row[j] = replace < change ? replace : change;
-		}
-	}
-	return row[columns];
-}
 
 struct nearest {
 	const char *names[NAMES_SHOWN];

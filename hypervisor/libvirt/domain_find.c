@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/edit_distance.h"
 #include "base/err.h"
 #include "hypervisor/libvirt/connect.h"
 #include "hypervisor/libvirt/domain.h"
 #include "hypervisor/libvirt/error.h"
 
-enum { NEAREST = 3, COMPARED_MAX = 128, NAME_SHOWN = 64 };
+enum { NEAREST = 3, NAME_SHOWN = 64 };
 
 struct nearest {
 	const char *wanted;
@@ -17,36 +18,12 @@ struct nearest {
 	size_t n;
 };
 
-static size_t least(size_t a, size_t b, size_t c)
-{
-	size_t ab = a < b ? a : b;
-	return ab < c ? ab : c;
-}
-
-/* How many letters to add, take away or change (Levenshtein), over at most COMPARED_MAX letters. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[COMPARED_MAX + 1], a_length = strnlen(a, COMPARED_MAX), b_length = strnlen(b, COMPARED_MAX);
-	for (size_t j = 0; j <= b_length; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a_length; i++) {
-		size_t diagonal = row[0];
-		row[0] = i;
-		for (size_t j = 1; j <= b_length; j++) {
-			size_t above = row[j];
-			row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[b_length];
-}
-
 static bool consider(void *arg, const char *name, const char *state, struct err **errp)
 {
 	(void)state;
 	(void)errp;
 	struct nearest *nearest = arg;
-	size_t far = distance(nearest->wanted, name), place = nearest->n;
+	size_t far = edit_distance(nearest->wanted, name), place = nearest->n;
 	while (place > 0 && nearest->distances[place - 1] > far)
 		place--;
 	if (place == NEAREST)
