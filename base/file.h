@@ -24,6 +24,14 @@ NODISCARD bool file_read_all(const char *path, size_t max, struct bytes *ret, st
 NODISCARD bool file_read_at(int fd, void *data, size_t len, uint64_t offset, const char *name, struct err **errp);
 NODISCARD bool file_write_at(int fd, const void *data, size_t len, uint64_t offset, const char *name,
 			     struct err **errp);
+/* A second descriptor of an open file, to write past the page cache; -1 where the file system does not offer that. */
+int file_open_direct(const char *path);
+/*
+ * As file_write_at(), but large parts that lie on pages, in memory and in the file, go through `direct`, past the page
+ * cache. direct is -1, or from file_open_direct() for the same file. What it cannot write goes through fd.
+ */
+NODISCARD bool file_write_past_cache(int fd, int direct, const void *data, size_t len, uint64_t offset,
+				     const char *name, struct err **errp);
 
 /*
  * Durable, create-once: folder/name appears whole or not at all, through a temporary file in tmp_folder on the same

@@ -17,6 +17,8 @@ enum {
 	BATCH_BYTES = 4 << 20,
 	BATCH_CHUNKS = 1024,
 	SPARE_BATCHES = 2,
+	WAITING_WORKERS = 6, /* for the disk, while as many others as there are processors decode */
+	PAGE = 4096,
 };
 
 struct batch {
@@ -154,7 +156,7 @@ static struct batch *make_batches(size_t n, struct queue *empty, struct err **er
 {
 	struct batch *batches = calloc(n, sizeof(*batches));
 	for (size_t i = 0; batches && i < n; i++) {
-		batches[i].data = malloc(BATCH_BYTES);
+		batches[i].data = aligned_alloc(PAGE, BATCH_BYTES);
 		if (!batches[i].data || !queue_put(empty, &batches[i])) {
 			free_batches(batches, n);
 			batches = NULL;
@@ -167,7 +169,7 @@ static struct batch *make_batches(size_t n, struct queue *empty, struct err **er
 
 bool image_fill(const struct image_fill *fill, struct err **errp)
 {
-	size_t workers = pool_processors(), n = workers + SPARE_BATCHES;
+	size_t workers = pool_processors() + WAITING_WORKERS, n = workers + SPARE_BATCHES;
 	AUTO(queue_freep) struct queue *empty = queue_new(n, errp);
 	if (!empty)
 		return false;

@@ -14,13 +14,15 @@
 struct raw_sink {
 	struct image_sink sink;
 	struct image_temporary temporary;
+	int direct; /* past the page cache, or -1 */
 };
 
 /* The disk begins to write at once, so that little is left to wait for at the end. A hint: fsync tells of failures. */
 static bool raw_write(struct image_sink *sink, const void *data, size_t len, uint64_t offset, struct err **errp)
 {
-	int fd = ((struct raw_sink *)sink)->temporary.fd;
-	if (!file_write_at(fd, data, len, offset, sink->path, errp))
+	const struct raw_sink *raw = (struct raw_sink *)sink;
+	int fd = raw->temporary.fd;
+	if (!file_write_past_cache(fd, raw->direct, data, len, offset, sink->path, errp))
 		return false;
 	sync_file_range(fd, (off_t)offset, (off_t)len, SYNC_FILE_RANGE_WRITE);
 	return true;
@@ -34,6 +36,7 @@ static bool raw_finish(struct image_sink *sink, struct err **errp)
 static void raw_free(struct image_sink *sink)
 {
 	struct raw_sink *raw = (struct raw_sink *)sink;
+	file_closep(&raw->direct);
 	image_temporary_release(&raw->temporary);
 	free(sink->path);
 	free(raw);
@@ -51,10 +54,11 @@ struct image_sink *image_sink_raw(const struct image_request *request, struct er
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	*raw = (struct raw_sink){.sink = {.ops = &raw_ops, .path = path}, .temporary = {.fd = -1}};
+	*raw = (struct raw_sink){.sink = {.ops = &raw_ops, .path = path}, .temporary = {.fd = -1}, .direct = -1};
 	AUTO(image_sink_freep) struct image_sink *sink = &raw->sink;
 	if (!image_temporary_make(path, request->force, &raw->temporary, errp))
 		return NULL;
+	raw->direct = file_open_direct(raw->temporary.path);
 	if (ftruncate(raw->temporary.fd, (off_t)request->size) < 0) {
 		err_set_errno(errp, errno, "make %s of %llu bytes", path, (unsigned long long)request->size);
 		return NULL;
