@@ -38,6 +38,13 @@ size_t utf8_character(struct span span)
 	return 0;
 }
 
+bool utf8_is_control(struct span character)
+{
+	const uint8_t *at = character.data;
+	return (character.len == 1 && (at[0] < 0x20 || at[0] == 0x7f)) ||
+	       (character.len == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+}
+
 bool utf8_is_text(struct span span)
 {
 	const uint8_t *at = span.data;

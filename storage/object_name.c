@@ -41,6 +41,15 @@ char *object_name_keyring(uint32_t n, char name[OBJECT_NAME_SIZE])
 	return name;
 }
 
+char *object_name_receipt(const struct session_id *session, const uint8_t id8[WRITER_SIZE], uint32_t n,
+			  char name[OBJECT_NAME_SIZE])
+{
+	char text[SESSION_TEXT_SIZE], signer[2 * WRITER_SIZE + 1];
+	snprintf(name, OBJECT_NAME_SIZE, "v/%s/%s%08" PRIx32, session_id_text(session, text),
+		 hex_encode(id8, WRITER_SIZE, signer), n);
+	return name;
+}
+
 static bool parse_session_at(const char *name, struct session_id *ret)
 {
 	char text[SESSION_TEXT_SIZE];
@@ -92,5 +101,20 @@ bool object_name_parse_keyring(const char *name, uint32_t *ret_n)
 	if (strncmp(name, "k/", 2) != 0 || !hex_decode(name + 2, n, sizeof(n)))
 		return false;
 	*ret_n = (uint32_t)n[0] << 24 | (uint32_t)n[1] << 16 | (uint32_t)n[2] << 8 | n[3];
+	return true;
+}
+
+bool object_name_parse_receipt(const char *name, struct session_id *ret_session, uint8_t ret_id8[WRITER_SIZE],
+			       uint32_t *ret_n)
+{
+	uint8_t last[WRITER_SIZE + 4];
+	struct session_id session;
+	if (strlen(name) != NUMBER_AT + 2 * sizeof(last) || name[0] != 'v' || name[1] != '/' ||
+	    name[NUMBER_AT - 1] != '/' || !parse_session_at(name, &session) ||
+	    !hex_decode(name + NUMBER_AT, last, sizeof(last)) || bytes_all_zero(last + WRITER_SIZE, 4))
+		return false;
+	*ret_session = session;
+	memcpy(ret_id8, last, WRITER_SIZE);
+	*ret_n = (uint32_t)last[8] << 24 | (uint32_t)last[9] << 16 | (uint32_t)last[10] << 8 | last[11];
 	return true;
 }

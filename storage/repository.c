@@ -108,27 +108,42 @@ static bool judge_stranger(const struct repository *repository, struct err **err
 	return err_set(errp, ERR_CORRUPT, "it is signed by nobody in the keyring");
 }
 
-static bool check_signed(const struct repository *repository, const char *name, struct span object, enum role role,
-			 uint64_t number, struct span *ret_body, uint8_t ret_signer[WRITER_SIZE], struct err **errp)
+static bool check_signature(const struct repository *repository, const char *name, struct span object,
+			    struct span *ret_body, uint8_t ret_signer[WRITER_SIZE], struct err **errp)
 {
-	char text[40];
 	if (!signed_object_split(object, ret_body, ret_signer))
 		return err_set(errp, ERR_CORRUPT, "it is too short for a signature");
 	const struct keyring_member *member = keyring_find(&repository->keyring, ret_signer);
 	if (!member)
 		return judge_stranger(repository, errp);
-	if (!signed_object_check(member->sign_public, repository->config.domain, name, object, errp))
-		return false;
-	return keyring_allows(&repository->keyring, ret_signer, role, number) ||
-	       err_set(errp, ERR_CORRUPT, "it is signed by '%s', who has no role %s for it", member->name,
-		       role_text(role, text));
+	return signed_object_check(member->sign_public, repository->config.domain, name, object, errp);
+}
+
+static bool check_role(const struct repository *repository, const uint8_t signer[WRITER_SIZE], enum role role,
+		       uint64_t number, struct err **errp)
+{
+	char text[40];
+	return keyring_allows(&repository->keyring, signer, role, number) ||
+	       err_set(errp, ERR_CORRUPT, "it is signed by '%s', who has no role %s for it",
+		       keyring_find(&repository->keyring, signer)->name, role_text(role, text));
+}
+
+static bool name_object(const char *name, struct err **errp)
+{
+	err_about(errp, "%s", name);
+	return err_prefix(errp, "object '%s'", name);
+}
+
+bool repository_check_signature(const struct repository *repository, const char *name, struct span object,
+				struct span *ret_body, uint8_t ret_signer[WRITER_SIZE], struct err **errp)
+{
+	return check_signature(repository, name, object, ret_body, ret_signer, errp) || name_object(name, errp);
 }
 
 bool repository_check_signed(const struct repository *repository, const char *name, struct span object, enum role role,
 			     uint64_t number, struct span *ret_body, uint8_t ret_signer[WRITER_SIZE], struct err **errp)
 {
-	if (check_signed(repository, name, object, role, number, ret_body, ret_signer, errp))
-		return true;
-	err_about(errp, "%s", name);
-	return err_prefix(errp, "object '%s'", name);
+	return (check_signature(repository, name, object, ret_body, ret_signer, errp) &&
+		check_role(repository, ret_signer, role, number, errp)) ||
+	       name_object(name, errp);
 }

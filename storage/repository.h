@@ -94,6 +94,9 @@ uint32_t repository_epoch_newest(const struct repository *repository, uint8_t re
  */
 NODISCARD bool repository_add_key(struct repository *repository, const char *name, unsigned roles, const char *out,
 				  struct err **errp);
+/* As below, whatever the signer may do, and though he was revoked since. */
+NODISCARD bool repository_check_signature(const struct repository *repository, const char *name, struct span object,
+					  struct span *ret_body, uint8_t ret_signer[WRITER_SIZE], struct err **errp);
 /*
  * Reads a signed object that was written in session `number` (0: none), and checks that its signer has the role. The
  * body is borrowed from `object`. ERR_CORRUPT names the object; ERR_BUSY when the signer may be somebody who was added

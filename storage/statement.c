@@ -46,19 +46,6 @@ bool statement_encode(const struct point *point, struct bytes *ret, struct err *
 	return bytes_ok(ret) || err_set_no_memory(errp);
 }
 
-/* A text of min to size - 1 bytes into `to`; otherwise the cursor fails. */
-static void parse_text(struct cursor *cursor, char *to, size_t min, size_t size)
-{
-	AUTO(freep) char *text = cursor_text(cursor, size - 1);
-	size_t len = text ? strlen(text) : 0;
-
-	if (!text || len < min) {
-		cursor->failed = true;
-		return;
-	}
-	memcpy(to, text, len + 1);
-}
-
 static bool shape_is_valid(const struct stream *stream, uint8_t depth)
 {
 	const struct stream_shape *shape = &stream->shape;
@@ -73,7 +60,7 @@ static bool parse_stream(struct cursor *cursor, struct stream *ret, struct err *
 	uint8_t kind = cursor_u8(cursor);
 	ret->shape.exponent = cursor_u8(cursor);
 	uint8_t depth = cursor_u8(cursor), reserved = cursor_u8(cursor);
-	parse_text(cursor, ret->name, 1, sizeof(ret->name));
+	format_text(cursor, ret->name, 1, sizeof(ret->name));
 	ret->shape.size = cursor_u64(cursor);
 	cursor_copy(cursor, ret->root.b, ID_SIZE);
 	cursor_copy(cursor, ret->top.id.b, ID_SIZE);
@@ -117,10 +104,10 @@ static void parse_fields(struct cursor *cursor, struct point *point)
 {
 	format_session(cursor, &point->session);
 	cursor_copy(cursor, point->workload_id, WORKLOAD_ID_SIZE);
-	parse_text(cursor, point->workload, 1, sizeof(point->workload));
+	format_text(cursor, point->workload, 1, sizeof(point->workload));
 	point->cut_ns = cursor_u64(cursor);
-	parse_text(cursor, point->engine, 0, sizeof(point->engine));
-	parse_text(cursor, point->fallback_reason, 0, sizeof(point->fallback_reason));
+	format_text(cursor, point->engine, 0, sizeof(point->engine));
+	format_text(cursor, point->fallback_reason, 0, sizeof(point->fallback_reason));
 	cursor_copy(cursor, point->parent, POINT_ID_SIZE);
 	point->previous_number = cursor_u64(cursor);
 	cursor_copy(cursor, point->previous_point, POINT_ID_SIZE);
