@@ -49,7 +49,6 @@ static bool allocate(struct pack_writer *pack, struct err **errp)
 	if (buffer == MAP_FAILED)
 		return err_set_errno(errp, errno, "cannot map memory for a pack");
 	pack->buffer = buffer;
-	madvise(buffer, BUFFER_SIZE, MADV_HUGEPAGE); /* a hint: without it the pack only costs more page faults */
 	return (pack->parts.entries && pack->parts.keyslots) || err_set_no_memory(errp);
 }
 

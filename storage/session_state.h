@@ -24,7 +24,7 @@
 #include "storage/pack_read.h"
 #include "storage/session.h"
 
-#define MAX_CHUNK_PACKS 4
+#define MAX_CHUNK_PACKS 3
 #define MAX_NODE_PACKS 2
 #define UPLOADERS 2
 #define PENDING_BUCKETS 32768u

@@ -205,6 +205,31 @@ static void reading_at_a_place_is_all_or_nothing(void **state)
 	assert_false(file_write_at(fd, back, 4, INT64_MAX, "disk", &err));
 }
 
+/* Also where the test's file system does not offer direct writes: then everything takes the other way. */
+static void past_the_cache_the_same_bytes_arrive(void **state)
+{
+	(void)state;
+	enum { SIZE = 3 << 20, PAGE = 4096, ODD = 100 };
+	static const struct {
+		size_t skipped, len;
+		uint64_t offset;
+	} cases[] = {{0, SIZE, 0}, {0, SIZE - ODD, PAGE}, {1, SIZE - 1, 0}, {0, SIZE, ODD}, {0, PAGE, PAGE}, {0, 0, 0}};
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) uint8_t *data = aligned_alloc(PAGE, SIZE);
+	AUTO(freep) uint8_t *back = malloc(SIZE);
+	for (size_t i = 0; i < SIZE; i++)
+		data[i] = (uint8_t)(i * 31 >> 5);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		AUTO(file_closep) int fd = open("disk", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		AUTO(file_closep) int direct = file_open_direct("disk");
+		const uint8_t *from = data + cases[i].skipped;
+		assert_true(file_write_past_cache(fd, direct, from, cases[i].len, cases[i].offset, "disk", &err));
+		assert_true(file_read_at(fd, back, cases[i].len, cases[i].offset, "disk", &err));
+		assert_memory_equal(back, from, cases[i].len);
+		assert_int_equal(lseek(fd, 0, SEEK_END), cases[i].len ? cases[i].offset + cases[i].len : 0);
+	}
+}
+
 static void folders_are_made_down_to_the_last(void **state)
 {
 	(void)state;
@@ -249,6 +274,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reading_has_a_limit, enter_folder_with_tmp, folder_leave),
 		cmocka_unit_test_setup_teardown(only_regular_files_are_read, enter_folder_with_tmp, folder_leave),
 		cmocka_unit_test_setup_teardown(reading_at_a_place_is_all_or_nothing, enter_folder_with_tmp,
+						folder_leave),
+		cmocka_unit_test_setup_teardown(past_the_cache_the_same_bytes_arrive, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(past_the_cache_the_same_bytes_arrive, enter_folder_with_tmp,
 						folder_leave),
 		cmocka_unit_test_setup_teardown(folders_are_made_down_to_the_last, enter_folder_with_tmp, folder_leave),
 		cmocka_unit_test_setup_teardown(a_lock_has_one_holder, enter_folder_with_tmp, folder_leave),

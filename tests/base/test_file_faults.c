@@ -3,7 +3,9 @@
  * more. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -168,6 +170,27 @@ static void making_folders_can_be_repeated(void **state)
 	assert_int_equal(n, 7); /* three folders, each made and synced */
 }
 
+/* A page that is asked for past the page cache and refused there goes through it. */
+static void what_fails_past_the_cache_goes_through_it(void **state)
+{
+	(void)state;
+	enum { LEN = 2 << 20 };
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(bytes_release) struct bytes back = {0};
+	AUTO(freep) uint8_t *body = aligned_alloc(4096, LEN);
+	AUTO(file_closep) int probe = open("probe", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	AUTO(file_closep) int direct = file_open_direct("probe");
+	if (direct < 0)
+		skip();
+	memset(body, 'x', LEN);
+	calls_until_fault = 1;
+	assert_true(file_create_once(".", "object", ".", SPAN(body, LEN), 0600, &err));
+	assert_int_equal(calls_until_fault, 0);
+	assert_true(file_read_all("object", LEN, &back, &err));
+	assert_int_equal(back.len, LEN);
+	assert_memory_equal(back.data, body, LEN);
+}
+
 static void short_writes_go_on(void **state)
 {
 	(void)state;
@@ -195,6 +218,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(creating_fails_whole_and_can_be_repeated, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(replacing_leaves_the_old_or_the_new, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(making_folders_can_be_repeated, setup, folder_leave),
+		cmocka_unit_test_setup_teardown(what_fails_past_the_cache_goes_through_it, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(short_writes_go_on, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(without_links_it_is_still_created_once, setup, folder_leave),
 	};

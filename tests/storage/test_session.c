@@ -28,7 +28,7 @@ static void must_be_sound(struct runs *runs)
 	scrub_report_release(&report);
 }
 
-/* More than four packs are filled, so that reserving waits for uploads. */
+/* More than three packs are filled, so that reserving waits for uploads. */
 static void test_store_and_read(void **state)
 {
 	struct runs *runs = *state;
