@@ -31,6 +31,7 @@ static const char *const code_names[] = {
 	[ERR_NO_MEMORY] = "no-memory",
 	[ERR_CANCELLED] = "cancelled",
 	[ERR_UNSUPPORTED] = "unsupported",
+	[ERR_GONE] = "gone",
 };
 
 /* Takes over message; NULL is lack of memory. */
@@ -179,7 +180,7 @@ int err_exit_status(enum err_code code)
 
 bool err_is_of_run(enum err_code code)
 {
-	return code == ERR_NO_MEMORY || code == ERR_CANCELLED || code == ERR_BUSY;
+	return code == ERR_NO_MEMORY || code == ERR_CANCELLED || code == ERR_BUSY || code == ERR_GONE;
 }
 
 void err_free(struct err *err)

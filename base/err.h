@@ -24,6 +24,7 @@ enum err_code {
 	ERR_NO_MEMORY,
 	ERR_CANCELLED,	 /* the user interrupted, exit status 130 */
 	ERR_UNSUPPORTED, /* newer format, missing program or feature */
+	ERR_GONE,	 /* what was in use is no longer there, as a file system that was taken away */
 };
 
 struct err;
@@ -47,7 +48,8 @@ const char *err_object(const struct err *err);
 const char *err_code_name(enum err_code code);
 /* What a command exits with: 1, 2, 4 or 130. */
 int err_exit_status(enum err_code code);
-/* The failure is of this run (no memory, interrupted, too early), and not of the one thing that was looked at. */
+/* The failure is of this run (no memory, interrupted, too early, the place itself gone), and not of the one thing that
+ * was looked at. */
 bool err_is_of_run(enum err_code code);
 
 void err_free(struct err *err);

@@ -1,11 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/verb.h"
 
-static const struct option_spec options[] = {{0}};
+static const struct option_spec options[] = {
+	{.name = "level",
+	 .kind = OPTION_TEXT,
+	 .argument = "LEVEL",
+	 .fallback = "digests",
+	 .text = "sizes: packs are there, and as long as they must be; digests: their SHA-256 too, and the trees of "
+		 "all "
+		 "points; contents: every stored chunk is opened too, which takes a key that may read",
+	 .completion = COMPLETE_WORDS,
+	 .words = "sizes digests contents",
+	 .offset = offsetof(struct options, level)},
+	{.name = "anew",
+	 .kind = OPTION_FLAG,
+	 .text = "begin a new pass, although one of this level was interrupted",
+	 .offset = offsetof(struct options, anew)},
+	{0},
+};
 
 static const struct example examples[] = {
-	{"Once a month, by cron, with the recovery key or a host's:",
-	 "salvor scrub --quiet --key /etc/salvor/host.key"},
+	{"Once a day, in minutes, by cron:", "salvor scrub --quiet --level sizes --key /etc/salvor/host.key"},
+	{"Once a month, where the recovery key is at hand:", "salvor scrub --level contents --key recovery.key"},
 	{0},
 };
 
@@ -13,9 +29,14 @@ const struct verb verb_scrub = {
 	.name = "scrub",
 	.summary = "look for damage in the repository",
 	.synopses = {""},
-	.about = "Reads every object of the repository and checks it: signatures, checksums, that every pack which a "
-		 "point needs is there, and that every point's tree is whole. Damage is listed with the points that it "
-		 "hurts. Nothing is changed.",
+	.about = "Looks at every object of the repository: signatures, that every pack which a point needs is there, "
+		 "and "
+		 "more by the level. Damage is listed with the points that it hurts, the newest points that are whole, "
+		 "and what to do. Nothing in the repository is changed.\n\n"
+		 "A pass over a large repository may be interrupted: the next scrub of the same level goes on where it "
+		 "was. What was found damaged is not relied on by later backups from this machine: they store again "
+		 "what "
+		 "they need of it.",
 	.options = options,
 	.examples = examples,
 	.damage = "damage was found, and is listed",

@@ -32,12 +32,15 @@ struct options {
 	bool full;
 	/* restore */
 	const char *to, *format;
-	bool force;
+	bool force, keep_damaged;
 	/* export */
 	const char *socket;
 	/* boot */
 	const char *memory, *accelerator;
 	bool network;
+	/* scrub */
+	const char *level;
+	bool anew;
 	/* key */
 	const char *name, *role, *out;
 

@@ -35,14 +35,54 @@ static void local_free(struct backend *backend)
 	free(local);
 }
 
+static bool put_once(struct backend *backend, const char *name, struct span body, struct err **errp)
+{
+	return local_put_once(backend, name, body, errp) || local_explain(local_of(backend), errp);
+}
+
+static bool put(struct backend *backend, const char *name, struct span body, struct err **errp)
+{
+	return local_put(backend, name, body, errp) || local_explain(local_of(backend), errp);
+}
+
+static bool get_range(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len,
+		      struct err **errp)
+{
+	return local_get_range(backend, name, offset, data, len, errp) || local_explain(local_of(backend), errp);
+}
+
+static bool get_tail(struct backend *backend, const char *name, void *data, size_t max, size_t *ret_len,
+		     uint64_t *ret_size, struct err **errp)
+{
+	return local_get_tail(backend, name, data, max, ret_len, ret_size, errp) ||
+	       local_explain(local_of(backend), errp);
+}
+
+static bool size(struct backend *backend, const char *name, uint64_t *ret, struct err **errp)
+{
+	return local_size(backend, name, ret, errp) || local_explain(local_of(backend), errp);
+}
+
+/* A folder that is not there has no objects, unless all of them went. */
+static bool list(struct backend *backend, const char *prefix, backend_list_function *each, void *arg, struct err **errp)
+{
+	return (local_list(backend, prefix, each, arg, errp) && local_check_there(local_of(backend), errp)) ||
+	       local_explain(local_of(backend), errp);
+}
+
+static bool remove_object(struct backend *backend, const char *name, struct err **errp)
+{
+	return local_remove(backend, name, errp) || local_explain(local_of(backend), errp);
+}
+
 static const struct backend_ops local_ops = {
-	.put_once = local_put_once,
-	.put = local_put,
-	.get_range = local_get_range,
-	.get_tail = local_get_tail,
-	.size = local_size,
-	.list = local_list,
-	.remove = local_remove,
+	.put_once = put_once,
+	.put = put,
+	.get_range = get_range,
+	.get_tail = get_tail,
+	.size = size,
+	.list = list,
+	.remove = remove_object,
 	.free = local_free,
 };
 
@@ -73,6 +113,7 @@ static struct local *local_new(const char *path, struct err **errp)
 	local->folder_mode = (st.st_mode & 0777) | 0700;
 	local->object_mode = (st.st_mode & 0444) | 0400;
 	local->tmp_lock = -1;
+	local->was_there = local_holds_repository(local);
 	return local;
 }
 

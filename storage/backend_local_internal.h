@@ -15,6 +15,7 @@ struct local {
 	struct backend backend;
 	char *root; /* absolute, so that a later chdir() does not matter */
 	mode_t folder_mode, object_mode;
+	bool was_there;					   /* it held a repository when it was opened */
 	pthread_mutex_t lock;				   /* what is below: only writers need it */
 	char *tmp;					   /* our folder in tmp/; NULL until the first write */
 	int tmp_lock;					   /* held as long as the folder is ours; -1 */
@@ -41,6 +42,12 @@ bool local_get_tail(struct backend *backend, const char *name, void *data, size_
 		    uint64_t *ret_size, struct err **errp);
 bool local_size(struct backend *backend, const char *name, uint64_t *ret, struct err **errp);
 bool local_list(struct backend *backend, const char *prefix, backend_list_function *each, void *arg, struct err **errp);
+
+bool local_holds_repository(const struct local *local);
+/* ERR_GONE when it held a repository and does not any more. */
+NODISCARD bool local_check_there(const struct local *local, struct err **errp);
+/* After a failure: where the file system as a whole is the cause, says so, and what to do. Returns false. */
+bool local_explain(const struct local *local, struct err **errp);
 
 /* mkdir with exactly this mode; there already is fine. Not durable. */
 NODISCARD bool local_make_folder(const char *path, mode_t mode, struct err **errp);

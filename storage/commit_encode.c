@@ -52,6 +52,21 @@ static bool encode_statement(const struct repository *repository, struct commit 
 	return bytes_ok(inner) || err_set_no_memory(errp);
 }
 
+/* What stands around the parts whose size depends on the point; more than there is. */
+#define FRAME_SIZE 1024u
+
+static bool check_size(const struct commit *commit, const struct bytes *statement, struct err **errp)
+{
+	size_t places = commit->point.n_streams * (SESSION_SIZE + 4 + 2) + commit->n_lists * HASH_SIZE;
+	size_t size = FRAME_SIZE + statement->len + places + pack_set_encoded_size(&commit->packs);
+
+	return size <= COMMIT_MAX_BYTES || err_set(errp, ERR_FAILED,
+						   "the point needs packs of %zu sessions, more than a commit of %u "
+						   "MiB can name; back it up into a "
+						   "new repository",
+						   commit->packs.n, COMMIT_MAX_BYTES >> 20);
+}
+
 static void put_head(const struct repository *repository, const struct commit *commit, uint32_t r, struct bytes *out)
 {
 	bytes_put(out, COMMIT_MAGIC, FORMAT_MAGIC_SIZE);
@@ -90,7 +105,8 @@ bool commit_encode(const struct repository *repository, struct commit *commit, s
 	bytes_init(&inner, COMMIT_MAX_BYTES);
 	bytes_init(&out, COMMIT_MAX_BYTES);
 	object_name_session('c', &commit->session, name);
-	if (!encode_statement(repository, commit, &inner, errp) || !placement_encode(commit, &inner, errp))
+	if (!encode_statement(repository, commit, &inner, errp) || !check_size(commit, &inner, errp) ||
+	    !placement_encode(commit, &inner, errp))
 		return err_prefix(errp, "%s", name);
 	commit->point.r = keys->r;
 	put_head(repository, commit, keys->r, &out);

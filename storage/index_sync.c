@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "storage/index_state.h"
 #include "storage/list.h"
+#include "storage/pack_memory.h"
 
 struct list_name {
 	struct session_id session;
@@ -141,11 +142,23 @@ static bool note_gone(struct index *index, struct err **errp)
 	return true;
 }
 
+/* What a scrub of this machine found damaged is there, and of no use. */
+static bool leave_out_damaged(const struct index *index, struct class_packs *present, struct err **errp)
+{
+	AUTO(pack_memory_release) struct pack_memory damaged = {0};
+
+	if (!pack_memory_load(index->repository, PACK_MEMORY_DAMAGED, &damaged, errp))
+		return false;
+	pack_set_subtract(&present->chunks, &damaged.packs);
+	pack_set_subtract(&present->nodes, &damaged.packs);
+	return true;
+}
+
 static bool sync_locked(struct index *index, struct err **errp)
 {
 	AUTO(sync_release) struct sync sync = {.index = index};
 
-	if (!list_all(&sync, errp))
+	if (!list_all(&sync, errp) || !leave_out_damaged(index, &sync.present, errp))
 		return false;
 	class_packs_release(&index->present);
 	index->present = sync.present;

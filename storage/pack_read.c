@@ -212,6 +212,18 @@ bool pack_reader_chunks(struct pack_reader *reader, struct chunk_ref *refs, size
 	return read_sorted(reader, sorted, n, errp);
 }
 
+bool pack_reader_has(struct pack_reader *reader, const struct chunk_ref *refs, size_t n, struct err **errp)
+{
+	bool ok = true;
+	struct open_pack *pack = pack_cache_get(reader->cache, PACK_CHUNKS, &refs->at.session, refs->at.seq, errp);
+	if (!pack)
+		return false;
+	for (size_t i = 0; ok && i < n; i++)
+		ok = find_entry(open_pack_footer(pack), &refs[i], errp);
+	pack_cache_put(reader->cache, pack);
+	return ok;
+}
+
 static bool parse_node(const struct pack_reader *reader, const struct pack_footer *footer,
 		       const struct chunk_id *wanted, struct span plain, struct tree_node *ret, struct err **errp)
 {

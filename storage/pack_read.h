@@ -29,6 +29,9 @@ DEFINE_AUTO_FREE(struct pack_reader, pack_reader_free);
  * names pack and entry; a missing pack is damage, too; ERR_DENIED without role read.
  */
 NODISCARD bool pack_reader_chunks(struct pack_reader *reader, struct chunk_ref *refs, size_t n, struct err **errp);
+/* The footer of their pack, which is the same for all n, has these chunks at their places. Their contents are not read.
+ */
+NODISCARD bool pack_reader_has(struct pack_reader *reader, const struct chunk_ref *refs, size_t n, struct err **errp);
 /* One node: parsed, and checked against its id. */
 NODISCARD bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
 				struct tree_node *ret, struct err **errp);

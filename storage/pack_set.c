@@ -171,6 +171,15 @@ void pack_set_release(struct pack_set *set)
 	*set = (struct pack_set){0};
 }
 
+size_t pack_set_encoded_size(const struct pack_set *set)
+{
+	size_t size = 4;
+
+	for (size_t i = 0; i < set->n; i++)
+		size += SESSION_SIZE + 4 + set->sessions[i].n_bytes;
+	return size;
+}
+
 void pack_set_encode(const struct pack_set *set, struct bytes *out)
 {
 	bytes_u32(out, (uint32_t)set->n);

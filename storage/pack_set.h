@@ -37,6 +37,7 @@ typedef bool pack_set_each_function(void *arg, const struct session_id *session,
 /* Ascending. Stops with the first failure. */
 NODISCARD bool pack_set_each(const struct pack_set *set, pack_set_each_function *each, void *arg, struct err **errp);
 void pack_set_release(struct pack_set *set);
+size_t pack_set_encoded_size(const struct pack_set *set);
 /* u32 n, then each: session16, u32 bytes, bitmap (no trailing zero byte). Strict. */
 void pack_set_encode(const struct pack_set *set, struct bytes *out);
 NODISCARD bool pack_set_parse(struct cursor *cursor, struct pack_set *ret, struct err **errp);

@@ -6,14 +6,14 @@
 
 #include "storage/scrub_state.h"
 
+#define FOOTER_CACHE (64u << 20)
+
 void scrub_count(struct scrub *scrub, uint64_t size)
 {
 	pthread_mutex_lock(&scrub->lock);
 	scrub->report.objects++;
 	scrub->report.bytes += size;
 	pthread_mutex_unlock(&scrub->lock);
-	if (scrub->options->progress)
-		atomic_fetch_add(&scrub->options->progress->done, size);
 }
 
 /* Packs may be many, and have a set. */
@@ -78,6 +78,22 @@ bool scrub_take_error(struct scrub *scrub, const struct scrub_cause *cause, cons
 	return scrub_damaged(scrub, cause, object, err_message(error), errp);
 }
 
+bool scrub_take_pack_error(struct scrub *scrub, enum pack_class cls, const struct locator *at, struct err **errp)
+{
+	struct scrub_cause cause = {.session = at->session, .seq = at->seq};
+	char name[OBJECT_NAME_SIZE];
+
+	return scrub_take_error(scrub, &cause, object_name_pack(cls, &at->session, at->seq, name), errp);
+}
+
+bool scrub_is_named(struct scrub *scrub, const struct locator *at)
+{
+	pthread_mutex_lock(&scrub->lock);
+	bool named = pack_set_has(&scrub->named, &at->session, at->seq);
+	pthread_mutex_unlock(&scrub->lock);
+	return named;
+}
+
 bool scrub_go_on(const struct scrub *scrub, struct err **errp)
 {
 	return !scrub->options->cancel || cancel_check(scrub->options->cancel, errp);
@@ -105,14 +121,29 @@ struct scrub_pack *scrub_find_pack(struct scrub *scrub, const struct session_id 
 	return scrub->n_packs ? bsearch(&key, scrub->packs, scrub->n_packs, sizeof(key), compare_packs) : NULL;
 }
 
-static bool run(struct scrub *scrub, struct err **errp)
+static bool look(struct scrub *scrub, struct err **errp)
 {
-	scrub->trees = scrub_trees_new(scrub, errp);
-	if (!scrub->trees || !scrub_find_commits(scrub, errp) || !scrub_signed(scrub, errp))
+	if (!scrub_find_commits(scrub, errp) || !scrub_signed(scrub, errp))
 		return false;
 	if (scrub->n_packs > 0)
 		qsort(scrub->packs, scrub->n_packs, sizeof(*scrub->packs), compare_packs);
-	return scrub_packs(scrub, errp) && scrub_commits(scrub, errp);
+	return scrub_packs(scrub, errp) && scrub_commits(scrub, errp) && scrub_unlisted(scrub, errp) &&
+	       scrub_judge_points(scrub, errp);
+}
+
+/* What was found sound stays remembered when the pass is broken off; the reason for that is what is told. */
+static bool run(struct scrub *scrub, struct err **errp)
+{
+	AUTO(err_freep) struct err *second = NULL;
+
+	if (scrub->options->level == SCRUB_CONTENTS && !repository_check_readable(scrub->repository, errp))
+		return false;
+	scrub->reader = pack_reader_new(scrub->repository, FOOTER_CACHE, errp);
+	if (!scrub->reader || !scrub_memory_open(scrub, errp))
+		return false;
+	bool over = look(scrub, errp);
+	bool closed = scrub_memory_close(scrub, over, over ? errp : &second);
+	return over && closed;
 }
 
 bool scrub_run(struct repository *repository, const struct scrub_options *options, struct scrub_report *ret,
@@ -126,10 +157,12 @@ bool scrub_run(struct repository *repository, const struct scrub_options *option
 		*ret = scrub.report;
 	else
 		scrub_report_release(&scrub.report);
-	scrub_trees_free(scrub.trees);
+	pack_reader_free(scrub.reader);
 	collection_release(&scrub.collection);
 	pack_set_release(&scrub.present);
 	pack_set_release(&scrub.named);
+	pack_set_release(&scrub.unlisted);
+	pack_memory_release(&scrub.memory);
 	free(scrub.commits);
 	free(scrub.packs);
 	free(scrub.causes);
@@ -145,5 +178,7 @@ void scrub_report_release(struct scrub_report *report)
 		free(report->damaged[i].points);
 	}
 	free(report->damaged);
+	free(report->hurt);
+	free(report->whole);
 	*report = (struct scrub_report){0};
 }

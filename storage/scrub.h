@@ -1,32 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking for damage, without changing anything. */
+/* Looking for damage, without changing anything in the repository. */
 #pragma once
 
 #include "base/cancel.h"
 #include "base/progress.h"
-#include "storage/repository.h"
+#include "storage/point.h"
+
+/* Each does what the ones before it do, and more. */
+enum scrub_level {
+	SCRUB_SIZES,	/* packs: there, and as long as their lists say; nothing of them is read */
+	SCRUB_DIGESTS,	/* packs: the SHA-256 of their lists; every point's tree is whole. Needs no content key */
+	SCRUB_CONTENTS, /* every stored chunk is opened once, and its id computed again. Needs the role read */
+};
+
+struct scrub_point {
+	uint8_t id[POINT_ID_SIZE];
+	char workload[WORKLOAD_NAME_MAX + 1];
+	uint64_t cut_ns;
+};
 
 struct scrub_damage {
 	char *object, *reason;
-	char (*points)[65]; /* ids in hex of the points it hurts */
+	uint32_t *points; /* those it hurts, by position in the report's `hurt`; at most a million over all damage */
 	size_t n_points;
+	uint64_t n_hurt; /* how many it hurts, also where they are not all named */
 };
 
 struct scrub_report {
-	uint64_t objects, bytes;
+	uint64_t objects, bytes; /* of the pass, with what earlier runs looked at */
+	uint64_t began_ns;	 /* the pass; before this run where an interrupted one was taken up */
+	uint64_t bytes_before;	 /* that earlier runs of this pass looked at */
 	struct scrub_damage *damaged;
 	size_t n_damaged;
+	struct scrub_point *hurt;
+	size_t n_hurt;
+	struct scrub_point *whole; /* the newest whole point of each workload; filled where something is damaged */
+	size_t n_whole;
+	uint64_t whole_points; /* of all workloads; likewise */
 };
 
 struct scrub_options {
+	enum scrub_level level;
+	bool anew; /* an interrupted pass is not taken up */
 	const struct cancel *cancel;
-	struct progress *progress; /* may be NULL */
+	struct progress *progress; /* may be NULL; counts packs that are read */
 };
 
 /*
- * Every object: the signed ones by signature, packs by the SHA-256 of their lists on all processors, every pack that a
- * commit references must be there, every tree of every point must be whole (nodes read). Packs that are in no list are
- * counted, and are no damage. Damage fills the report and is no failure.
+ * Every object: the signed ones by signature, packs by the level, every pack that a commit references must be there.
+ * Packs that are in no list are counted, and are no damage. Damage fills the report and is no failure.
+ *
+ * Interrupted, it remembers in repository_state_path() which packs were sound, and the next run of that level goes on
+ * there. What is damaged is remembered too: writers of this machine rely on it no more, so the next backup stores again
+ * what they read of it.
  */
 NODISCARD bool scrub_run(struct repository *repository, const struct scrub_options *options, struct scrub_report *ret,
 			 struct err **errp);

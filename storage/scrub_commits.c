@@ -1,20 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commits and what they need; and at last, which points each damage hurts. */
+/*
+ * Commits, what they need, and their trees, on all processors. Nodes that are still to be looked at lie on a stack,
+ * from which every thread takes the newest; a thread that finds it empty takes the next commit. So what waits is at
+ * most the way down one tree for each thread, and a single large disk keeps all of them busy.
+ */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hex.h"
+#include "base/pool.h"
 #include "storage/commit.h"
 #include "storage/scrub_state.h"
+
+struct walk {
+	struct scrub *scrub;
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t changed;
+	struct scrub_marks *marks;
+	struct scrub_node *nodes;
+	size_t n, capacity;
+	size_t next_commit;
+	size_t busy; /* threads that may still push */
+	bool stopped;
+};
 
 static bool note_commit(void *arg, const char *name, uint64_t size, struct err **errp)
 {
 	struct scrub *scrub = arg;
-	struct session_id session;
+	struct scrub_cause cause = {0};
 
-	(void)size;
-	if (!object_name_parse_session('c', name, &session))
-		return true;
+	scrub_count(scrub, size);
+	if (!object_name_parse_session('c', name, &cause.session))
+		return scrub_damaged(scrub, &cause, name, "not a name of a commit", errp);
 	if (scrub->n_commits == scrub->commits_capacity) {
 		size_t capacity = scrub->commits_capacity ? scrub->commits_capacity * 2 : 64;
 		struct session_id *commits = reallocarray(scrub->commits, capacity, sizeof(*commits));
@@ -23,7 +39,7 @@ static bool note_commit(void *arg, const char *name, uint64_t size, struct err *
 		scrub->commits = commits;
 		scrub->commits_capacity = capacity;
 	}
-	scrub->commits[scrub->n_commits++] = session;
+	scrub->commits[scrub->n_commits++] = cause.session;
 	return true;
 }
 
@@ -32,16 +48,12 @@ bool scrub_find_commits(struct scrub *scrub, struct err **errp)
 	return backend_list(repository_backend(scrub->repository), "c/", note_commit, scrub, errp);
 }
 
-static int compare_sessions(const void *a, const void *b)
+static bool note_unlisted(struct scrub *scrub, const struct session_id *session, uint32_t seq, struct err **errp)
 {
-	return session_id_compare(a, b);
-}
-
-static bool is_judged(const struct scrub *scrub, const struct session_id *session)
-{
-	return scrub->n_commits > 0 &&
-	       bsearch(session, scrub->commits, scrub->n_commits, sizeof(*session), compare_sessions) &&
-	       scrub_counts(scrub, session);
+	pthread_mutex_lock(&scrub->lock);
+	bool ok = pack_set_add(&scrub->unlisted, session, seq, errp);
+	pthread_mutex_unlock(&scrub->lock);
+	return ok;
 }
 
 /* Lists were there before the commit was, so a pack without one has lost it, and nobody can say what it must be. */
@@ -53,8 +65,10 @@ static bool check_referenced(void *arg, const struct session_id *session, uint32
 
 	bool present = pack_set_has(&scrub->present, session, seq);
 	const struct scrub_pack *pack = scrub_find_pack(scrub, session, seq);
-	if (present && (pack || !scrub_counts(scrub, session)))
+	if (present && pack)
 		return true;
+	if (present && !scrub_counts(scrub, session))
+		return note_unlisted(scrub, session, seq, errp);
 	object_name_pack(pack ? pack->listed.cls : PACK_CHUNKS, session, seq, name);
 	return scrub_damaged(scrub, &cause, name,
 			     present ? "it is needed, and in no list that says what it must be" : "it is missing",
@@ -80,77 +94,134 @@ static bool check_lists(struct scrub *scrub, const struct commit *commit, struct
 	return true;
 }
 
-static bool check_commit(struct scrub *scrub, const struct commit *commit, struct err **errp)
+/* The lock is held. */
+static bool push(struct walk *walk, const struct scrub_node *nodes, size_t n, struct err **errp)
 {
-	if (!pack_set_each(&commit->packs, check_referenced, scrub, errp) || !check_lists(scrub, commit, errp))
-		return false;
-	for (size_t i = 0; i < commit->point.n_streams; i++)
-		if (!scrub_tree(scrub->trees, &commit->point.streams[i], errp))
-			return false;
-	return true;
-}
-
-static bool each_commit(void *arg, const char *name, uint64_t size, struct err **errp)
-{
-	struct scrub *scrub = arg;
-	struct scrub_cause cause = {0};
-	AUTO(commit_release) struct commit commit = {0};
-
-	scrub_count(scrub, size);
-	if (!scrub_go_on(scrub, errp))
-		return false;
-	if (!object_name_parse_session('c', name, &cause.session))
-		return scrub_damaged(scrub, &cause, name, "not a name of a commit", errp);
-	if (!is_judged(scrub, &cause.session))
-		return true;
-	if (!commit_load(scrub->repository, &cause.session, &commit, errp))
-		return scrub_take_error(scrub, &cause, name, errp);
-	return check_commit(scrub, &commit, errp);
-}
-
-static bool add_point(struct scrub_damage *damage, const struct point *point, struct err **errp)
-{
-	char(*points)[65] = reallocarray(damage->points, damage->n_points + 1, sizeof(*points));
-
-	if (!points)
-		return err_set_no_memory(errp);
-	damage->points = points;
-	hex_encode(point->id, POINT_ID_SIZE, points[damage->n_points++]);
-	return true;
-}
-
-static bool is_hurt(const struct commit *commit, const struct scrub_cause *cause)
-{
-	if (cause->seq == 0)
-		return session_id_equal(&commit->session, &cause->session);
-	return pack_set_has(&commit->packs, &cause->session, cause->seq);
-}
-
-/* Commits that cannot be read were named before; their points are not known. */
-static bool each_hurt(void *arg, const char *name, uint64_t size, struct err **errp)
-{
-	struct scrub *scrub = arg;
-	AUTO(commit_release) struct commit commit = {0};
-	struct session_id session;
-
-	(void)size;
-	if (!object_name_parse_session('c', name, &session) || !is_judged(scrub, &session))
-		return true;
-	if (!commit_load(scrub->repository, &session, &commit, errp)) {
-		err_clear(errp);
-		return true;
+	if (walk->n + n > walk->capacity) {
+		size_t capacity = 2 * (walk->n + n);
+		struct scrub_node *grown = reallocarray(walk->nodes, capacity, sizeof(*grown));
+		if (!grown)
+			return err_set_no_memory(errp);
+		walk->nodes = grown;
+		walk->capacity = capacity;
 	}
-	for (size_t i = 0; commit.kind == COMMIT_POINT && i < scrub->report.n_damaged; i++)
-		if (is_hurt(&commit, &scrub->causes[i]) && !add_point(&scrub->report.damaged[i], &commit.point, errp))
-			return false;
+	for (size_t i = 0; i < n; i++)
+		walk->nodes[walk->n++] = nodes[i];
+	if (n > 0)
+		pthread_cond_broadcast(&walk->changed);
 	return true;
+}
+
+static bool push_streams(struct walk *walk, const struct point *point, struct err **errp)
+{
+	bool ok = true;
+
+	pthread_mutex_lock(&walk->lock);
+	for (size_t i = 0; ok && i < point->n_streams; i++) {
+		const struct stream *stream = &point->streams[i];
+		struct scrub_node top = {.shape = stream->shape,
+					 .level = (uint8_t)(stream_depth(&stream->shape) - 1),
+					 .ref = stream->top};
+		ok = chunk_id_is_zero(&stream->top.id) || push(walk, &top, 1, errp);
+	}
+	pthread_mutex_unlock(&walk->lock);
+	return ok;
+}
+
+static bool do_commit(struct walk *walk, const struct session_id *session, struct err **errp)
+{
+	struct scrub *scrub = walk->scrub;
+	struct scrub_cause cause = {.session = *session};
+	AUTO(commit_release) struct commit commit = {0};
+	char name[OBJECT_NAME_SIZE];
+
+	if (!scrub_counts(scrub, session))
+		return true;
+	if (!commit_load(scrub->repository, session, &commit, errp))
+		return scrub_take_error(scrub, &cause, object_name_session('c', session, name), errp);
+	return pack_set_each(&commit.packs, check_referenced, scrub, errp) && check_lists(scrub, &commit, errp) &&
+	       (scrub->options->level == SCRUB_SIZES || push_streams(walk, &commit.point, errp));
+}
+
+static bool do_node(struct walk *walk, const struct scrub_node *node, struct err **errp)
+{
+	struct scrub_node below[TREE_FANOUT];
+	size_t n;
+	bool known;
+
+	pthread_mutex_lock(&walk->lock);
+	bool ok = scrub_mark(walk->marks, &node->ref.at, &known, errp);
+	pthread_mutex_unlock(&walk->lock);
+	if (!ok || known)
+		return ok;
+	if (!scrub_node_check(walk->scrub, node, below, &n, errp))
+		return false;
+	pthread_mutex_lock(&walk->lock);
+	ok = push(walk, below, n, errp);
+	pthread_mutex_unlock(&walk->lock);
+	return ok;
+}
+
+/* What to do next: a node, or else a commit; waits while others may still find nodes. False when all is done. */
+static bool take(struct walk *walk, struct scrub_node *ret_node, const struct session_id **ret_commit)
+{
+	*ret_commit = NULL;
+	pthread_mutex_lock(&walk->lock);
+	while (!walk->stopped && walk->n == 0 && walk->next_commit == walk->scrub->n_commits && walk->busy > 0)
+		pthread_cond_wait(&walk->changed, &walk->lock);
+	bool more = !walk->stopped && (walk->n > 0 || walk->next_commit < walk->scrub->n_commits);
+	if (more && walk->n > 0)
+		*ret_node = walk->nodes[--walk->n];
+	else if (more)
+		*ret_commit = &walk->scrub->commits[walk->next_commit++];
+	walk->busy += more;
+	pthread_mutex_unlock(&walk->lock);
+	return more;
+}
+
+static void put_back(struct walk *walk)
+{
+	pthread_mutex_lock(&walk->lock);
+	if (--walk->busy == 0)
+		pthread_cond_broadcast(&walk->changed);
+	pthread_mutex_unlock(&walk->lock);
+}
+
+static bool walk_some(void *arg, struct err **errp)
+{
+	struct walk *walk = arg;
+	const struct session_id *commit;
+	struct scrub_node node;
+	bool ok = true;
+
+	while (ok && take(walk, &node, &commit)) {
+		ok = scrub_go_on(walk->scrub, errp) &&
+		     (commit ? do_commit(walk, commit, errp) : do_node(walk, &node, errp));
+		put_back(walk);
+	}
+	return ok;
+}
+
+static void stop(void *arg)
+{
+	struct walk *walk = arg;
+
+	pthread_mutex_lock(&walk->lock);
+	walk->stopped = true;
+	pthread_cond_broadcast(&walk->changed);
+	pthread_mutex_unlock(&walk->lock);
 }
 
 bool scrub_commits(struct scrub *scrub, struct err **errp)
 {
-	struct backend *backend = repository_backend(scrub->repository);
+	struct walk walk = {.scrub = scrub, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-	if (!backend_list(backend, "c/", each_commit, scrub, errp))
+	walk.marks = scrub_marks_new(errp);
+	if (!walk.marks)
 		return false;
-	return scrub->report.n_damaged == 0 || backend_list(backend, "c/", each_hurt, scrub, errp);
+	struct pool *pool = pool_start("scrub", pool_processors(), walk_some, stop, &walk, errp);
+	bool ok = pool && pool_join(pool, errp);
+	scrub_marks_free(walk.marks);
+	free(walk.nodes);
+	return ok;
 }

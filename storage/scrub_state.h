@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a scrub knows while it runs, for scrub*.c only. Memory: about 70 bytes a pack, and a bit for each possible node.
+/*
+ * What a scrub knows while it runs, for scrub*.c only. Memory: about 70 bytes a pack, a bit for each possible node, and
+ * for each processor at most 5 MiB of chunks.
  */
 #pragma once
 
@@ -8,8 +10,8 @@
 #include "base/err.h"
 #include "storage/collection.h"
 #include "storage/list.h"
+#include "storage/pack_memory.h"
 #include "storage/pack_read.h"
-#include "storage/point.h"
 #include "storage/scrub.h"
 
 struct scrub_pack { /* as a list has it */
@@ -23,8 +25,6 @@ struct scrub_cause { /* of the damage of the same position in the report: what p
 	uint32_t seq; /* 0: of the session as a whole; then its own point is hurt */
 };
 
-struct scrub_trees;
-
 struct scrub {
 	const struct repository *repository;
 	const struct scrub_options *options;
@@ -33,13 +33,15 @@ struct scrub {
 	size_t n_packs, packs_capacity;
 	struct session_id *commits; /* that were there at the beginning, ascending: newer ones are not judged */
 	size_t n_commits, commits_capacity;
-	struct pack_set present; /* under p/ or m/ */
-	struct scrub_trees *trees;
-	pthread_mutex_t lock; /* over what is below, while packs are read */
+	struct pack_set present;    /* under p/ or m/ */
+	struct pack_reader *reader; /* of nodes and footers, for all threads */
+	pthread_mutex_t lock;	    /* over what is below, while several threads look */
 	struct scrub_report report;
 	struct scrub_cause *causes;
-	struct pack_set named; /* packs in the report */
-	size_t next_pack;
+	struct pack_set named;	   /* packs in the report */
+	struct pack_set unlisted;  /* needed, of sessions whose lists do not count */
+	struct pack_memory memory; /* packs that this pass found sound */
+	size_t next_pack, unsaved;
 };
 
 /* An object of `size` was looked at. */
@@ -49,6 +51,10 @@ bool scrub_damaged(struct scrub *scrub, const struct scrub_cause *cause, const c
 		   struct err **errp);
 /* Damage goes into the report, and the scrub goes on: true. Anything else stays an error. */
 bool scrub_take_error(struct scrub *scrub, const struct scrub_cause *cause, const char *object, struct err **errp);
+/* The same for a pack. */
+bool scrub_take_pack_error(struct scrub *scrub, enum pack_class cls, const struct locator *at, struct err **errp);
+/* The pack is in the report already. */
+bool scrub_is_named(struct scrub *scrub, const struct locator *at);
 bool scrub_go_on(const struct scrub *scrub, struct err **errp);
 /* The pack as a list has it; NULL when none does. */
 struct scrub_pack *scrub_find_pack(struct scrub *scrub, const struct session_id *session, uint32_t seq);
@@ -62,9 +68,38 @@ bool scrub_counts(const struct scrub *scrub, const struct session_id *session);
 bool scrub_find_commits(struct scrub *scrub, struct err **errp);
 bool scrub_signed(struct scrub *scrub, struct err **errp);
 bool scrub_packs(struct scrub *scrub, struct err **errp);
+/* Commits, what they need, and their trees. */
 bool scrub_commits(struct scrub *scrub, struct err **errp);
+/* Opens the chunks of packs that commits need and no list told of. */
+bool scrub_unlisted(struct scrub *scrub, struct err **errp);
+/* Which points the damage hurts, and which are whole. */
+bool scrub_judge_points(struct scrub *scrub, struct err **errp);
 
-/* The tree of a stream; nodes that were walked before are not walked again. */
-struct scrub_trees *scrub_trees_new(struct scrub *scrub, struct err **errp);
-void scrub_trees_free(struct scrub_trees *trees);
-bool scrub_tree(struct scrub_trees *trees, const struct stream *stream, struct err **errp);
+/* Opens every chunk of a chunk pack; damage goes into the report. */
+bool scrub_contents(struct scrub *scrub, const struct session_id *session, uint32_t seq, struct err **errp);
+
+/* What of this pass is remembered; see scrub_memory.c. */
+bool scrub_memory_open(struct scrub *scrub, struct err **errp);
+/* The lock is held. */
+bool scrub_memory_add(struct scrub *scrub, const struct scrub_pack *pack, struct err **errp);
+/* The pass is over, or to be taken up later. */
+bool scrub_memory_close(struct scrub *scrub, bool over, struct err **errp);
+
+/* Nodes that were looked at, by their places: a subtree that points share is walked once. Not thread-safe. */
+struct scrub_marks;
+NODISCARD struct scrub_marks *scrub_marks_new(struct err **errp);
+void scrub_marks_free(struct scrub_marks *marks);
+/* *ret says whether it was marked before. */
+NODISCARD bool scrub_mark(struct scrub_marks *marks, const struct locator *at, bool *ret, struct err **errp);
+
+/* A node that a tree leads to. */
+struct scrub_node {
+	struct stream_shape shape;
+	uint64_t first; /* chunk below it */
+	uint8_t level;
+	struct tree_ref ref;
+};
+
+/* Checks a node and the chunks below it; gives the nodes below it. Damage goes into the report. */
+NODISCARD bool scrub_node_check(struct scrub *scrub, const struct scrub_node *node,
+				struct scrub_node below[TREE_FANOUT], size_t *ret_n, struct err **errp);

@@ -15,57 +15,6 @@
 #include "storage/heads.h"
 #include "storage/session_state.h"
 
-struct parent_check {
-	struct session *session;
-	struct pack_set *lost; /* packs that may not be relied on; NULL: only `whole` is wanted */
-	bool whole;
-};
-
-/* A pack set does not say the class: a name is either in p/ or in m/. */
-static bool check_parent_pack(void *arg, const struct session_id *of, uint32_t seq, struct err **errp)
-{
-	struct parent_check *check = arg;
-
-	if (!session_is_condemned(check->session, PACK_CHUNKS, of, seq) ||
-	    !session_is_condemned(check->session, PACK_META, of, seq))
-		return true;
-	check->whole = false;
-	return !check->lost || pack_set_add(check->lost, of, seq, errp);
-}
-
-bool session_parent_is_whole(struct session *session, const struct point *parent, bool *ret, struct err **errp)
-{
-	AUTO(commit_release) struct commit commit = {0};
-	struct parent_check check = {.session = session, .whole = true};
-
-	if (!commit_load(session->repository, &parent->session, &commit, errp) ||
-	    !pack_set_each(&commit.packs, check_parent_pack, &check, errp))
-		return false;
-	*ret = check.whole;
-	return true;
-}
-
-/* What lies in a pack that is not to be relied on was stored again, so the new point does not need it. */
-static bool add_parent_packs(struct session *session, const struct point *parent, struct pack_set *packs,
-			     struct err **errp)
-{
-	AUTO(commit_release) struct commit commit = {0};
-	AUTO(pack_set_release) struct pack_set lost = {0};
-	struct parent_check check = {.session = session, .lost = &lost, .whole = true};
-
-	if (!commit_load(session->repository, &parent->session, &commit, errp) ||
-	    !pack_set_each(&commit.packs, check_parent_pack, &check, errp))
-		return false;
-	pack_set_subtract(&commit.packs, &lost);
-	return pack_set_merge(packs, &commit.packs, errp);
-}
-
-static bool gather_packs(struct session *session, const struct point *parent, struct pack_set *packs, struct err **errp)
-{
-	return pack_set_merge(packs, &session->own, errp) && pack_set_merge(packs, &session->used, errp) &&
-	       (!parent || add_parent_packs(session, parent, packs, errp));
-}
-
 struct own_commits {
 	uint64_t *numbers; /* ascending */
 	size_t n;
@@ -205,7 +154,8 @@ static bool make_point(struct session *session, struct heads *heads, struct poin
 	struct commit commit = {
 		.kind = COMMIT_POINT, .session = session->id, .lists = session->lists, .n_lists = session->next_k};
 
-	bool ok = fill_point(session, heads, point, errp) && gather_packs(session, parent, &commit.packs, errp);
+	bool ok = fill_point(session, heads, point, errp) &&
+		  session_gather_packs(session, point, parent, &commit.packs, errp);
 	if (ok) {
 		commit.point = *point;
 		ok = put_commit(session, &commit, errp);

@@ -119,3 +119,6 @@ bool session_lookup(struct session *session, enum pack_class cls, const struct c
 /* Reserves in a pack of the class. */
 bool session_reserve_in(struct session *session, enum pack_class cls, const struct chunk_id *id, uint32_t plain_len,
 			enum chunk_codec codec, size_t stored_len, struct reservation *ret, struct err **errp);
+/* Every pack that the point needs, and now and then one that it does not; see session_packs.c. */
+bool session_gather_packs(struct session *session, const struct point *point, const struct point *parent,
+			  struct pack_set *packs, struct err **errp);

@@ -277,6 +277,28 @@ void runs_break(struct runs *runs, const char *name)
 	staged.ops.get_range = get_range_of_bad_disk;
 }
 
+static bool then_get_range(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len,
+			   struct err **errp)
+{
+	if (strcmp(name, staged.broken) == 0)
+		staged.then(staged.arg);
+	return staged.own->get_range(backend, name, offset, data, len, errp);
+}
+
+void runs_on_read(struct runs *runs, const char *name, void (*then)(void *arg), void *arg)
+{
+	stage(repository_backend(runs->repository));
+	memcpy(staged.broken, name, strlen(name) + 1);
+	staged.then = then;
+	staged.arg = arg;
+	staged.ops.get_range = then_get_range;
+}
+
+void runs_calm(struct runs *runs)
+{
+	repository_backend(runs->repository)->ops = staged.own;
+}
+
 static bool list_and_then(struct backend *backend, const char *prefix, backend_list_function *each, void *arg,
 			  struct err **errp)
 {

@@ -35,8 +35,13 @@ void runs_check(struct runs *runs, const struct point *point, const uint8_t *pla
 
 /* From now on this object is where the disk has a bad sector. */
 void runs_break(struct runs *runs, const char *name);
+/* From now on `then` is called with arg whenever this object is read. */
+void runs_on_read(struct runs *runs, const char *name, void (*then)(void *arg), void *arg);
 /* From now on `then` is called with arg, once, behind the next LIST of that prefix. */
 void runs_behind_list(struct runs *runs, const char *prefix, void (*then)(void *arg), void *arg);
+
+/* Nothing of the kind any more. */
+void runs_calm(struct runs *runs);
 
 /* Every pack that session stored, from its lists. */
 void runs_packs_of(struct runs *runs, const struct session_id *session, struct pack_set *ret);

@@ -6,20 +6,25 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/hex.h"
+#include "storage/list.h"
 #include "tests/storage/runs.h"
 #include "tests/unit.h"
 
 #define LEN ((size_t)3 << 20)
 
-static void scrub(struct runs *runs, struct scrub_report *ret)
+static void scrub_at(struct runs *runs, enum scrub_level level, struct scrub_report *ret)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	struct scrub_options options = {0};
+	struct scrub_options options = {.level = level};
 
 	*ret = (struct scrub_report){0};
 	if (!scrub_run(runs->repository, &options, ret, &err))
 		fail_msg("%s", err_message(err));
+}
+
+static void scrub(struct runs *runs, struct scrub_report *ret)
+{
+	scrub_at(runs, SCRUB_DIGESTS, ret);
 }
 
 static void flip(struct runs *runs, const char *name, size_t at)
@@ -53,12 +58,13 @@ static void make(struct runs *runs, struct point *a, struct point *b)
 static void must_hurt(const struct scrub_report *report, const char *object, const struct point *point)
 {
 	const struct scrub_damage *damage = find(report, object);
-	char id[65];
 
 	if (!damage)
 		fail_msg("%s is not named", object);
 	assert_int_equal(damage->n_points, 1);
-	assert_string_equal(damage->points[0], hex_encode(point->id, POINT_ID_SIZE, id));
+	assert_int_equal(damage->n_hurt, 1);
+	assert_memory_equal(report->hurt[damage->points[0]].id, point->id, POINT_ID_SIZE);
+	assert_string_equal(report->hurt[damage->points[0]].workload, point->workload);
 }
 
 static void test_sound(void **state)
@@ -236,6 +242,171 @@ static void test_write_only_key(void **state)
 	scrub_report_release(&report);
 }
 
+static void test_levels(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_pack(PACK_CHUNKS, &b.session, 1, name);
+	for (enum scrub_level level = SCRUB_SIZES; level <= SCRUB_CONTENTS; level++) {
+		scrub_at(runs, level, &report);
+		assert_int_equal(report.n_damaged, 0);
+		assert_true(report.bytes > 2 * LEN);
+		scrub_report_release(&report);
+	}
+	flip(runs, name, 1000);
+	scrub_at(runs, SCRUB_SIZES, &report);
+	assert_int_equal(report.n_damaged, 0);
+	scrub_report_release(&report);
+	scrub_at(runs, SCRUB_CONTENTS, &report);
+	must_hurt(&report, name, &b);
+	assert_int_equal(report.whole_points, 1);
+	assert_int_equal(report.n_whole, 1);
+	assert_memory_equal(report.whole[0].id, a.id, POINT_ID_SIZE);
+	scrub_report_release(&report);
+}
+
+static void test_sizes_see_what_is_missing_or_short(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char missing[OBJECT_NAME_SIZE], shorter[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_pack(PACK_CHUNKS, &a.session, 1, missing);
+	object_name_pack(PACK_CHUNKS, &b.session, 1, shorter);
+	assert_true(backend_remove(repository_backend(runs->repository), missing, &err));
+	assert_true(backend_put(repository_backend(runs->repository), shorter, SPAN_TEXT("short"), &err));
+	scrub_at(runs, SCRUB_SIZES, &report);
+	must_hurt(&report, missing, &a);
+	must_hurt(&report, shorter, &b);
+	scrub_report_release(&report);
+}
+
+/* A list says of a pack what it holds now, so only opening it tells that a chunk in it is another. */
+static void relist(struct runs *runs, const struct session_id *session)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(list_release) struct list list = {0};
+	char name[OBJECT_NAME_SIZE];
+	uint8_t hash[HASH_SIZE];
+	size_t size;
+
+	assert_true(list_load(runs->repository, session, 0, &list, &err));
+	for (size_t i = 0; i < list.n; i++) {
+		AUTO(bytes_release) struct bytes pack = {0};
+		object_name_pack(list.packs[i].cls, session, list.packs[i].seq, name);
+		assert_true(backend_get(repository_backend(runs->repository), name, 64 << 20, &pack, &err));
+		struct span bytes = bytes_span(&pack);
+		assert_true(crypto_sha256(&bytes, 1, list.packs[i].sha256, &err));
+	}
+	assert_true(backend_remove(repository_backend(runs->repository), object_name_list(session, 0, name), &err));
+	assert_true(list_publish(runs->repository, &list, hash, &size, &err));
+}
+
+static void test_contents_open_every_chunk(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_pack(PACK_CHUNKS, &b.session, 1, name);
+	flip(runs, name, LEN / 2);
+	relist(runs, &b.session);
+	scrub(runs, &report);
+	assert_null(find(&report, name));
+	scrub_report_release(&report);
+	scrub_at(runs, SCRUB_CONTENTS, &report);
+	must_hurt(&report, name, &b);
+	scrub_report_release(&report);
+}
+
+static void request_cancel(void *arg)
+{
+	cancel_request(arg);
+}
+
+/* Breaks off at the last pack, by whose name the packs are read in order. */
+static void interrupt(struct runs *runs, const char *at)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	struct cancel cancel = {0};
+	struct scrub_options options = {.level = SCRUB_DIGESTS, .cancel = &cancel};
+	struct scrub_report report;
+
+	runs_on_read(runs, at, request_cancel, &cancel);
+	assert_false(scrub_run(runs->repository, &options, &report, &err));
+	assert_int_equal(err_code(err), ERR_CANCELLED);
+	runs_calm(runs);
+}
+
+static void test_an_interrupted_pass_goes_on(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point a = {0}, b = {0}, c = {0};
+	struct scrub_report report, anew;
+	char first[OBJECT_NAME_SIZE], last[OBJECT_NAME_SIZE];
+	struct scrub_options options = {.level = SCRUB_DIGESTS, .anew = true};
+
+	make(runs, &a, &b);
+	AUTO(freep) uint8_t *plain = runs_bytes(3, LEN);
+	runs_back_up(runs, "web03", 3, plain, LEN, &c);
+	object_name_pack(PACK_CHUNKS, &a.session, 1, first);
+	object_name_pack(PACK_CHUNKS, &c.session, 1, last);
+	interrupt(runs, last);
+	flip(runs, first, 5000); /* was found sound, and is not read again */
+	scrub(runs, &report);
+	assert_int_equal(report.n_damaged, 0);
+	assert_true(report.bytes_before >= LEN);
+	assert_true(report.bytes > 3 * LEN);
+	scrub_report_release(&report);
+	scrub(runs, &report); /* that pass was over */
+	must_hurt(&report, first, &a);
+	assert_int_equal(report.bytes_before, 0);
+	scrub_report_release(&report);
+	interrupt(runs, last);
+	assert_true(scrub_run(runs->repository, &options, &anew, &err));
+	assert_int_equal(anew.bytes_before, 0);
+	scrub_report_release(&anew);
+}
+
+/* What is damaged is not found by the next backup, which stores it again. */
+static void test_the_next_backup_stores_again_what_is_damaged(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0}, again = {0}, more = {0};
+	AUTO(freep) uint8_t *plain = runs_bytes(1, LEN);
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_pack(PACK_CHUNKS, &a.session, 1, name);
+	flip(runs, name, 5000);
+	scrub(runs, &report);
+	must_hurt(&report, name, &a);
+	scrub_report_release(&report);
+	runs_back_up(runs, "web01", 3, plain, LEN, &again);
+	runs_check(runs, &again, plain, LEN);
+	scrub(runs, &report);
+	must_hurt(&report, name, &a);
+	assert_int_equal(report.whole_points, 2);
+	scrub_report_release(&report);
+	flip(runs, name, 5000); /* an intact copy was put back */
+	scrub(runs, &report);
+	assert_int_equal(report.n_damaged, 0);
+	scrub_report_release(&report);
+	runs_back_up(runs, "web01", 4, plain, LEN, &more);
+	runs_check(runs, &more, plain, LEN);
+}
+
 #define BOTH(test)                                                              \
 	cmocka_unit_test_setup_teardown(test, runs_setup_local, runs_teardown), \
 		cmocka_unit_test_setup_teardown(test, runs_setup_memory, runs_teardown)
@@ -251,6 +422,11 @@ int main(void)
 		BOTH(test_bad_sector_is_damage),
 		BOTH(test_lost_list_is_damage),
 		BOTH(test_backup_meanwhile_is_no_damage),
+		BOTH(test_levels),
+		BOTH(test_sizes_see_what_is_missing_or_short),
+		BOTH(test_contents_open_every_chunk),
+		BOTH(test_an_interrupted_pass_goes_on),
+		BOTH(test_the_next_backup_stores_again_what_is_damaged),
 		cmocka_unit_test_setup_teardown(test_write_only_key, runs_setup_local, runs_teardown),
 	};
 

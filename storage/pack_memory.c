@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file, replaced as a whole; integers little-endian:
+ *
+ *   "SLVRPMEM" u16 version=1 u16 0 u64 began_ns u64 bytes  pack set  sha256[32] of all before
+ */
+#include "storage/pack_memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+
+#define MAGIC "SLVRPMEM"
+
+enum { MAGIC_SIZE = 8, VERSION = 1, FILE_MAX = 64 << 20 };
+
+void pack_memory_release(struct pack_memory *memory)
+{
+	pack_set_release(&memory->packs);
+	*memory = (struct pack_memory){0};
+}
+
+/* False, with an error of any kind, when the bytes are not what encode() makes. */
+static bool parse(struct span file, struct pack_memory *ret, struct err **errp)
+{
+	struct cursor cursor;
+	uint8_t check[HASH_SIZE];
+
+	if (file.len < HASH_SIZE)
+		return err_set(errp, ERR_CORRUPT, "too short");
+	const struct span body = SPAN(file.data, file.len - HASH_SIZE);
+	if (!crypto_sha256(&body, 1, check, errp))
+		return false;
+	cursor_init(&cursor, body);
+	struct span magic = cursor_take(&cursor, MAGIC_SIZE);
+	uint16_t version = cursor_u16(&cursor), reserved = cursor_u16(&cursor);
+	ret->began_ns = cursor_u64(&cursor);
+	ret->bytes = cursor_u64(&cursor);
+	if (!cursor_ok(&cursor) || memcmp(check, (const uint8_t *)file.data + body.len, HASH_SIZE) != 0 ||
+	    memcmp(magic.data, MAGIC, MAGIC_SIZE) != 0 || version != VERSION || reserved != 0)
+		return err_set(errp, ERR_CORRUPT, "not a memory of packs");
+	return pack_set_parse(&cursor, &ret->packs, errp) &&
+	       (cursor_done(&cursor) || err_set(errp, ERR_CORRUPT, "too long"));
+}
+
+static bool encode(const struct pack_memory *memory, struct bytes *ret, struct err **errp)
+{
+	uint8_t check[HASH_SIZE];
+
+	bytes_init(ret, FILE_MAX);
+	bytes_put(ret, MAGIC, MAGIC_SIZE);
+	bytes_u16(ret, VERSION);
+	bytes_u16(ret, 0);
+	bytes_u64(ret, memory->began_ns);
+	bytes_u64(ret, memory->bytes);
+	pack_set_encode(&memory->packs, ret);
+	const struct span body = bytes_span(ret);
+	if (!bytes_ok(ret))
+		return err_set_no_memory(errp);
+	if (!crypto_sha256(&body, 1, check, errp))
+		return false;
+	bytes_put(ret, check, HASH_SIZE);
+	return bytes_ok(ret) || err_set_no_memory(errp);
+}
+
+/* NULL without an error where nothing is remembered. */
+static char *path_of(const struct repository *repository, const char *name, struct err **errp)
+{
+	const char *folder = repository_state_path(repository);
+	char *path = folder ? file_join(folder, name) : NULL;
+
+	if (folder && !path)
+		err_set_no_memory(errp);
+	return path;
+}
+
+bool pack_memory_load(const struct repository *repository, const char *name, struct pack_memory *ret, struct err **errp)
+{
+	AUTO(bytes_release) struct bytes file = {0};
+	AUTO(pack_memory_release) struct pack_memory memory = {0};
+	AUTO(freep) char *path = path_of(repository, name, errp);
+
+	if (!path)
+		return !*errp;
+	if (!file_read_all(path, FILE_MAX, &file, errp) || !parse(bytes_span(&file), &memory, errp)) {
+		if (err_is_of_run(err_code(*errp)))
+			return false;
+		err_clear(errp);
+		return true;
+	}
+	*ret = memory;
+	memory = (struct pack_memory){0};
+	return true;
+}
+
+bool pack_memory_save(const struct repository *repository, const char *name, const struct pack_memory *memory,
+		      struct err **errp)
+{
+	AUTO(bytes_release) struct bytes file = {0};
+	AUTO(freep) char *path = path_of(repository, name, errp);
+
+	if (!path)
+		return !*errp;
+	return encode(memory, &file, errp) && file_replace(path, bytes_span(&file), 0600, errp);
+}
+
+bool pack_memory_forget(const struct repository *repository, const char *name, struct err **errp)
+{
+	AUTO(freep) char *path = path_of(repository, name, errp);
+
+	if (!path)
+		return !*errp;
+	return unlink(path) == 0 || errno == ENOENT || err_set_errno(errp, errno, "remove %s", path);
+}

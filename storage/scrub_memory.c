@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pass over a large repository takes days. Every few GiB the packs that were found sound are written down; what is
+ * damaged never is, so that it is looked at, and named, again. A memory that cannot be kept costs time and no more: the
+ * scrub goes on without.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "storage/scrub_state.h"
+
+#define SAVE_EVERY 128 /* packs, of 32 MiB as a rule */
+
+/* A pass that only lists has nothing to take up. */
+static const char *memory_name(const struct scrub *scrub)
+{
+	static const char *const names[] = {
+		[SCRUB_SIZES] = NULL, [SCRUB_DIGESTS] = "scrub-digests", [SCRUB_CONTENTS] = "scrub-contents"};
+
+	return names[scrub->options->level];
+}
+
+/* Lack of memory ends the run; a full disk does not. */
+static bool tolerate(bool ok, struct err **errp)
+{
+	if (ok)
+		return true;
+	if (err_is_of_run(err_code(*errp)))
+		return false;
+	log_debug("scrub: %s", err_message(*errp));
+	err_clear(errp);
+	return true;
+}
+
+bool scrub_memory_open(struct scrub *scrub, struct err **errp)
+{
+	const char *name = memory_name(scrub);
+
+	if (name && !scrub->options->anew && !pack_memory_load(scrub->repository, name, &scrub->memory, errp))
+		return false;
+	if (scrub->memory.began_ns == 0)
+		scrub->memory.began_ns = clock_now_ns();
+	scrub->report.began_ns = scrub->memory.began_ns;
+	scrub->report.bytes_before = scrub->memory.bytes;
+	return true;
+}
+
+static bool save(struct scrub *scrub, struct err **errp)
+{
+	scrub->unsaved = 0;
+	return tolerate(pack_memory_save(scrub->repository, memory_name(scrub), &scrub->memory, errp), errp);
+}
+
+bool scrub_memory_add(struct scrub *scrub, const struct scrub_pack *pack, struct err **errp)
+{
+	if (!pack_set_add(&scrub->memory.packs, &pack->session, pack->listed.seq, errp))
+		return false;
+	scrub->memory.bytes += pack->listed.size;
+	return ++scrub->unsaved < SAVE_EVERY || save(scrub, errp);
+}
+
+/* A whole pass knows all that is damaged; one that was broken off knows only more than before. */
+static bool remember_damaged(struct scrub *scrub, bool over, struct err **errp)
+{
+	AUTO(pack_memory_release) struct pack_memory damaged = {0};
+
+	if (!over && !pack_memory_load(scrub->repository, PACK_MEMORY_DAMAGED, &damaged, errp))
+		return false;
+	damaged.began_ns = scrub->memory.began_ns;
+	if (!pack_set_merge(&damaged.packs, &scrub->named, errp))
+		return false;
+	if (damaged.packs.n == 0)
+		return tolerate(pack_memory_forget(scrub->repository, PACK_MEMORY_DAMAGED, errp), errp);
+	return tolerate(pack_memory_save(scrub->repository, PACK_MEMORY_DAMAGED, &damaged, errp), errp);
+}
+
+bool scrub_memory_close(struct scrub *scrub, bool over, struct err **errp)
+{
+	const char *name = memory_name(scrub);
+
+	if (!name)
+		return true;
+	if (!over)
+		return (scrub->unsaved == 0 || save(scrub, errp)) && remember_damaged(scrub, false, errp);
+	return tolerate(pack_memory_forget(scrub->repository, name, errp), errp) && remember_damaged(scrub, true, errp);
+}
