@@ -187,6 +187,12 @@ const char *receipt_sign_text(enum receipt_sign sign)
 	return texts[sign];
 }
 
+bool receipt_fingerprint(const struct receipt *receipt, uint8_t ret[HASH_SIZE], struct err **errp)
+{
+	const struct span parts[] = {SPAN_OF(receipt->sign_public), SPAN_OF(receipt->seal_public)};
+	return crypto_sha256(parts, ARRAY_LENGTH(parts), ret, errp);
+}
+
 char *receipt_id_text(const struct receipt *receipt, char text[RECEIPT_ID_TEXT_SIZE])
 {
 	return hex_encode(receipt->id, RECEIPT_ID_SIZE, text);

@@ -123,6 +123,8 @@ NODISCARD bool receipt_check_point(const struct receipt *receipt, const struct p
 
 const char *receipt_verdict_text(enum receipt_verdict verdict); /* "passed" */
 const char *receipt_sign_text(enum receipt_sign sign);		/* "agent"; "none" */
+/* SHA-256 of both public keys of the signer; its first 8 bytes are his id. */
+NODISCARD bool receipt_fingerprint(const struct receipt *receipt, uint8_t ret[HASH_SIZE], struct err **errp);
 char *receipt_id_text(const struct receipt *receipt, char text[RECEIPT_ID_TEXT_SIZE]);
 
 /* The object by name, opened: session, signer, signatures and role of the signer are checked. ret_file may be NULL.
