@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What differs between two streams, by their trees alone: no content is read, so no key that reads content is needed.
+ * Equal ids are equal content, wherever it lies, so a subtree that both have is not read either: it costs what differs,
+ * not what there is.
+ */
+#pragma once
+
+#include "storage/tree_read.h"
+
+typedef bool tree_diff_function(void *arg, uint64_t offset, uint64_t len, struct err **errp);
+/*
+ * Gives the ranges that differ, ascending, neighbours as one. They consist of whole chunks, cut at the end of the
+ * longer stream: they may name too much, never too little. Behind its end, a stream counts as zeros. Where ids of one
+ * say nothing about ids of the other, whatever one of them has data for is given: so it is when they have chunks of
+ * different sizes, and when the ids were made under different metadata keys, as only the caller knows.
+ */
+NODISCARD bool tree_diff(struct tree_reader *from, struct tree_reader *to, bool same_keys, tree_diff_function *each,
+			 void *arg, struct err **errp);
