@@ -41,6 +41,9 @@ struct options {
 	/* scrub */
 	const char *level;
 	bool anew;
+	/* verify */
+	const char *expect, *timeout, *jobs, *evidence, *receipt;
+	bool all, newest, agent, accept_screen;
 	/* key */
 	const char *name, *role, *out;
 

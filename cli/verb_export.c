@@ -10,6 +10,12 @@
 
 DEFINE_AUTO_FREE(struct export, export_stop);
 
+static void complain(void *arg, bool damage, const char *text)
+{
+	(void)damage;
+	report_note(arg, text);
+}
+
 static bool choose(const struct context *context, struct export_options *ret, struct err **errp)
 {
 	const struct options *options = &context->options;
@@ -20,7 +26,7 @@ static bool choose(const struct context *context, struct export_options *ret, st
 	ret->socket = options->socket;
 	ret->disk = options->disks.n ? options->disks.items[0] : NULL;
 	ret->state_dir = context->state_dir;
-	ret->complain = report_note;
+	ret->complain = complain;
 	return true;
 }
 

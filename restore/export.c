@@ -157,17 +157,19 @@ static bool spawn(struct export *export, struct command *command, int control, i
 	return export->pidfd >= 0 || err_set_errno(errp, errno, "watch nbdkit");
 }
 
-static bool explain(const char *said, struct err **errp)
+static bool explain(const char *text, bool damage, struct err **errp)
 {
-	const char *text = export_relay_plain(said);
-	return err_set(errp, ERR_FAILED, "the NBD server ended: %s", *text ? text : "it gave no reason");
+	return err_set(errp, damage ? ERR_CORRUPT : ERR_FAILED, "the NBD server ended: %s",
+		       *text ? text : "it gave no reason");
 }
 
 static bool explain_start(struct export *export, struct err **errp)
 {
 	char said[1024];
 	program_said(export->errors, said, sizeof(said));
-	return explain(said, errp);
+	bool damage;
+	const char *text = export_relay_plain(said, &damage);
+	return explain(text, damage, errp);
 }
 
 static bool hand_over(struct export *export, const struct repository *repository, struct err **errp)
@@ -267,7 +269,7 @@ bool export_wait(struct export *export, const struct cancel *cancel, struct err 
 		if (!ended_within(export, CANCEL_POLL_MS))
 			continue;
 		export_relay_join(&export->relay);
-		return explain(export->relay.last, errp);
+		return explain(export->relay.last, export->relay.last_is_damage, errp);
 	}
 	return true;
 }

@@ -11,8 +11,12 @@
 
 struct export;
 
-/* One sentence of what the server could not serve ("stored block of … is damaged"), from a thread of its own. */
-typedef void export_complaint_function(void *arg, const char *text);
+/* One sentence of what the server could not serve, from a thread of its own; damage: what is stored is not what it must
+ * be. */
+typedef void export_complaint_function(void *arg, bool damage, const char *text);
+
+/* What the server puts before a sentence that tells of damage. */
+#define EXPORT_DAMAGE_MARK "damage: "
 
 struct export_options {
 	const char *socket;    /* path of the UNIX socket to make; refused when something is there */

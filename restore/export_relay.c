@@ -8,7 +8,7 @@
 
 #include "base/thread.h"
 
-const char *export_relay_plain(const char *line)
+static const char *without_names(const char *line)
 {
 	static const char said_by[] = "nbdkit: ", error[] = "error: ";
 	if (strncmp(line, said_by, sizeof(said_by) - 1) != 0)
@@ -17,15 +17,25 @@ const char *export_relay_plain(const char *line)
 	return plain ? plain + sizeof(error) - 1 : line + sizeof(said_by) - 1;
 }
 
+const char *export_relay_plain(const char *line, bool *ret_damage)
+{
+	const char *plain = without_names(line);
+	size_t mark = sizeof(EXPORT_DAMAGE_MARK) - 1;
+	*ret_damage = strncmp(plain, EXPORT_DAMAGE_MARK, mark) == 0;
+	return *ret_damage ? plain + mark : plain;
+}
+
 /* A client that reads a damaged place again and again is told of once. */
 static void pass_on(struct export_relay *relay, const char *line)
 {
-	const char *plain = export_relay_plain(line);
+	bool damage;
+	const char *plain = export_relay_plain(line, &damage);
 	if (!*plain || strcmp(plain, relay->last) == 0)
 		return;
 	snprintf(relay->last, sizeof(relay->last), "%s", plain);
+	relay->last_is_damage = damage;
 	if (relay->complain)
-		relay->complain(relay->arg, relay->last);
+		relay->complain(relay->arg, damage, relay->last);
 }
 
 /* Takes whole lines off the front; one that is too long is passed on in pieces. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "restore/export.h"
 #include "restore/stream_name.h"
 #include "storage/point.h"
 #include "storage/stream_read.h"
@@ -41,7 +42,7 @@ static struct stream_reader **readers; /* by stream of the point; NULL where it 
 
 static int tell(struct err **errp)
 {
-	nbdkit_error("%s", err_message(*errp));
+	nbdkit_error("%s%s", err_code(*errp) == ERR_CORRUPT ? EXPORT_DAMAGE_MARK : "", err_message(*errp));
 	nbdkit_set_error(err_code(*errp) == ERR_NO_MEMORY ? ENOMEM : EIO);
 	err_clear(errp);
 	return -1;

@@ -23,8 +23,10 @@ enum {
 
 struct console {
 	int in, out, listener, guest;
-	int stop, escaped; /* eventfds */
-	int terminal;	   /* in raw mode; -1: none */
+	enum run_voice voice;
+	const struct run_watcher *watcher; /* NULL: none */
+	int stop, escaped;		   /* eventfds */
+	int terminal;			   /* in raw mode; -1: none */
 	struct termios before;
 	pthread_t thread;
 	bool running;
@@ -63,9 +65,12 @@ static void relay_guest(struct console *console)
 	if (got <= 0) {
 		close(console->guest);
 		console->guest = -1;
-	} else if (console->out >= 0 && !write_all(console->out, data, (size_t)got)) {
-		console->out = -1;
+		return;
 	}
+	if (console->watcher)
+		console->watcher->heard(console->watcher->arg, console->voice, data, (size_t)got);
+	if (console->out >= 0 && !write_all(console->out, data, (size_t)got))
+		console->out = -1;
 }
 
 static void relay_input(struct console *console)
@@ -157,15 +162,22 @@ static bool start(struct console *console, const char *path, struct err **errp)
 	return true;
 }
 
-struct console *console_start(const char *path, int in, int out, struct err **errp)
+struct console *console_start(const char *path, const struct console_ends *ends, struct err **errp)
 {
 	struct console *console = malloc(sizeof(*console));
 	if (!console) {
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	*console = (struct console){
-		.in = in, .out = out, .listener = -1, .guest = -1, .stop = -1, .escaped = -1, .terminal = -1};
+	*console = (struct console){.in = ends->in,
+				    .out = ends->out,
+				    .voice = ends->voice,
+				    .watcher = ends->watcher,
+				    .listener = -1,
+				    .guest = -1,
+				    .stop = -1,
+				    .escaped = -1,
+				    .terminal = -1};
 	enter_raw_mode(console);
 	if (!start(console, path, errp)) {
 		console_stop(console);

@@ -8,12 +8,20 @@
 #include <stdbool.h>
 
 #include "base/compiler.h"
+#include "hypervisor/runner.h"
 
 struct err;
 struct console;
 
-/* Listens at `path`. in and out as in run_request; either may be -1. */
-NODISCARD struct console *console_start(const char *path, int in, int out, struct err **errp);
+/* Where it goes. in and out as in run_request; watcher may be NULL, and is borrowed until console_stop(). */
+struct console_ends {
+	int in, out;
+	enum run_voice voice;
+	const struct run_watcher *watcher;
+};
+
+/* Listens at `path`. */
+NODISCARD struct console *console_start(const char *path, const struct console_ends *ends, struct err **errp);
 /* Becomes readable when the escape was typed; borrowed. */
 int console_escaped_fd(const struct console *console);
 /* Gives the terminal back. NULL is fine. */

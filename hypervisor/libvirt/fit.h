@@ -38,12 +38,14 @@ struct fit_request {
 	const char *name;	/* of the running machine, unused on this host */
 	const struct fit_disk *disks;
 	size_t n_disks;
-	uint64_t memory; /* 0: as defined */
+	uint64_t memory, memory_max; /* as in run_request */
 	bool network;
 	const char *firmware_code, *firmware_variables; /* paths; NULL: the machine starts by BIOS */
 	bool firmware_secure;
-	const char *console_socket; /* QEMU connects to it; NULL: no relay */
-	const char *agent_socket;   /* QEMU makes it; NULL: none */
+	const char *console_socket;  /* QEMU connects to it; NULL: no relay */
+	const char *agent_socket;    /* QEMU makes it; NULL: none */
+	const char *firmware_socket; /* QEMU connects to it for the firmware's log; NULL: none is kept */
+	bool watched;		     /* a panic is told, and the machine stays as it is after one */
 	runner_note_function *note;
 	void *note_arg;
 };

@@ -134,6 +134,13 @@ static void leave_out(struct fit *fit, xmlNodePtr old)
 		 model ? model : "");
 }
 
+/* A machine that is watched has one of ours. */
+static void leave_out_panic(struct fit *fit, xmlNodePtr old)
+{
+	if (!fit->request->watched)
+		leave_out(fit, old);
+}
+
 static device_function *treatment(xmlNodePtr old)
 {
 	static const struct {
@@ -155,6 +162,7 @@ static device_function *treatment(xmlNodePtr old)
 		{"graphics", nothing},
 		{"memballoon", nothing},
 		{"audio", nothing},
+		{"panic", leave_out_panic},
 		{"hub", nothing},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(treatments); i++) {
@@ -166,16 +174,40 @@ static device_function *treatment(xmlNodePtr old)
 
 /* ---- ours ---- */
 
-static void add_console(struct fit *fit)
+static xmlNodePtr add_serial(struct fit *fit, const char *socket, const char *port)
 {
-	if (!fit->request->console_socket)
-		return;
 	xmlNodePtr serial = fit_add(fit, fit->devices, "serial");
 	fit_set(fit, serial, "type", "unix");
 	xmlNodePtr source = fit_add(fit, serial, "source");
 	fit_set(fit, source, "mode", "connect");
-	fit_set(fit, source, "path", fit->request->console_socket);
-	fit_set(fit, fit_add(fit, serial, "target"), "port", "0");
+	fit_set(fit, source, "path", socket);
+	fit_set(fit, fit_add(fit, serial, "target"), "port", port);
+	return serial;
+}
+
+static void add_console(struct fit *fit)
+{
+	if (fit->request->console_socket)
+		add_serial(fit, fit->request->console_socket, "0");
+}
+
+/* The port at which SeaBIOS tells what it does. */
+static void add_firmware_log(struct fit *fit)
+{
+	if (!fit->request->firmware_socket)
+		return;
+	xmlNodePtr serial = add_serial(fit, fit->request->firmware_socket, "1"), target = fit_child(serial, "target");
+	fit_set(fit, target, "type", "isa-debug");
+	fit_set(fit, fit_add(fit, target, "model"), "name", "isa-debugcon");
+	xmlNodePtr address = fit_add(fit, serial, "address");
+	fit_set(fit, address, "type", "isa");
+	fit_set(fit, address, "iobase", "0x402");
+}
+
+static void add_panic(struct fit *fit)
+{
+	if (fit->request->watched)
+		fit_set(fit, fit_add(fit, fit->devices, "panic"), "model", "isa");
 }
 
 static void add_agent(struct fit *fit)
@@ -203,5 +235,7 @@ void fit_devices(struct fit *fit)
 		add_video(fit, "vga", NULL);
 	fit_set(fit, fit_add(fit, fit->devices, "memballoon"), "model", "none");
 	add_console(fit);
+	add_firmware_log(fit);
 	add_agent(fit);
+	add_panic(fit);
 }

@@ -114,7 +114,10 @@ static uint64_t defined_memory(struct fit *fit)
 static void add_memory(struct fit *fit)
 {
 	uint64_t wanted = fit->request->memory ? fit->request->memory : defined_memory(fit);
-	uint64_t memory = wanted < fit->host->memory ? wanted : fit->host->memory;
+	uint64_t most = fit->request->memory_max && fit->request->memory_max < fit->host->memory
+				? fit->request->memory_max
+				: fit->host->memory;
+	uint64_t memory = wanted < most ? wanted : most;
 	if (memory < MEMORY_LEAST)
 		memory = MEMORY_LEAST;
 	if (memory < wanted)
@@ -181,12 +184,13 @@ static void add_clock(struct fit *fit)
 	fit_set(fit, clock, "offset", local ? "localtime" : "utc");
 }
 
-/* A throw-away run ends with its guest, whatever way that ended; only a reboot of the guest goes on. */
+/* A throw-away run ends with its guest, whatever way that ended; only a reboot of the guest goes on. After a crash who
+ * watches takes a picture first. */
 static void add_endings(struct fit *fit)
 {
 	fit_add_text(fit, fit->domain, "on_poweroff", "destroy");
 	fit_add_text(fit, fit->domain, "on_reboot", "restart");
-	fit_add_text(fit, fit->domain, "on_crash", "destroy");
+	fit_add_text(fit, fit->domain, "on_crash", fit->request->watched ? "preserve" : "destroy");
 }
 
 /* Names what was not looked at above, or is replaced in silence because its absence means nothing to the guest. */

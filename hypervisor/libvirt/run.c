@@ -1,85 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *   open: folder, supervisor ──► start: overlays, firmware, console, libvirt, fit, QEMU ──► wait ──► stop ──► free
+ *   open: folder, supervisor ──► start: overlays, firmware, console, libvirt, fit, QEMU ──► wait or look ──► stop ──►
+ * free
  *
  * libvirt's embedded driver has one root in a process, for good; so the root belongs to the runner, and a process has
- * one runner, which has one machine at a time. Whatever ends this process, the supervisor ends QEMU and removes the
- * root; overlays lose their names as soon as QEMU has them open.
+ * one runner. Its machines have a number, and a folder, each. Whatever ends this process, the supervisor ends every
+ * QEMU and removes the root; overlays lose their names as soon as QEMU has them open.
+ *
+ * A machine is prepared under the runner's lock, since not every library below can do that twice at once; QEMU starts,
+ * runs and ends without it.
  */
+#include "hypervisor/runner.h"
+
 #include <errno.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/libvirt/connect.h"
-#include "hypervisor/libvirt/console.h"
 #include "hypervisor/libvirt/error.h"
 #include "hypervisor/libvirt/event_loop.h"
-#include "hypervisor/libvirt/run_folder.h"
 #include "hypervisor/libvirt/run_host.h"
+#include "hypervisor/libvirt/run_internal.h"
 #include "hypervisor/libvirt/run_overlay.h"
-#include "hypervisor/libvirt/supervisor.h"
 #include "hypervisor/program.h"
-#include "hypervisor/runner.h"
 
 enum { CANCEL_POLL_MS = 200 }; /* a cancel is a flag that a signal sets, nothing to wait for */
 
-struct libvirt_runner {
-	struct runner runner;
-	struct run_folder folder;
-	struct supervisor supervisor;
-	virConnectPtr connection; /* NULL until the first start */
-	bool busy;
-};
+/* ---- while it runs ---- */
 
-/* Shared with libvirt's event thread, which may come last: whoever drops the second reference frees it. */
-struct ending {
-	int fd;		/* eventfd: the machine has stopped */
-	atomic_int why; /* virDomainEventStoppedDetailType */
-};
-
-struct run {
-	struct libvirt_runner *runner;
-	char *workload;
-	struct console *console;
-	virDomainPtr domain;
-	struct ending *ending;
-	int callback;
-};
-
-/* ---- the end of a machine ---- */
-
-static int machine_event(virConnectPtr connection, virDomainPtr domain, int event, int detail, void *arg)
+static bool judge_end(const struct run *run, struct err **errp)
 {
-	struct ending *ending = arg;
-	(void)connection;
-	(void)domain;
-	if (event == VIR_DOMAIN_EVENT_STOPPED) {
-		ending->why = detail;
-		eventfd_write(ending->fd, 1);
-	}
-	return 0;
-}
-
-static void free_ending(void *arg)
-{
-	struct ending *ending = arg;
-	close(ending->fd);
-	free(ending);
-}
-
-static bool judge_ending(const struct run *run, struct err **errp)
-{
-	if (run->ending->why == VIR_DOMAIN_EVENT_STOPPED_FAILED)
+	struct run_state state;
+	watch_look(run->watch, &state);
+	if (state.end == RUN_BROKE || state.end == RUN_KILLED)
 		return err_set(errp, ERR_FAILED, "%s: QEMU ended unexpectedly", run->workload);
-	if (run->ending->why == VIR_DOMAIN_EVENT_STOPPED_CRASHED)
+	if (state.end == RUN_CRASHED)
 		return err_set(errp, ERR_FAILED, "%s: the guest crashed", run->workload);
 	return true;
 }
@@ -87,18 +48,23 @@ static bool judge_ending(const struct run *run, struct err **errp)
 static bool run_wait(struct run *run, const struct cancel *cancel, struct err **errp)
 {
 	struct pollfd ends[] = {
-		{.fd = run->ending->fd, .events = POLLIN},
-		{.fd = run->console ? console_escaped_fd(run->console) : -1, .events = POLLIN},
+		{.fd = watch_ended_fd(run->watch), .events = POLLIN},
+		{.fd = console_escaped_fd(run->console), .events = POLLIN},
 	};
 	while (!cancel || !cancel_requested(cancel)) {
 		if (poll(ends, ARRAY_LENGTH(ends), CANCEL_POLL_MS) < 0 && errno != EINTR)
 			return err_set_errno(errp, errno, "wait for %s", run->workload);
 		if (ends[0].revents)
-			return judge_ending(run, errp);
+			return judge_end(run, errp);
 		if (ends[1].revents)
 			return true;
 	}
 	return true;
+}
+
+static void run_look(struct run *run, struct run_state *ret)
+{
+	watch_look(run->watch, ret);
 }
 
 static void run_stop(struct run *run)
@@ -109,13 +75,13 @@ static void run_stop(struct run *run)
 		virDomainDestroy(run->domain); /* fails when it is off already */
 		virDomainFree(run->domain);
 	}
-	if (run->callback >= 0)
-		virConnectDomainEventDeregisterAny(run->runner->connection, run->callback); /* frees the ending */
-	else if (run->ending)
-		free_ending(run->ending);
+	run_guard_stop(run->guard);
+	watch_stop(run->watch);
 	console_stop(run->console);
-	run_folder_destroy_overlays(run->runner->folder.path);
-	run->runner->busy = false;
+	console_stop(run->firmware);
+	if (run->folder.path)
+		machine_folder_destroy(run->folder.path);
+	machine_folder_release(&run->folder);
 	free(run->workload);
 	free(run);
 }
@@ -148,26 +114,12 @@ static bool connect_embedded(struct libvirt_runner *runner, runner_note_function
 	return err_from_virt(errp, "cannot use libvirt's embedded QEMU driver (package libvirt-daemon-driver-qemu)");
 }
 
-static bool watch_ending(struct run *run, struct err **errp)
-{
-	run->ending = calloc(1, sizeof(*run->ending));
-	if (!run->ending)
-		return err_set_no_memory(errp);
-	run->ending->fd = eventfd(0, EFD_CLOEXEC);
-	if (run->ending->fd < 0)
-		return err_set_errno(errp, errno, "watch the machine");
-	run->callback =
-		virConnectDomainEventRegisterAny(run->runner->connection, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-						 VIR_DOMAIN_EVENT_CALLBACK(machine_event), run->ending, free_ending);
-	return run->callback >= 0 || err_from_virt(errp, "watch the machine");
-}
-
 struct parts {
 	struct fit_host host;
 	struct fit_disk *disks;
 	size_t n_disks;
 	struct run_firmware firmware;
-	char *console, *agent;
+	char *name, *console, *agent, *firmware_log;
 };
 
 static void parts_release(struct parts *parts)
@@ -175,40 +127,55 @@ static void parts_release(struct parts *parts)
 	run_host_release(&parts->host);
 	run_overlays_release(parts->disks, parts->n_disks);
 	free(parts->firmware.variables);
+	free(parts->name);
 	free(parts->console);
 	free(parts->agent);
+	free(parts->firmware_log);
+}
+
+static bool name_parts(const struct run *run, struct parts *parts, struct err **errp)
+{
+	const char *folder = run->folder.path;
+	parts->name = file_format("salvor-%u", run->number);
+	parts->console = file_join(folder, "console");
+	parts->agent =
+		file_format("%s/libvirt/lib/qemu/channel/target/agent-%u", run->runner->folder.path, run->number);
+	parts->firmware_log = file_join(folder, "firmware");
+	return (parts->name && parts->console && parts->agent && parts->firmware_log) || err_set_no_memory(errp);
 }
 
 static bool make_parts(struct run *run, const struct run_request *request, struct parts *parts, struct err **errp)
 {
-	const char *folder = run->runner->folder.path;
+	if (!machine_folder_make(&run->runner->folder, run->number, request->overlay_dir, &run->folder, errp) ||
+	    !name_parts(run, parts, errp))
+		return false;
 	parts->disks = calloc(request->n_disks + 1, sizeof(*parts->disks));
 	parts->n_disks = request->n_disks;
-	parts->console = file_join(folder, "console");
-	parts->agent = file_join(folder, "libvirt/lib/qemu/channel/target/agent");
-	if (!parts->disks || !parts->console || !parts->agent)
+	if (!parts->disks)
 		return err_set_no_memory(errp);
-	return run_folder_make_overlays(&run->runner->folder, request->overlay_dir, errp) &&
-	       run_overlays_make(request, run->runner->folder.overlays, parts->disks, errp) &&
-	       run_firmware_make(request, folder, &parts->firmware, errp) &&
+	return run_overlays_make(request, run->folder.overlays, parts->disks, errp) &&
+	       run_firmware_make(request, run->folder.path, &parts->firmware, errp) &&
 	       run_host_ask(run->runner->connection, request->accelerator, &parts->host, errp);
 }
 
-static char *fit(const struct run_request *request, const struct parts *parts, runner_note_function *note, void *arg,
-		 struct err **errp)
+static char *fit(const struct run *run, const struct run_request *request, const struct parts *parts,
+		 runner_note_function *note, void *arg, struct err **errp)
 {
 	const struct fit_request fit_request = {
 		.definition = request->definition,
-		.name = "salvor",
+		.name = parts->name,
 		.disks = parts->disks,
 		.n_disks = parts->n_disks,
 		.memory = request->memory,
+		.memory_max = request->memory_max,
 		.network = request->network,
 		.firmware_code = parts->firmware.code,
 		.firmware_variables = parts->firmware.variables,
 		.firmware_secure = parts->firmware.secure,
 		.console_socket = parts->console,
 		.agent_socket = parts->agent,
+		.firmware_socket = run->watched ? parts->firmware_log : NULL,
+		.watched = run->watched,
 		.note = note,
 		.note_arg = arg,
 	};
@@ -217,39 +184,76 @@ static char *fit(const struct run_request *request, const struct parts *parts, r
 	return fit_definition(&fit_request, &parts->host, errp);
 }
 
+static bool listen_to(struct run *run, const struct run_request *request, const struct parts *parts, struct err **errp)
+{
+	const struct console_ends console = {.in = request->console_in,
+					     .out = request->console_out,
+					     .voice = RUN_CONSOLE,
+					     .watcher = run->watched ? &run->watcher : NULL};
+	const struct console_ends firmware = {.in = -1, .out = -1, .voice = RUN_FIRMWARE, .watcher = &run->watcher};
+	run->console = console_start(parts->console, &console, errp);
+	if (!run->console || !run->watched)
+		return run->console;
+	run->firmware = console_start(parts->firmware_log, &firmware, errp);
+	return run->firmware;
+}
+
+static void note_killed(void *arg)
+{
+	watch_note_killed(arg);
+}
+
+static bool watch(struct run *run, const struct parts *parts, struct err **errp)
+{
+	run->watch = watch_start(run->runner->connection, parts->name, run->watcher.changed, run->watcher.arg, errp);
+	if (!run->watch || !run->watched)
+		return run->watch;
+	run->guard = run_guard_start(run->folder.path, run->watcher.end_ns, note_killed, run->watch, errp);
+	return run->guard;
+}
+
+/* Everything but QEMU itself: gives the definition that it starts with. */
+static char *prepare(struct run *run, const struct run_request *request, runner_note_function *note, void *arg,
+		     struct err **errp)
+{
+	AUTO(parts_release) struct parts parts = {0};
+	if (!connect_embedded(run->runner, note, arg, errp) || !make_parts(run, request, &parts, errp))
+		return NULL;
+	AUTO(freep) char *definition = fit(run, request, &parts, note, arg, errp);
+	if (!definition || !listen_to(run, request, &parts, errp) || !watch(run, &parts, errp))
+		return NULL;
+	return STEAL(&definition);
+}
+
 static bool launch(struct run *run, const struct run_request *request, runner_note_function *note, void *arg,
 		   struct err **errp)
 {
-	AUTO(parts_release) struct parts parts = {0};
-	if (!make_parts(run, request, &parts, errp))
-		return false;
-	AUTO(freep) char *definition = fit(request, &parts, note, arg, errp);
+	pthread_mutex_lock(&run->runner->lock);
+	run->number = ++run->runner->machines;
+	AUTO(freep) char *definition = prepare(run, request, note, arg, errp);
+	pthread_mutex_unlock(&run->runner->lock);
 	if (!definition)
-		return false;
-	unlink(parts.console);
-	run->console = console_start(parts.console, request->console_in, request->console_out, errp);
-	if (!run->console || !watch_ending(run, errp))
 		return false;
 	run->domain = virDomainCreateXML(run->runner->connection, definition, 0);
 	if (!run->domain)
 		return err_from_virt(errp, "start the machine");
-	run_folder_destroy_overlays(run->runner->folder.path);
+	machine_folder_destroy_overlays(run->folder.path);
 	return true;
 }
 
 static bool run_start(struct runner *base, const struct run_request *request, runner_note_function *note, void *arg,
 		      struct run **ret, struct err **errp)
 {
-	struct libvirt_runner *runner = (struct libvirt_runner *)base;
-	if (runner->busy)
-		return err_set(errp, ERR_BUSY, "a machine is running already");
-	if (!program_require("qemu-system-x86_64", "booting", errp) || !connect_embedded(runner, note, arg, errp))
+	if (!program_require("qemu-system-x86_64", "booting", errp))
 		return false;
 	struct run *run = calloc(1, sizeof(*run));
 	if (!run)
 		return err_set_no_memory(errp);
-	*run = (struct run){.runner = runner, .workload = strdup(request->workload), .callback = -1};
-	runner->busy = true;
+	run->runner = (struct libvirt_runner *)base;
+	run->workload = strdup(request->workload);
+	run->watched = request->watcher;
+	if (request->watcher)
+		run->watcher = *request->watcher;
 	if (!run->workload)
 		err_set_no_memory(errp);
 	if (run->workload && launch(run, request, note, arg, errp)) {
@@ -262,12 +266,23 @@ static bool run_start(struct runner *base, const struct run_request *request, ru
 
 /* ---- the runner ---- */
 
+static char *runner_hypervisor(struct runner *base)
+{
+	struct libvirt_runner *runner = (struct libvirt_runner *)base;
+	unsigned long version;
+	pthread_mutex_lock(&runner->lock);
+	bool known = runner->connection && virConnectGetVersion(runner->connection, &version) == 0;
+	pthread_mutex_unlock(&runner->lock);
+	return known ? file_format("QEMU %lu.%lu.%lu", version / 1000000, version / 1000 % 1000, version % 1000) : NULL;
+}
+
 static void runner_close(struct runner *base)
 {
 	struct libvirt_runner *runner = (struct libvirt_runner *)base;
 	libvirt_disconnect(runner->connection);
 	supervisor_end(&runner->supervisor);
 	run_folder_release(&runner->folder);
+	pthread_mutex_destroy(&runner->lock);
 	free(runner);
 }
 
@@ -275,7 +290,12 @@ static const struct runner_ops libvirt_runner_ops = {
 	.name = "libvirt",
 	.start = run_start,
 	.wait = run_wait,
+	.look = run_look,
+	.ping = run_ping,
+	.show = run_take_picture,
+	.show_text = run_read_screen,
 	.stop = run_stop,
+	.hypervisor = runner_hypervisor,
 	.free = runner_close,
 };
 
@@ -296,6 +316,7 @@ struct runner *runner_libvirt_open(const char *cache_dir, struct err **errp)
 		return NULL;
 	}
 	runner->runner.ops = &libvirt_runner_ops;
+	pthread_mutex_init(&runner->lock, NULL);
 	runner->folder.lock = -1;
 	if (!run_folder_make(cache_dir, &runner->folder, errp)) {
 		free(runner);

@@ -140,18 +140,43 @@ bool run_folder_make(const char *cache_dir, struct run_folder *ret, struct err *
 	return false;
 }
 
-bool run_folder_make_overlays(struct run_folder *folder, const char *overlay_dir, struct err **errp)
-{
-	run_folder_destroy_overlays(folder->path);
-	free(STEAL(&folder->overlays));
-	return make_unique(overlay_dir, "salvor-run", &folder->overlays, errp) &&
-	       link_into(folder->overlays, folder->path, "overlays", errp);
-}
-
 void run_folder_release(struct run_folder *folder)
 {
 	free(folder->path);
-	free(folder->overlays);
 	file_closep(&folder->lock);
 	*folder = (struct run_folder){.lock = -1};
+}
+
+/* ---- one machine ---- */
+
+static bool make_machine_folder(const char *path, struct err **errp)
+{
+	if (mkdir(path, 0700) < 0)
+		return err_set_errno(errp, errno, "make %s", path);
+	return let_qemu_pass(path, errp);
+}
+
+bool machine_folder_make(const struct run_folder *folder, unsigned number, const char *overlay_dir,
+			 struct machine_folder *ret, struct err **errp)
+{
+	struct machine_folder made = {.path = file_format("%s/m%u", folder->path, number)};
+	if (!made.path)
+		return err_set_no_memory(errp);
+	if (make_machine_folder(made.path, errp) && make_unique(overlay_dir, "salvor-run", &made.overlays, errp) &&
+	    link_into(made.overlays, made.path, "overlays", errp)) {
+		*ret = made;
+		return true;
+	}
+	if (made.overlays)
+		rmdir(made.overlays);
+	rmdir(made.path);
+	machine_folder_release(&made);
+	return false;
+}
+
+void machine_folder_release(struct machine_folder *folder)
+{
+	free(folder->path);
+	free(folder->overlays);
+	*folder = (struct machine_folder){0};
 }

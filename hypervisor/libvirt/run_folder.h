@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The folders of one run: the private one (libvirt's root, sockets, firmware variables) and the one for overlays. Both
- * belong to a run whose process holds the lock in the private one; without that lock they are left over from a process
- * that died together with its supervisor, and the next run sweeps them.
+ * The folders of a runner and of its machines. The runner's is private: libvirt's root, sockets, and a folder mN for
+ * each machine, with its sockets, its firmware variables, and a link to where its overlays are. All of them belong to a
+ * process that holds the lock in the runner's folder; without that lock they are left over from a process that died
+ * together with its supervisor, and the next one sweeps them.
  */
 #pragma once
 
@@ -13,19 +14,31 @@
 struct err;
 
 struct run_folder {
-	char *path;	/* BASE/run-XXXXXX */
-	char *overlays; /* OVERLAY_DIR/salvor-run-XXXXXX; NULL while there is no machine */
+	char *path; /* BASE/run-XXXXXX */
 	int lock;
 };
 
 /* Sweeps what dead runs left, then makes the private one. cache_dir/libvirt is linked into libvirt's root. */
 NODISCARD bool run_folder_make(const char *cache_dir, struct run_folder *ret, struct err **errp);
-/* Makes the one for overlays; from now on run_folder_destroy() finds it. */
-NODISCARD bool run_folder_make_overlays(struct run_folder *folder, const char *overlay_dir, struct err **errp);
 /* Forgets; removes nothing. */
 void run_folder_release(struct run_folder *folder);
 
-/* Ends every QEMU whose command line names the folder, then removes both. Only calls that a forked child may make. */
+struct machine_folder {
+	char *path;	/* BASE/run-XXXXXX/mN */
+	char *overlays; /* OVERLAY_DIR/salvor-run-XXXXXX */
+};
+
+/* From now on run_folder_destroy() finds both. Of one thread at a time. */
+NODISCARD bool machine_folder_make(const struct run_folder *folder, unsigned number, const char *overlay_dir,
+				   struct machine_folder *ret, struct err **errp);
+/* Forgets; removes nothing. */
+void machine_folder_release(struct machine_folder *folder);
+
+/*
+ * What a forked child may call, too. All machines: ends every QEMU whose command line names the folder, then removes
+ * everything. One machine: the same of its own; its QEMU alone; its overlays alone, which QEMU may still have open.
+ */
 void run_folder_destroy(const char *path);
-/* Only the overlays, if there are any. */
-void run_folder_destroy_overlays(const char *path);
+void machine_folder_destroy(const char *path);
+void machine_folder_kill(const char *path);
+void machine_folder_destroy_overlays(const char *path);

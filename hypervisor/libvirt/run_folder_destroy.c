@@ -32,10 +32,11 @@ static bool is_qemu(pid_t pid)
 	return name && strncmp(name, "/qemu", 5) == 0;
 }
 
+/* The folder itself, and not one whose name is longer. */
 static bool command_names(pid_t pid, const char *path)
 {
-	static char line[COMMAND_LINE_MAX]; /* too much for a stack; one thread sweeps or supervises */
-	char name[64];
+	char line[COMMAND_LINE_MAX], name[64], folder[PATH_MAX];
+	int folder_len = snprintf(folder, sizeof(folder), "%s/", path);
 	snprintf(name, sizeof(name), "/proc/%d/cmdline", (int)pid);
 	int fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -44,7 +45,7 @@ static bool command_names(pid_t pid, const char *path)
 	while ((len = read(fd, line + all, sizeof(line) - (size_t)all)) > 0)
 		all += len;
 	close(fd);
-	return memmem(line, (size_t)all, path, strlen(path));
+	return memmem(line, (size_t)all, folder, (size_t)folder_len);
 }
 
 /* By descriptor, so that the process that is asked about is the one that is killed. */
@@ -98,7 +99,7 @@ static void remove_inside(int parent, const char *name, int depth)
 	unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-void run_folder_destroy_overlays(const char *path)
+void machine_folder_destroy_overlays(const char *path)
 {
 	char link[PATH_MAX], overlays[PATH_MAX];
 	snprintf(link, sizeof(link), "%s/overlays", path);
@@ -110,11 +111,37 @@ void run_folder_destroy_overlays(const char *path)
 	unlink(link);
 }
 
-void run_folder_destroy(const char *path)
+/* libvirt may have been about to start one: look again until there is none. */
+void machine_folder_kill(const char *path)
 {
-	/* libvirt may have been about to start one: look again until there is none. */
 	while (kill_some(path)) {
 	}
-	run_folder_destroy_overlays(path);
+}
+
+void machine_folder_destroy(const char *path)
+{
+	machine_folder_kill(path);
+	machine_folder_destroy_overlays(path);
+	remove_inside(AT_FDCWD, path, DEPTH_MAX);
+}
+
+static void destroy_machines(const char *path)
+{
+	char machine[PATH_MAX];
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	while (folder && (entry = readdir(folder))) {
+		int len = snprintf(machine, sizeof(machine), "%s/%s", path, entry->d_name);
+		if (entry->d_name[0] == 'm' && len > 0 && len < PATH_MAX)
+			machine_folder_destroy_overlays(machine);
+	}
+	if (folder)
+		closedir(folder);
+}
+
+void run_folder_destroy(const char *path)
+{
+	machine_folder_kill(path);
+	destroy_machines(path);
 	remove_inside(AT_FDCWD, path, DEPTH_MAX);
 }

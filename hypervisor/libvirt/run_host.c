@@ -39,16 +39,16 @@ static bool device_opens(void)
 }
 
 /* A /dev/kvm alone means little: there are some on which ordinary kernels do not start. */
-static bool use_kvm(const char *accelerator)
+const char *runner_accelerator(const char *said)
 {
-	if (accelerator)
-		return strcmp(accelerator, "kvm") == 0;
-	return processor_virtualizes() && device_opens();
+	if (said)
+		return said;
+	return processor_virtualizes() && device_opens() ? "kvm" : "tcg";
 }
 
 /* ---- memory ---- */
 
-static uint64_t free_memory(void)
+uint64_t runner_free_memory(void)
 {
 	static const char field[] = "MemAvailable:";
 	char line[256];
@@ -107,8 +107,9 @@ bool run_host_ask(virConnectPtr connection, const char *accelerator, struct fit_
 		return err_from_virt(errp, "cannot learn what QEMU can do here");
 	xmlDocPtr doc = xmlReadDoc((const xmlChar *)text, NULL, NULL, XML_PARSE_NONET);
 	free(text);
-	*ret = (struct fit_host){
-		.kvm = use_kvm(accelerator), .processors = (unsigned)pool_processors(), .memory = free_memory()};
+	*ret = (struct fit_host){.kvm = strcmp(runner_accelerator(accelerator), "kvm") == 0,
+				 .processors = (unsigned)pool_processors(),
+				 .memory = runner_free_memory()};
 	bool ok = doc ? read_capabilities(xmlDocGetRootElement(doc), ret, errp) : err_set_no_memory(errp);
 	if (doc)
 		xmlFreeDoc(doc);

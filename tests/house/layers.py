@@ -22,6 +22,7 @@ FOREIGN = {
     "libvirt": (r"libvirt/.*", {"libvirt", "libvirt-qemu"}),
     "libxml2": (r"libxml/.*", {"libxml-2.0"}),
     "libnbd": (r"libnbd\.h", {"libnbd"}),
+    "libpng": (r"png\.h", {"libpng"}),
     "nbdkit": (r"nbdkit-(plugin|filter|common|version)\.h", {"nbdkit"}),
     "popt": (r"popt\.h", {"popt"}),
     "cmocka": (r"cmocka\.h", {"cmocka"}),

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A point that runs: an NBD server for its disks, and a machine on it. Throw-away; nothing of either stays. */
+#pragma once
+
+#include "hypervisor/runner.h"
+#include "restore/export.h"
+#include "storage/point.h"
+#include "storage/repository.h"
+
+struct machine;
+
+struct machine_options {
+	unsigned slot; /* another one for each machine that runs at once in a runner */
+	const char *state_dir;
+	const char *overlay_dir; /* NULL: $TMPDIR or /var/tmp */
+	uint64_t memory, memory_max;
+	bool network;
+	const char *accelerator;
+	int console_in, console_out;
+	const struct run_watcher *watcher;
+	runner_note_function *note; /* what was changed to make it fit; may be NULL */
+	void *note_arg;
+	export_complaint_function *complain; /* what of the disks could not be read; may be NULL */
+	void *complain_arg;
+};
+
+/* ERR_CORRUPT when the point is damaged where it is read. The thread that calls this must live until machine_stop(). */
+NODISCARD struct machine *machine_start(struct runner *runner, const struct repository *repository,
+					const struct point *point, const struct machine_options *options,
+					struct err **errp);
+struct run *machine_run(const struct machine *machine);
+/* NULL is fine. */
+void machine_stop(struct machine *machine);
