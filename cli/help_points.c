@@ -17,5 +17,6 @@ const struct verb verb_points = {
 	.about = "Lists the recovery points of one workload or of all, newest first. Times are UTC.",
 	.options = options,
 	.examples = examples,
-	.damage = "a point could not be read, or one that was there is gone; the others are listed",
+	.attention = "a point that was seen from here before has vanished",
+	.damage = "a point could not be read; the others are listed",
 };

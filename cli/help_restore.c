@@ -27,6 +27,12 @@ static const struct option_spec options[] = {
 	 .kind = OPTION_FLAG,
 	 .text = "replace files that exist, and write over devices that hold data",
 	 .offset = offsetof(struct options, force)},
+	{.name = "keep-damaged",
+	 .kind = OPTION_FLAG,
+	 .text = "make files of damaged disks too, with zeros in the place of what cannot be read; the exit status is "
+		 "4 all "
+		 "the same",
+	 .offset = offsetof(struct options, keep_damaged)},
 	{0},
 };
 
@@ -45,8 +51,12 @@ const struct verb verb_restore = {
 	.about = "With --to, writes DISK.raw (or DISK.qcow2) for every disk, domain.xml and the firmware variables "
 		 "into a folder. With --disk, writes single disks to files or block devices. Every byte is "
 		 "authenticated before it is written, and holes stay holes.\n\n"
-		 "Files appear under their names only when they are whole. What exists is not touched without --force.",
+		 "Files appear under their names only when they are whole. What exists is not touched without --force. "
+		 "What a restore to the same place left when it was killed is removed.\n\n"
+		 "Where something is damaged, the rest is restored, and the command names the places, and the newest "
+		 "older "
+		 "point that needs nothing of what is damaged.",
 	.options = options,
 	.examples = examples,
-	.damage = "what is needed is damaged; no file was made of it",
+	.damage = "some of it is damaged; files were made of what is whole",
 };

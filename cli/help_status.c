@@ -17,6 +17,7 @@ const struct verb verb_status = {
 		 "person. Times are UTC.",
 	.options = options,
 	.examples = examples,
-	.attention = "this machine lost its memory of the repository, which makes a rollback harder to notice",
-	.damage = "a point could not be read, or one that was there is gone",
+	.attention = "a point that was seen from here before has vanished, or this machine lost its memory of the "
+		     "repository, which makes that harder to notice",
+	.damage = "a point could not be read",
 };

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/hex.h"
 #include "base/log.h"
 #include "cli/words.h"
@@ -27,15 +28,20 @@ bool report_flush(struct err **errp)
 	return err_set_errno(errp, errno ? errno : EIO, "cannot write to standard output");
 }
 
-static void print_error_object(const struct err *err)
+struct json *error_to_json(const struct err *err)
 {
-	struct err *ignored = NULL; /* standard output is broken; the sentence on standard error remains */
 	struct json *error = json_new_object();
 	json_set(error, "code", json_new_text(err_code_name(err_code(err))));
 	json_set(error, "object", json_new_text(err_object(err)));
 	json_set(error, "message", json_new_text(err_message(err)));
+	return error;
+}
+
+static void print_error_object(const struct err *err)
+{
+	struct err *ignored = NULL; /* standard output is broken; the sentence on standard error remains */
 	AUTO(json_freep) struct json *json = json_new_object();
-	json_set(json, "error", error);
+	json_set(json, "error", error_to_json(err));
 	if (!json_write(json, stdout, &ignored))
 		err_free(ignored);
 }
@@ -76,6 +82,14 @@ void report_note(void *arg, const char *text)
 		log_info("%s", words_make_printable(copy));
 }
 
+char *point_name_text(const struct point *point)
+{
+	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE], workload[WORKLOAD_NAME_MAX + 1];
+	memcpy(workload, point->workload, sizeof(workload));
+	return file_format("%s@%s (point %.*s)", words_make_printable(workload), clock_format(point->cut_ns, time),
+			   POINT_ID_SHORT, point_id_text(point->id, id));
+}
+
 char *point_id_text(const uint8_t id[POINT_ID_SIZE], char text[POINT_ID_TEXT_SIZE])
 {
 	return hex_encode(id, POINT_ID_SIZE, text);
@@ -94,12 +108,21 @@ struct json *point_to_json(const struct point *point)
 	return json;
 }
 
+/* Of "object: reason"; people are told what it was, not what it was called. */
+static const char *reason_of(const char *text)
+{
+	const char *colon = strstr(text, ": ");
+	return colon ? colon + 2 : text;
+}
+
 void report_damaged(struct context *context, const struct point_list *list)
 {
 	for (size_t i = 0; i < list->n_damaged; i++)
 		warn(list->damaged[i]);
 	if (list->n_damaged > 0)
 		context->status = EXIT_DAMAGE;
+	for (size_t i = 0; i < list->n_vanished; i++)
+		report_attention(context, "%s", reason_of(list->vanished[i]));
 }
 
 /* "name: reason", as the list has it. */
@@ -113,12 +136,22 @@ static struct json *damage_to_json(const char *text)
 	return json;
 }
 
-struct json *damaged_to_json(const struct point_list *list)
+static struct json *texts_to_json(char *const *texts, size_t n)
 {
 	struct json *array = json_new_array();
-	for (size_t i = 0; i < list->n_damaged; i++)
-		json_append(array, damage_to_json(list->damaged[i]));
+	for (size_t i = 0; i < n; i++)
+		json_append(array, damage_to_json(texts[i]));
 	return array;
+}
+
+struct json *damaged_to_json(const struct point_list *list)
+{
+	return texts_to_json(list->damaged, list->n_damaged);
+}
+
+struct json *vanished_to_json(const struct point_list *list)
+{
+	return texts_to_json(list->vanished, list->n_vanished);
 }
 
 void report_point(struct point *point)

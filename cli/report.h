@@ -13,6 +13,8 @@
 NODISCARD bool report_json(struct context *context, struct json *json, struct err **errp);
 /* All that was printed has arrived, or ERR_FAILED and the like. */
 NODISCARD bool report_flush(struct err **errp);
+/* {code, object, message}. */
+struct json *error_to_json(const struct err *err);
 /* One sentence on standard error, with json an object on standard output too. Returns the exit status. */
 int report_failure(const struct context *context, const struct err *err, bool json);
 /* The verb is done, but a person should read why: exit status 3, unless it is 4 already. */
@@ -23,10 +25,13 @@ void report_note(void *arg, const char *text);
 /* Tells which point the words of the user mean: "web01 as of 2026-11-22T07:00:00Z (point 3f9a12bc0d4e)". */
 void report_point(struct point *point);
 
+/* "web01@2026-11-22T07:00:00Z (point 3f9a12bc0d4e)", printable; a new string, NULL on lack of memory. */
+char *point_name_text(const struct point *point);
 char *point_id_text(const uint8_t id[POINT_ID_SIZE], char text[POINT_ID_TEXT_SIZE]);
 /* {id, workload, time, engine, consistency, bytes}. */
 struct json *point_to_json(const struct point *point);
-/* Warns of each and sets exit status 4. */
+/* Warns of what is damaged, exit status 4, and of what has vanished, exit status 3. */
 void report_damaged(struct context *context, const struct point_list *list);
 /* [{object, reason}]. */
 struct json *damaged_to_json(const struct point_list *list);
+struct json *vanished_to_json(const struct point_list *list);

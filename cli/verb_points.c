@@ -16,6 +16,7 @@ static struct json *to_json(const struct point_list *list)
 	struct json *json = json_new_object();
 	json_set(json, "points", points);
 	json_set(json, "damaged", damaged_to_json(list));
+	json_set(json, "vanished", vanished_to_json(list));
 	return json;
 }
 
@@ -66,7 +67,7 @@ bool run_points(struct context *context, struct err **errp)
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_list_load(repository, workload, &list, errp))
 		return false;
-	if (workload && list.n == 0 && list.n_damaged == 0)
+	if (workload && list.n == 0 && list.n_damaged == 0 && list.n_vanished == 0)
 		return refuse_unknown(repository, workload, errp);
 	report_damaged(context, &list);
 	return context->options.json ? report_json(context, to_json(&list), errp) : print(&list, errp);

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "cli/report.h"
+#include "cli/restore_damage.h"
 #include "cli/run.h"
 #include "cli/table.h"
 #include "cli/words.h"
@@ -61,16 +62,21 @@ static bool choose(const struct context *context, struct target_list *list, stru
 	ret->targets = list->targets;
 	ret->n_targets = list->n;
 	ret->force = options->force;
+	ret->keep_damaged = options->keep_damaged;
+	ret->note = report_note;
 	ret->cancel = &context->cancel;
 	return true;
 }
 
-static struct json *to_json(const struct point *point, const struct restore_result *result)
+/* Only what is whole is called restored; damage, NULL where there is none, comes with the error that it is. */
+static struct json *to_json(const struct point *point, const struct restore_result *result, const struct err *damage)
 {
 	char id[POINT_ID_TEXT_SIZE];
 	struct json *json = json_new_object(), *files = json_new_array();
 	json_set(json, "point", json_new_text(point_id_text(point->id, id)));
 	for (size_t i = 0; i < result->n; i++) {
+		if (result->files[i].damage.bytes > 0)
+			continue;
 		struct json *file = json_new_object();
 		json_set(file, "name", json_new_text(result->files[i].name));
 		json_set(file, "path", json_new_text(result->files[i].path));
@@ -78,6 +84,10 @@ static struct json *to_json(const struct point *point, const struct restore_resu
 		json_append(files, file);
 	}
 	json_set(json, "files", files);
+	if (damage) {
+		json_set(json, "damaged", restore_damage_to_json(result));
+		json_set(json, "error", error_to_json(damage));
+	}
 	return json;
 }
 
@@ -88,6 +98,8 @@ static bool print(const struct restore_result *result, struct err **errp)
 	table_init(&table, heads, ARRAY_LENGTH(heads));
 	for (size_t i = 0; i < result->n; i++) {
 		char size[PROGRESS_SIZE_TEXT];
+		if (result->files[i].damage.bytes > 0)
+			continue;
 		table_cell(&table, "%s", result->files[i].name);
 		table_cell(&table, "%s", progress_size_text(result->files[i].size, size));
 		table_cell(&table, "%s", result->files[i].path);
@@ -116,6 +128,23 @@ static bool write_files(struct context *context, const struct repository *reposi
 						 "written holds no whole disk now");
 }
 
+static bool report(struct context *context, const struct point *point, const struct restore_result *result,
+		   const struct err *damage, struct err **errp)
+{
+	if (context->options.json)
+		return report_json(context, to_json(point, result, damage), errp);
+	return result->n == result->n_damaged || print(result, errp);
+}
+
+/* What is whole is reported as ever; the damage is how it ends. */
+static bool report_damage(struct context *context, const struct repository *repository, const struct point *point,
+			  const struct restore_result *result, struct err **errp)
+{
+	AUTO(err_freep) struct err *damage = NULL;
+	restore_damage_explain(repository, point, result, &damage);
+	return report(context, point, result, damage, errp) && err_move(errp, &damage);
+}
+
 bool run_restore(struct context *context, struct err **errp)
 {
 	AUTO(target_list_release) struct target_list list = {0};
@@ -129,6 +158,8 @@ bool run_restore(struct context *context, struct err **errp)
 		return false;
 	if (!write_files(context, repository, &point, &options, &result, errp))
 		return false;
+	if (result.n_damaged > 0)
+		return report_damage(context, repository, &point, &result, errp);
 	report_point(&point);
-	return context->options.json ? report_json(context, to_json(&point, &result), errp) : print(&result, errp);
+	return report(context, &point, &result, NULL, errp);
 }

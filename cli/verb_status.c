@@ -146,6 +146,7 @@ static bool report(struct context *context, const struct repository *repository,
 	json_set(json, "workloads", workloads_to_json(summaries));
 	json_set(json, "heads", heads_to_json(repository, heads));
 	json_set(json, "damaged", damaged_to_json(list));
+	json_set(json, "vanished", vanished_to_json(list));
 	return report_json(context, json, errp);
 }
 

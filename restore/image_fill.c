@@ -3,6 +3,7 @@
  *   walker ──batch of chunk references──► full ──► worker: fetch, open, write ──► empty ──► walker
  *
  * Batches are few and of fixed size, which bounds memory. When any thread fails, both queues close and everybody ends.
+ * Damage is no failure: a batch that cannot be read as one is read chunk by chunk, and what is damaged is noted.
  */
 #include "restore/image_fill.h"
 
@@ -51,13 +52,49 @@ static bool write_batch(const struct image_fill *fill, const struct batch *batch
 	return true;
 }
 
+/* The chunk is not to be had: its place reads as zeros, and is noted. */
+static bool give_up_chunk(const struct image_fill *fill, uint64_t offset, uint32_t len, struct err **errp)
+{
+	struct image_sink *sink = fill->sink;
+	return image_damage_take(fill->damage, offset, len, errp) &&
+	       (!sink->ops->zero || sink->ops->zero(sink, offset, len, errp));
+}
+
+/* One by one, and what can be read stays in the batch. Chunks that follow each other in the image still do in memory.
+ */
+static bool salvage_batch(const struct image_fill *fill, struct batch *batch, struct err **errp)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < batch->n; i++) {
+		struct chunk_ref ref = batch->refs[i];
+		uint64_t offset = batch->offsets[i];
+		if (pack_reader_chunks(fill->packs, &ref, 1, errp)) {
+			batch->refs[kept] = ref;
+			batch->offsets[kept++] = offset;
+		} else if (!give_up_chunk(fill, offset, ref.plain_len, errp)) {
+			return false;
+		}
+	}
+	batch->n = kept;
+	return true;
+}
+
+static bool read_batch(const struct image_fill *fill, struct batch *batch, struct err **errp)
+{
+	if (pack_reader_chunks(fill->packs, batch->refs, batch->n, errp))
+		return true;
+	if (err_is_of_run(err_code(*errp)))
+		return false;
+	err_clear(errp); /* it comes again, with the chunk that it is of */
+	return salvage_batch(fill, batch, errp);
+}
+
 static bool run_worker(void *arg, struct err **errp)
 {
 	struct work *work = arg;
 	struct batch *batch;
 	while ((batch = queue_take(work->full))) {
-		if (!pack_reader_chunks(work->fill->packs, batch->refs, batch->n, errp) ||
-		    !write_batch(work->fill, batch, errp))
+		if (!read_batch(work->fill, batch, errp) || !write_batch(work->fill, batch, errp))
 			return false;
 		if (work->fill->progress)
 			work->fill->progress->done += batch->len;
@@ -122,12 +159,22 @@ static bool add_chunk(void *arg, uint64_t index, const struct tree_ref *chunk, s
 	return true;
 }
 
+/* What a damaged node leads to. It becomes zeros as the holes do. */
+static bool lose_chunks(void *arg, uint64_t first, uint64_t end, struct err **errp)
+{
+	struct work *work = arg;
+	const struct stream_shape *shape = &work->fill->stream->shape;
+	uint64_t offset = first << shape->exponent;
+	uint64_t len = ((end - 1 - first) << shape->exponent) + stream_chunk_len(shape, end - 1);
+	return image_damage_take(work->fill->damage, offset, len, errp);
+}
+
 static bool walk(struct work *work, struct err **errp)
 {
 	const struct stream *stream = work->fill->stream;
 	AUTO(tree_reader_freep)
 	struct tree_reader *tree = tree_reader_new(work->fill->packs, &stream->shape, &stream->top, errp);
-	if (!tree || !tree_each(tree, 0, stream_chunks(&stream->shape), add_chunk, work, errp))
+	if (!tree || !tree_each_around(tree, add_chunk, lose_chunks, work, errp))
 		return false;
 	if (!zero_until(work, stream->shape.size, errp))
 		return false;
@@ -183,6 +230,7 @@ bool image_fill(const struct image_fill *fill, struct err **errp)
 	struct pool *pool = pool_start("restore", workers, run_worker, stop_all, &work, errp);
 	bool ok = pool && walk_and_join(&work, pool, errp);
 	free_batches(batches, n);
+	image_damage_sort(fill->damage);
 	return ok || err_prefix(errp, "disk %s", fill->stream->name);
 }
 
@@ -202,11 +250,23 @@ static bool count_chunk(void *arg, uint64_t index, const struct tree_ref *chunk,
 	return true;
 }
 
+/* Whoever fills an image from it will tell. */
+static bool pass_over_lost(void *arg, uint64_t first, uint64_t end, struct err **errp)
+{
+	(void)arg;
+	(void)first;
+	(void)end;
+	if (err_is_of_run(err_code(*errp)))
+		return false;
+	err_clear(errp);
+	return true;
+}
+
 bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, uint64_t *ret, struct err **errp)
 {
 	struct count count = {.shape = &stream->shape};
 	AUTO(tree_reader_freep) struct tree_reader *tree = tree_reader_new(packs, &stream->shape, &stream->top, errp);
-	if (!tree || !tree_each(tree, 0, stream_chunks(&stream->shape), count_chunk, &count, errp))
+	if (!tree || !tree_each_around(tree, count_chunk, pass_over_lost, &count, errp))
 		return err_prefix(errp, "disk %s", stream->name);
 	*ret = count.bytes;
 	return true;

@@ -4,6 +4,7 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
+#include "restore/image_damage.h"
 #include "restore/image_sink.h"
 #include "storage/point.h"
 #include "storage/tree_read.h"
@@ -14,9 +15,11 @@ struct image_fill {
 	struct image_sink *sink;
 	const struct cancel *cancel; /* may be NULL */
 	struct progress *progress;   /* may be NULL; done grows by data, not by holes */
+	struct image_damage *damage; /* what cannot be read; reads as zeros in the sink */
 };
 
+/* Damage is no failure: it is in fill->damage, sorted. */
 NODISCARD bool image_fill(const struct image_fill *fill, struct err **errp);
-/* Bytes of data in the stream, without its holes. Reads the tree. */
+/* Bytes of data in the stream, without its holes, and without what a damaged tree does not tell. Reads the tree. */
 NODISCARD bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, uint64_t *ret,
 				struct err **errp);

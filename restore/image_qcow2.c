@@ -103,5 +103,6 @@ struct image_sink *image_sink_qcow2(const struct image_request *request, struct 
 	AUTO(image_sink_freep) struct image_sink *sink = &qcow2->sink;
 	if (!image_temporary_make(path, request->force, &qcow2->temporary, errp))
 		return NULL;
+	image_temporary_share(&qcow2->temporary);
 	return make_image(qcow2, request->size, errp) && serve_image(qcow2, errp) ? STEAL(&sink) : NULL;
 }

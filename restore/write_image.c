@@ -198,9 +198,18 @@ static bool check_device(const struct plan *plan, const struct item *item, struc
 	return sink;
 }
 
+/* Before room is asked for, since these take some. */
+static void sweep_leftovers(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (!plan->items[i].device)
+			image_temporary_sweep(plan->items[i].path, plan->options->note, plan->options->note_arg);
+}
+
 static bool check_plan(struct plan *plan, struct err **errp)
 {
 	uint64_t total = 0;
+	sweep_leftovers(plan);
 	for (size_t i = 0; i < plan->n; i++) {
 		if (!image_data_bytes(plan->packs, plan->items[i].stream, &plan->items[i].data, errp))
 			return false;
@@ -217,7 +226,15 @@ static bool check_plan(struct plan *plan, struct err **errp)
 
 /* ---- write ---- */
 
-static bool write_disk(const struct plan *plan, const struct item *item, struct err **errp)
+/* A file that is not whole appears only on the user's word. A device was written to either way. */
+static bool finish_disk(const struct plan *plan, const struct item *item, struct image_sink *sink,
+			struct restored_file *file, struct err **errp)
+{
+	file->made = file->damage.bytes == 0 || plan->options->keep_damaged || item->device;
+	return !file->made || sink->ops->finish(sink, errp);
+}
+
+static bool write_disk(const struct plan *plan, const struct item *item, struct restored_file *file, struct err **errp)
 {
 	AUTO(image_sink_freep) struct image_sink *sink = open_sink(plan, item, errp);
 	if (!sink)
@@ -228,36 +245,46 @@ static bool write_disk(const struct plan *plan, const struct item *item, struct 
 		.sink = sink,
 		.cancel = plan->options->cancel,
 		.progress = plan->options->progress,
+		.damage = &file->damage,
 	};
-	return image_fill(&fill, errp) && sink->ops->finish(sink, errp);
+	return image_fill(&fill, errp) && finish_disk(plan, item, sink, file, errp);
 }
 
 /* Definitions and firmware variables hold secrets: they stay with mkostemp()'s mode, which is 0600. */
-static bool write_small(const struct plan *plan, const struct item *item, struct err **errp)
+static bool put_small(const struct plan *plan, const struct item *item, struct span content, struct err **errp)
 {
-	struct bytes content;
-	if (!stream_read_all(plan->packs, item->stream, SMALL_MAX, &content, errp))
-		return err_prefix(errp, "%s", item->stream->name);
 	struct image_temporary temporary = {.fd = -1};
 	bool ok = image_temporary_make(item->path, plan->options->force, &temporary, errp) &&
 		  file_write_at(temporary.fd, content.data, content.len, 0, item->path, errp) &&
 		  image_temporary_finish(&temporary, errp);
 	image_temporary_release(&temporary);
-	bytes_release(&content);
 	return ok;
 }
 
-static bool write_item(const struct plan *plan, const struct item *item, struct err **errp)
+/* Read whole or not at all: half a definition helps nobody. */
+static bool write_small(const struct plan *plan, const struct item *item, struct restored_file *file, struct err **errp)
 {
-	return item->stream->kind == STREAM_DISK ? write_disk(plan, item, errp) : write_small(plan, item, errp);
+	AUTO(bytes_release) struct bytes content = {0};
+	if (!stream_read_all(plan->packs, item->stream, SMALL_MAX, &content, errp))
+		return image_damage_take(&file->damage, 0, item->stream->shape.size, errp) ||
+		       err_prefix(errp, "%s", item->stream->name);
+	file->made = true;
+	return put_small(plan, item, bytes_span(&content), errp);
 }
 
-static bool report_item(const struct item *item, struct restore_result *result, struct err **errp)
+static bool write_item(const struct plan *plan, const struct item *item, struct restored_file *file, struct err **errp)
 {
-	struct restored_file file = {
+	return item->stream->kind == STREAM_DISK ? write_disk(plan, item, file, errp)
+						 : write_small(plan, item, file, errp);
+}
+
+static bool begin_report(const struct item *item, struct restore_result *result, struct err **errp)
+{
+	struct restored_file *file = &result->files[result->n++];
+	*file = (struct restored_file){
 		.name = strdup(item->stream->name), .path = strdup(item->path), .size = item->stream->shape.size};
-	result->files[result->n++] = file;
-	return (file.name && file.path) || err_set_no_memory(errp);
+	image_damage_init(&file->damage);
+	return (file->name && file->path) || err_set_no_memory(errp);
 }
 
 static bool write_plan(const struct plan *plan, struct restore_result *result, struct err **errp)
@@ -266,8 +293,10 @@ static bool write_plan(const struct plan *plan, struct restore_result *result, s
 	if (!result->files)
 		return err_set_no_memory(errp);
 	for (size_t i = 0; i < plan->n; i++) {
-		if (!write_item(plan, &plan->items[i], errp) || !report_item(&plan->items[i], result, errp))
+		if (!begin_report(&plan->items[i], result, errp) ||
+		    !write_item(plan, &plan->items[i], &result->files[i], errp))
 			return false;
+		result->n_damaged += result->files[i].damage.bytes > 0;
 	}
 	return true;
 }
@@ -277,6 +306,7 @@ void restore_result_release(struct restore_result *result)
 	for (size_t i = 0; i < result->n; i++) {
 		free(result->files[i].name);
 		free(result->files[i].path);
+		image_damage_release(&result->files[i].damage);
 	}
 	free(result->files);
 	*result = (struct restore_result){0};

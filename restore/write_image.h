@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
+#include "restore/image_damage.h"
 #include "storage/point.h"
 #include "storage/repository.h"
 
@@ -22,22 +23,30 @@ struct restore_options {
 	const struct restore_target *targets; /* single disks; used when `to` is NULL */
 	size_t n_targets;
 	enum image_format format;
-	bool force; /* replace files that exist, write over devices that hold data */
+	bool force;	   /* replace files that exist, write over devices that hold data */
+	bool keep_damaged; /* files are made of what is damaged too, with zeros in the place of what cannot be read */
 	const struct cancel *cancel;
 	struct progress *progress; /* may be NULL */
+	/* One sentence a call for people: leftovers that were removed. May be NULL. */
+	void (*note)(void *arg, const char *text);
+	void *note_arg;
 };
 
 struct restored_file {
 	char *name, *path; /* "vda", "domain.xml" */
 	uint64_t size;
+	bool made;		    /* path has it, with zeros where it is damaged */
+	struct image_damage damage; /* bytes is 0: it is whole */
 };
 
 struct restore_result {
 	struct restored_file *files;
-	size_t n;
+	size_t n, n_damaged;
 };
 
-/* Checks everything that can be checked before the first byte is written: room, sizes, devices in use, existing files.
+/*
+ * Checks everything that can be checked before the first byte is written: room, sizes, devices in use, existing files.
+ * Damage in one stream is no failure, and does not keep the others from being restored: the result tells.
  */
 NODISCARD bool restore_point(const struct repository *repository, const struct point *point,
 			     const struct restore_options *options, struct restore_result *ret, struct err **errp);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "storage/pack_set.h"
 #include "storage/repository.h"
 #include "storage/tree.h"
 
@@ -72,10 +73,12 @@ struct point_list {
 	size_t n;
 	char **damaged; /* objects c/… that could not be read, one "name: reason" each */
 	size_t n_damaged;
+	char **vanished; /* what was seen before and is gone, one sentence each */
+	size_t n_vanished;
 };
 
 /* All points (of one workload, by exact name, when not NULL). Damaged commits are named in the list and do not hide the
- * others. Alarms about vanished heads are given as damage too. Remembers heads. */
+ * others. A vanished head is an alarm, and no damage. Remembers heads. Reads commits on all processors. */
 NODISCARD bool point_list_load(const struct repository *repository, const char *workload, struct point_list *ret,
 			       struct err **errp);
 void point_list_release(struct point_list *list);
@@ -84,6 +87,9 @@ void point_list_release(struct point_list *list);
  * nearest names; ERR_USAGE for an ambiguous prefix, with the candidates.
  */
 NODISCARD bool point_find(const struct repository *repository, const char *text, struct point *ret, struct err **errp);
+/* The newest older point of the same workload that needs none of these packs: whole, as far as they are the damage. */
+NODISCARD bool point_find_without(const struct repository *repository, const struct point *than,
+				  const struct pack_set *packs, struct point *ret, bool *ret_found, struct err **errp);
 /* The point that a session committed. ERR_NOT_FOUND when it did not; ERR_CORRUPT. */
 NODISCARD bool point_load(const struct repository *repository, const struct session_id *session, struct point *ret,
 			  struct err **errp);

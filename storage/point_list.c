@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "storage/collection.h"
 #include "storage/commit.h"
 #include "storage/heads.h"
+
+#define FEW_COMMITS 16 /* not worth a thread */
 
 struct gathering {
 	const struct repository *repository;
@@ -20,6 +24,15 @@ struct gathering {
 	size_t capacity;
 	struct session_id *sessions; /* of LIST c/, ascending */
 	size_t n_sessions, sessions_capacity;
+	struct loaded *loaded; /* by position in sessions */
+	atomic_size_t next;    /* to be loaded */
+};
+
+/* What became of a commit: its point, or why there is none. */
+struct loaded {
+	enum commit_kind kind; /* 0: not looked at */
+	struct point point;
+	struct err *err;
 };
 
 static void gathering_release(struct gathering *gathering)
@@ -28,21 +41,36 @@ static void gathering_release(struct gathering *gathering)
 	heads_release(&gathering->heads);
 	heads_release(&gathering->seen);
 	point_list_release(&gathering->list);
+	for (size_t i = 0; gathering->loaded && i < gathering->n_sessions; i++) {
+		point_release(&gathering->loaded[i].point);
+		err_free(gathering->loaded[i].err);
+	}
+	free(gathering->loaded);
 	free(gathering->sessions);
 }
 
 /* Takes the text; NULL is lack of memory. */
-static bool add_damage(struct point_list *list, char *text, struct err **errp)
+static bool add_text(char ***texts, size_t *n, char *text, struct err **errp)
 {
-	char **damaged = text ? reallocarray(list->damaged, list->n_damaged + 1, sizeof(*damaged)) : NULL;
+	char **grown = text ? reallocarray(*texts, *n + 1, sizeof(*grown)) : NULL;
 
-	if (!damaged) {
+	if (!grown) {
 		free(text);
 		return err_set_no_memory(errp);
 	}
-	list->damaged = damaged;
-	damaged[list->n_damaged++] = text;
+	*texts = grown;
+	grown[(*n)++] = text;
 	return true;
+}
+
+static bool add_damage(struct point_list *list, char *text, struct err **errp)
+{
+	return add_text(&list->damaged, &list->n_damaged, text, errp);
+}
+
+static bool add_vanished(struct point_list *list, char *text, struct err **errp)
+{
+	return add_text(&list->vanished, &list->n_vanished, text, errp);
 }
 
 /* Damage, as what a bad sector makes unreadable, is named and does not hide the rest. */
@@ -113,25 +141,24 @@ static bool check_head(struct gathering *gathering, const struct point *point, s
 	return true;
 }
 
-static bool take_commit(struct gathering *gathering, const struct session_id *session, struct err **errp)
+static bool take_commit(struct gathering *gathering, const struct session_id *session, struct loaded *loaded,
+			struct err **errp)
 {
-	AUTO(commit_release) struct commit commit = {0};
 	char name[OBJECT_NAME_SIZE];
 
-	if (!commit_load(gathering->repository, session, &commit, errp)) {
-		if (err_code(*errp) != ERR_NOT_FOUND)
-			return name_damage(gathering, object_name_session('c', session, name), errp);
-		err_clear(errp); /* a collection took it away between LIST and GET */
-		return true;
+	if (loaded->err && err_code(loaded->err) != ERR_NOT_FOUND) {
+		err_move(errp, &loaded->err);
+		return name_damage(gathering, object_name_session('c', session, name), errp);
 	}
-	if (commit.kind != COMMIT_POINT)
+	/* Not found: a collection took it away between LIST and GET. */
+	if (loaded->kind != COMMIT_POINT)
 		return true;
-	if (!check_head(gathering, &commit.point, errp) ||
-	    !heads_note(&gathering->seen, session, commit.point.id, errp))
+	if (!check_head(gathering, &loaded->point, errp) ||
+	    !heads_note(&gathering->seen, session, loaded->point.id, errp))
 		return false;
-	if (gathering->workload && strcmp(gathering->workload, commit.point.workload) != 0)
+	if (gathering->workload && strcmp(gathering->workload, loaded->point.workload) != 0)
 		return true;
-	return add_point(gathering, &commit.point, errp);
+	return add_point(gathering, &loaded->point, errp);
 }
 
 /* What its writer's revocation or a collection decided against does not exist, whatever it holds. */
@@ -158,10 +185,13 @@ static bool check_checkpoint(struct gathering *gathering, struct err **errp)
 	const struct collection *collection = &gathering->collection;
 
 	if (collection->checkpoint_x < heads->checkpoint_x)
-		return add_damage(&gathering->list,
-				  file_format("g/%016" PRIx64 ".final: was seen here before, and has vanished",
-					      heads->checkpoint_x),
-				  errp);
+		return add_vanished(
+			&gathering->list,
+			file_format("g/%016" PRIx64
+				    ".final: what a collection wrote was seen from here before, and has vanished: "
+				    "somebody put an older state of the repository in its place, or changed it",
+				    heads->checkpoint_x),
+			errp);
 	if (heads->checkpoint_x != 0 && collection->checkpoint_x == heads->checkpoint_x &&
 	    memcmp(collection->checkpoint_hash, heads->checkpoint_hash, HASH_SIZE) != 0)
 		return add_damage(&gathering->list,
@@ -171,18 +201,49 @@ static bool check_checkpoint(struct gathering *gathering, struct err **errp)
 	return true;
 }
 
+/* Which workloads the writer's other points are of: as near as one can come to what is missing. */
+static char *workloads_of(const struct gathering *gathering, const uint8_t writer[WRITER_SIZE])
+{
+	const struct point_list *list = &gathering->list;
+	const char *name = NULL;
+	size_t others = 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct point *point = &list->points[i];
+		if (memcmp(point->session.writer, writer, WRITER_SIZE) != 0)
+			continue;
+		others += name && strcmp(name, point->workload) != 0;
+		name = name ? name : point->workload;
+	}
+	if (!name)
+		return strdup(", of whose points none is left,");
+	return others ? strdup(", who protects several workloads,")
+		      : file_format(", whose other points are of '%s',", name);
+}
+
+static bool tell_vanished(struct gathering *gathering, const struct session_id *session, struct err **errp)
+{
+	const struct keyring_member *writer = keyring_find(repository_keyring(gathering->repository), session->writer);
+	AUTO(freep) char *workloads = workloads_of(gathering, session->writer);
+	char name[OBJECT_NAME_SIZE];
+
+	if (!workloads)
+		return err_set_no_memory(errp);
+	object_name_session('c', session, name);
+	return add_vanished(&gathering->list,
+			    file_format("%s: the newest point that was seen from here of the writer '%s'%s has "
+					"vanished: find out who changed the repository, and back up again",
+					name, writer ? writer->name : "?", workloads),
+			    errp);
+}
+
 /* A head that is neither there nor decided against has been taken away. */
 static bool check_vanished(struct gathering *gathering, struct err **errp)
 {
-	char name[OBJECT_NAME_SIZE];
-
 	for (size_t i = 0; i < gathering->heads.n; i++) {
 		const struct session_id *session = &gathering->heads.heads[i].session;
-		if (!counts(gathering, session) || was_listed(gathering, session))
-			continue;
-		object_name_session('c', session, name);
-		if (!add_damage(&gathering->list, file_format("%s: was seen here before, and has vanished", name),
-				errp))
+		if (counts(gathering, session) && !was_listed(gathering, session) &&
+		    !tell_vanished(gathering, session, errp))
 			return false;
 	}
 	return true;
@@ -237,14 +298,48 @@ static int newest_first(const void *a, const void *b)
 	return session_id_compare(&left->session, &right->session);
 }
 
+/* Pack sets are of no interest here, and would be most of the memory. */
+static void load_one(const struct gathering *gathering, const struct session_id *session, struct loaded *ret)
+{
+	AUTO(commit_release) struct commit commit = {0};
+
+	if (!commit_load(gathering->repository, session, &commit, &ret->err))
+		return;
+	ret->kind = commit.kind;
+	ret->point = commit.point;
+	commit.point = (struct point){0};
+}
+
+static bool load_some(void *arg, struct err **errp)
+{
+	struct gathering *gathering = arg;
+
+	(void)errp;
+	for (size_t i; (i = atomic_fetch_add(&gathering->next, 1)) < gathering->n_sessions;)
+		if (counts(gathering, &gathering->sessions[i]))
+			load_one(gathering, &gathering->sessions[i], &gathering->loaded[i]);
+	return true;
+}
+
+static bool load_all(struct gathering *gathering, struct err **errp)
+{
+	gathering->loaded = calloc(gathering->n_sessions + 1, sizeof(*gathering->loaded));
+	if (!gathering->loaded)
+		return err_set_no_memory(errp);
+	if (gathering->n_sessions < FEW_COMMITS)
+		return load_some(gathering, errp);
+	struct pool *pool = pool_start("points", pool_processors(), load_some, NULL, gathering, errp);
+	return pool && pool_join(pool, errp);
+}
+
 static bool gather(struct gathering *gathering, struct err **errp)
 {
 	if (!load_memory(gathering, errp) ||
-	    !backend_list(repository_backend(gathering->repository), "c/", each_commit, gathering, errp))
+	    !backend_list(repository_backend(gathering->repository), "c/", each_commit, gathering, errp) ||
+	    !load_all(gathering, errp))
 		return false;
 	for (size_t i = 0; i < gathering->n_sessions; i++)
-		if (counts(gathering, &gathering->sessions[i]) &&
-		    !take_commit(gathering, &gathering->sessions[i], errp))
+		if (!take_commit(gathering, &gathering->sessions[i], &gathering->loaded[i], errp))
 			return false;
 	return check_checkpoint(gathering, errp) && check_vanished(gathering, errp) && remember(gathering, errp);
 }
@@ -269,7 +364,10 @@ void point_list_release(struct point_list *list)
 		point_release(&list->points[i]);
 	for (size_t i = 0; i < list->n_damaged; i++)
 		free(list->damaged[i]);
+	for (size_t i = 0; i < list->n_vanished; i++)
+		free(list->vanished[i]);
 	free(list->points);
 	free(list->damaged);
+	free(list->vanished);
 	*list = (struct point_list){0};
 }

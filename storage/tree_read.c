@@ -108,6 +108,13 @@ static bool node_fits(const struct tree_reader *tree, uint8_t level, uint64_t in
 	return node->level == level && tree_child_first(level, index, node->n - 1u) < stream_chunks(&tree->shape);
 }
 
+static bool refuse_node(uint8_t level, uint64_t index, const struct tree_ref *ref, struct err **errp)
+{
+	char name[OBJECT_NAME_SIZE];
+	err_set(errp, ERR_CORRUPT, "tree node %" PRIu64 " of level %u: it belongs elsewhere", index, level);
+	return err_about(errp, "%s", object_name_pack(PACK_META, &ref->at.session, ref->at.seq, name));
+}
+
 bool tree_reader_node(struct tree_reader *tree, uint8_t level, uint64_t index, const struct tree_ref *ref,
 		      struct tree_node *ret, struct err **errp)
 {
@@ -117,8 +124,7 @@ bool tree_reader_node(struct tree_reader *tree, uint8_t level, uint64_t index, c
 	if (!pack_reader_node(tree->packs, &ref->id, &ref->at, &node, errp))
 		return err_prefix(errp, "tree node %" PRIu64 " of level %u", index, level);
 	if (!node_fits(tree, level, index, &node))
-		return err_set(errp, ERR_CORRUPT, "tree node %" PRIu64 " of level %u: it belongs elsewhere", index,
-			       level);
+		return refuse_node(level, index, ref, errp);
 	cache_add(tree, index, &node);
 	*ret = node;
 	return true;
@@ -129,15 +135,22 @@ struct walk {
 	struct tree_reader *tree;
 	uint64_t first, end;
 	tree_each_function *each;
+	tree_lost_function *lost; /* NULL: a node that cannot be read ends it */
 	void *arg;
 };
+
+static bool lose_node(const struct walk *walk, uint8_t level, uint64_t index, struct err **errp)
+{
+	uint64_t first = tree_child_first(level, index, 0), end = tree_child_first(level, index + 1, 0);
+	return walk->lost && walk->lost(walk->arg, first, end < walk->end ? end : walk->end, errp);
+}
 
 static bool walk_node(const struct walk *walk, uint8_t level, uint64_t index, const struct tree_ref *ref,
 		      struct err **errp)
 {
 	struct tree_node node;
 	if (!tree_reader_node(walk->tree, level, index, ref, &node, errp))
-		return false;
+		return lose_node(walk, level, index, errp);
 	for (unsigned slot = 0; slot < node.n; slot++) {
 		const struct tree_ref *child = &node.children[slot];
 		uint64_t first = tree_child_first(level, index, slot);
@@ -151,13 +164,27 @@ static bool walk_node(const struct walk *walk, uint8_t level, uint64_t index, co
 	return true;
 }
 
+static bool walk_tree(const struct walk *walk, struct err **errp)
+{
+	const struct tree_ref *top = &walk->tree->top;
+	if (walk->first >= walk->end || chunk_id_is_zero(&top->id))
+		return true;
+	return walk_node(walk, (uint8_t)(stream_depth(&walk->tree->shape) - 1), 0, top, errp);
+}
+
 bool tree_each(struct tree_reader *tree, uint64_t first, uint64_t end, tree_each_function *each, void *arg,
 	       struct err **errp)
 {
 	const struct walk walk = {.tree = tree, .first = first, .end = end, .each = each, .arg = arg};
-	if (first >= end || chunk_id_is_zero(&tree->top.id))
-		return true;
-	return walk_node(&walk, (uint8_t)(stream_depth(&tree->shape) - 1), 0, &tree->top, errp);
+	return walk_tree(&walk, errp);
+}
+
+bool tree_each_around(struct tree_reader *tree, tree_each_function *each, tree_lost_function *lost, void *arg,
+		      struct err **errp)
+{
+	const struct walk walk = {
+		.tree = tree, .end = stream_chunks(&tree->shape), .each = each, .lost = lost, .arg = arg};
+	return walk_tree(&walk, errp);
 }
 
 /* The reference that a node of `level` has for a chunk; level = depth gives the top. */

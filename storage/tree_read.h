@@ -21,6 +21,12 @@ typedef bool tree_each_function(void *arg, uint64_t index, const struct tree_ref
 /* Every chunk in [first, end) that is no hole, ascending. Holes cost nothing. */
 NODISCARD bool tree_each(struct tree_reader *tree, uint64_t first, uint64_t end, tree_each_function *each, void *arg,
 			 struct err **errp);
+/* Chunks [first, end) lie below a node that could not be read, as *errp says: takes the error and returns true to go
+ * on. */
+typedef bool tree_lost_function(void *arg, uint64_t first, uint64_t end, struct err **errp);
+/* As tree_each(), of the whole stream; but a node that cannot be read need not end it. */
+NODISCARD bool tree_each_around(struct tree_reader *tree, tree_each_function *each, tree_lost_function *lost, void *arg,
+				struct err **errp);
 /* The chunk at index; a zero id for a hole. */
 NODISCARD bool tree_find(struct tree_reader *tree, uint64_t index, struct tree_ref *ret, struct err **errp);
 /* The subtree at `level` (0: a leaf node …; depth - 1: the top) that covers chunk `index`; zero id for a hole. */

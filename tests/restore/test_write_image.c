@@ -122,15 +122,133 @@ static void a_cancelled_restore_leaves_nothing(void **state)
 	assert_int_equal(files_in("cancelled"), 0);
 }
 
-static void damage_leaves_nothing_and_is_told(void **state)
+/* Restores with damage and gives what it tells of the one disk. */
+static void restore_damaged(struct store *store, const struct stream *streams, size_t n, const char *to, bool keep,
+			    struct restore_result *ret)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	const struct point point = {.streams = (struct stream *)streams, .n_streams = n};
+	const struct restore_options options = {.to = to, .keep_damaged = keep};
+	if (!restore_point(store->repository, &point, &options, ret, &err))
+		fail_msg("%s", err_message(err));
+}
+
+static void a_damaged_tree_leaves_nothing_and_is_told(void **state)
 {
 	struct stream stream;
-	enum err_code code;
+	AUTO(restore_result_release) struct restore_result result = {0};
 	make_disk(*state, &stream);
 	stream.top.id.b[0] ^= 1;
-	assert_false(restore(*state, &stream, &(struct restore_options){.to = "damaged"}, &code));
-	assert_int_equal(code, ERR_CORRUPT);
+	restore_damaged(*state, &stream, 1, "damaged", false, &result);
+	assert_int_equal(result.n_damaged, 1);
+	assert_false(result.files[0].made);
+	assert_int_equal(result.files[0].damage.n, 1);
+	assert_int_equal(result.files[0].damage.ranges[0].offset, 0);
+	assert_int_equal(result.files[0].damage.ranges[0].len, SIZE);
+	assert_memory_equal(result.files[0].damage.ranges[0].object, "m/", 2);
 	assert_int_equal(files_in("damaged"), 0);
+}
+
+/* Flips a byte of the sealed bytes of a chunk. */
+static void damage_chunk(struct store *store, const struct stream *stream, uint64_t index)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(bytes_release) struct bytes object = {0};
+	AUTO(pack_footer_release) struct pack_footer footer = {0};
+	struct tree_ref ref;
+	char name[OBJECT_NAME_SIZE];
+	AUTO(tree_reader_freep)
+	struct tree_reader *tree = tree_reader_new(store->packs, &stream->shape, &stream->top, &err);
+	assert_true(tree_find(tree, index, &ref, &err));
+	assert_true(pack_footer_fetch(store->repository, PACK_CHUNKS, &ref.at.session, ref.at.seq, &footer, &err));
+	object_name_pack(PACK_CHUNKS, &ref.at.session, ref.at.seq, name);
+	assert_true(backend_get(repository_backend(store->repository), name, PACK_MAX_SIZE, &object, &err));
+	object.data[footer.entries[ref.at.entry].offset] ^= 1;
+	assert_true(backend_put(repository_backend(store->repository), name, bytes_span(&object), &err));
+}
+
+/* Chunks are alike every few hundred, so that each of these damages one place only. */
+static void make_two_disks(struct store *store, struct stream streams[2])
+{
+	make_disk(store, &streams[1]);
+	for (size_t i = 0; i < SIZE; i++)
+		plain[i] = (uint8_t)(i * 13 + i / CHUNK * 7 + i / 509);
+	store_stream(store, plain, SIZE, 16, &streams[0]);
+	streams[0].kind = STREAM_DISK;
+	memcpy(streams[0].name, "vda", 4);
+	memcpy(streams[1].name, "vdb", 4);
+	streams[1].number = 2;
+}
+
+static void damaged_chunks_are_told_and_other_disks_come_back(void **state)
+{
+	struct stream streams[2];
+	AUTO(restore_result_release) struct restore_result result = {0};
+	make_two_disks(*state, streams);
+	damage_chunk(*state, &streams[0], 7);
+	damage_chunk(*state, &streams[0], 8);
+	damage_chunk(*state, &streams[0], 200);
+	restore_damaged(*state, streams, 2, "partly", false, &result);
+	assert_int_equal(result.n, 2);
+	assert_int_equal(result.n_damaged, 1);
+	const struct image_damage *damage = &result.files[0].damage;
+	assert_int_equal(damage->n, 2);
+	assert_int_equal(damage->ranges[0].offset, 7 * CHUNK);
+	assert_int_equal(damage->ranges[0].len, 2 * CHUNK);
+	assert_int_equal(damage->ranges[1].offset, 200 * CHUNK);
+	assert_int_equal(damage->ranges[1].len, 4096);
+	assert_int_equal(damage->bytes, 2 * CHUNK + 4096);
+	assert_false(result.files[0].made);
+	assert_true(result.files[1].made);
+	assert_int_equal(files_in("partly"), 1);
+	assert_int_equal(access("partly/vdb.raw", F_OK), 0);
+}
+
+static void damaged_chunks_are_zeros_on_the_users_word(void **state)
+{
+	struct stream streams[2];
+	AUTO(restore_result_release) struct restore_result result = {0};
+	make_two_disks(*state, streams);
+	damage_chunk(*state, &streams[0], 3);
+	restore_damaged(*state, streams, 1, "kept", true, &result);
+	assert_int_equal(result.n_damaged, 1);
+	assert_true(result.files[0].made);
+	memset(plain + 3 * (size_t)CHUNK, 0, CHUNK);
+	assert_is_disk("kept/vda.raw");
+}
+
+static void count_notes(void *arg, const char *text)
+{
+	assert_non_null(strstr(text, "partial"));
+	++*(unsigned *)arg;
+}
+
+static void write_text(const char *path)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	assert_true(file_replace(path, SPAN_TEXT("rest"), 0600, &err));
+}
+
+/* What a killed restore left goes; what somebody holds, and what has another name, stays. */
+static void leftovers_are_removed(void **state)
+{
+	struct stream stream;
+	AUTO(err_freep) struct err *err = NULL;
+	enum err_code code;
+	unsigned notes = 0;
+	AUTO(file_closep) int held = -1;
+	make_disk(*state, &stream);
+	assert_true(file_make_folders("left", 0700, &err));
+	write_text("left/vda.raw.partial-abcdef");
+	write_text("left/vda.raw.partial-abc");
+	write_text("left/vdb.raw.partial-abcdef");
+	assert_true(file_lock("left/vda.raw.partial-inuse1", &held, &err));
+	assert_true(restore(*state, &stream,
+			    &(struct restore_options){.to = "left", .note = count_notes, .note_arg = &notes}, &code));
+	assert_int_equal(notes, 1);
+	assert_int_equal(files_in("left"), 4);
+	assert_int_equal(access("left/vda.raw.partial-abcdef", F_OK), -1);
+	assert_int_equal(access("left/vda.raw.partial-inuse1", F_OK), 0);
 }
 
 static void a_name_never_leaves_the_folder(void **state)
@@ -165,7 +283,10 @@ int main(void)
 		cmocka_unit_test(an_existing_file_is_replaced_only_by_force),
 		cmocka_unit_test(a_link_in_the_folder_is_not_followed),
 		cmocka_unit_test(a_cancelled_restore_leaves_nothing),
-		cmocka_unit_test(damage_leaves_nothing_and_is_told),
+		cmocka_unit_test(a_damaged_tree_leaves_nothing_and_is_told),
+		cmocka_unit_test(damaged_chunks_are_told_and_other_disks_come_back),
+		cmocka_unit_test(damaged_chunks_are_zeros_on_the_users_word),
+		cmocka_unit_test(leftovers_are_removed),
 		cmocka_unit_test(a_name_never_leaves_the_folder),
 		cmocka_unit_test(a_disk_that_is_not_there_is_named),
 	};

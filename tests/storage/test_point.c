@@ -134,8 +134,10 @@ static void test_vanished_head_is_an_alarm(void **state)
 	assert_true(backend_remove(repository_backend(runs->repository), name, &err));
 	assert_true(point_list_load(runs->repository, NULL, &list, &err));
 	assert_int_equal(list.n, 2);
-	assert_int_equal(list.n_damaged, 1);
-	assert_non_null(strstr(list.damaged[0], "vanished"));
+	assert_int_equal(list.n_damaged, 0);
+	assert_int_equal(list.n_vanished, 1);
+	assert_non_null(strstr(list.vanished[0], "vanished"));
+	assert_non_null(strstr(list.vanished[0], "'owner'"));
 	release(points);
 }
 

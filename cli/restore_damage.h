@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a restore says of damage that it met. */
+#pragma once
+
+#include "base/json.h"
+#include "restore/write_image.h"
+
+/*
+ * ERR_CORRUPT in one sentence: which parts of which streams, by what object; what is whole; which older point needs
+ * nothing of what is damaged; what to do. Returns false.
+ */
+bool restore_damage_explain(const struct repository *repository, const struct point *point,
+			    const struct restore_result *result, struct err **errp);
+/* [{name, path, bytes, ranges: [{offset, length, object, reason}]}]; path is null where no file was made. */
+struct json *restore_damage_to_json(const struct restore_result *result);
