@@ -44,6 +44,8 @@ struct options {
 	/* verify */
 	const char *expect, *timeout, *jobs, *evidence, *receipt;
 	bool all, newest, agent, accept_screen;
+	/* receipt; and out, as of key */
+	const char *html;
 	/* key */
 	const char *name, *role, *out;
 

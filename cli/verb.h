@@ -58,7 +58,7 @@ struct verb {
 };
 
 extern const struct verb verb_init, verb_backup, verb_points, verb_show, verb_restore, verb_export, verb_boot,
-	verb_verify, verb_scrub, verb_key, verb_status, verb_help;
+	verb_verify, verb_receipt, verb_scrub, verb_key, verb_status, verb_help;
 
 /* In the order in which a person meets them; ends with NULL. */
 extern const struct verb *const verbs[];

@@ -183,7 +183,7 @@ static void put_facts(struct bytes *out, const struct receipt *receipt)
 	put_row(out, "On the machine", receipt->host);
 	put_row(out, "With", receipt->hypervisor);
 	put_row(out, "Accelerator", receipt->accelerator);
-	put_row(out, "By salvor", receipt->salvor);
+	put_row(out, "Software", receipt->salvor);
 	put(out, "</dl>\n");
 }
 
