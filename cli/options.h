@@ -30,6 +30,8 @@ struct options {
 	struct text_list disks;
 	const char *connect, *spill_dir, *spill_limit, *freeze_timeout;
 	bool full;
+	/* diff */
+	bool ranges;
 	/* restore */
 	const char *to, *format;
 	bool force, keep_damaged;

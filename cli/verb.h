@@ -57,8 +57,8 @@ struct verb {
 	const char *damage;    /* why it may exit with 4; likewise */
 };
 
-extern const struct verb verb_init, verb_backup, verb_points, verb_show, verb_restore, verb_export, verb_boot,
-	verb_verify, verb_receipt, verb_scrub, verb_key, verb_status, verb_help;
+extern const struct verb verb_init, verb_backup, verb_points, verb_show, verb_diff, verb_restore, verb_export,
+	verb_boot, verb_verify, verb_receipt, verb_scrub, verb_key, verb_status, verb_help;
 
 /* In the order in which a person meets them; ends with NULL. */
 extern const struct verb *const verbs[];

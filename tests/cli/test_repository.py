@@ -79,6 +79,37 @@ class Repository(CommandTest):
         self.fail_with(1, "not-found", "nearest is 'vda'", "export", "web01", "--socket", "s", "--disk", "vdb")
         self.assertIn("out/vda.raw", self.run_salvor("restore", "web01", "--to", "out", "--force").stdout)
 
+    def test_diff(self):
+        chunk = 65536
+        disk = bytearray(os.urandom(5 * chunk) + bytes(5 * chunk))
+        self.write("disk.raw", disk)
+        first = self.backup()["point"]
+        disk[chunk:chunk + 3] = b"new"
+        disk[7 * chunk:9 * chunk] = os.urandom(2 * chunk)
+        self.write("disk.raw", disk)
+        second = self.backup()["point"]
+        self.succeed("key", "add", "--name", "host7", "--out", "host7.key")
+        said = self.succeed("diff", first[:12], "web01@latest", "--ranges", "--key", "host7.key", SALVOR_PASSPHRASE="")
+        ranges = [{"offset": chunk, "length": chunk}, {"offset": 7 * chunk, "length": 2 * chunk}]
+        vda = {"name": "vda", "change": "changed", "from_size": 10 * chunk, "to_size": 10 * chunk, "comparable": True,
+               "bytes_changed": 3 * chunk, "ranges": ranges}
+        self.assertEqual(said, {"from": first, "to": second, "streams": [vda]})
+        self.assertEqual(self.run_salvor("diff", first, second, "--ranges").stdout, f"vda {chunk} {chunk}\nvda {7 * chunk} {2 * chunk}\n")
+        self.assertRegex(self.run_salvor("diff", first, second).stdout, r"vda +changed .* 192 KiB +2\n1 of 1 streams differ, in 2 ranges of 192 KiB\n")
+        self.assertRegex(self.run_salvor("diff", second, second).stdout, r"vda +same .*\n0 of 1 streams differ")
+        self.assertEqual([s["change"] for s in self.succeed("diff", second, second)["streams"]], ["same"])
+
+    def test_diff_of_other_workloads(self):
+        self.write("disk.raw", b"x" * 100_000 + bytes(900_000))
+        self.write("longer.raw", b"x" * 100_000 + bytes(1_900_000))
+        self.succeed("backup", "a", "--disk", "vda=disk.raw", "--disk", "vdb=disk.raw")
+        self.succeed("backup", "b", "--disk", "vda=longer.raw", "--disk", "vdc=disk.raw")
+        said = {s["name"]: (s["change"], s["from_size"], s["to_size"], s["bytes_changed"]) for s in self.succeed("diff", "a", "b")["streams"]}
+        self.assertEqual(said, {"vda": ("resized", 1_000_000, 2_000_000, 0), "vdb": ("removed", 1_000_000, None, 131_072),
+                                "vdc": ("added", None, 1_000_000, 131_072)})
+        self.fail_with(1, "not-found", "web03", "diff", "a", "web03")
+        self.fail_with(2, "usage", "POINT POINT", "diff", "a")
+
     def test_damage(self):
         point = self.backup()["point"]
         whole = self.succeed("scrub")
