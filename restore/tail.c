@@ -23,12 +23,13 @@ void tail_add(struct tail *tail, const void *data, size_t len)
 
 bool tail_copy(const struct tail *tail, struct bytes *ret, struct err **errp)
 {
-	size_t at = tail->total % TAIL_MAX;
+	bool wrapped = tail->total > TAIL_MAX;
+	size_t at = wrapped ? tail->total % TAIL_MAX : (size_t)tail->total;
 	bytes_init(ret, TAIL_MAX);
-	if (tail->ring && tail->total > TAIL_MAX)
+	if (wrapped)
 		bytes_put(ret, tail->ring + at, TAIL_MAX - at);
 	if (tail->ring)
-		bytes_put(ret, tail->ring, tail->total > 0 && at == 0 ? TAIL_MAX : at);
+		bytes_put(ret, tail->ring, at);
 	if (bytes_ok(ret) && !tail->failed)
 		return true;
 	bytes_release(ret);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/err.h"
 #include "restore/plain_text.h"
 #include "restore/verify_sights.h"
 
@@ -140,7 +139,6 @@ static void judge_restarts(struct judge *judge, unsigned restarts, uint64_t ns)
 
 static void judge_end(struct judge *judge, enum run_end end, uint64_t ns)
 {
-	judge->code = ERR_FAILED;
 	if (end == RUN_POWERED_OFF)
 		decide(judge, JUDGE_FAILED, ns,
 		       "the guest switched itself off after %u s, before any sign of life%s%s%s; "
@@ -165,11 +163,9 @@ void judge_state(struct judge *judge, const struct run_state *state, uint64_t ns
 		decide(judge, JUDGE_FAILED, ns,
 		       "the kernel panicked (the guest reported it without a word on the console); "
 		       "see the picture of the screen, and verify an earlier point");
-	if (state->no_space) {
-		judge->code = ERR_NO_SPACE;
+	if (state->no_space)
 		decide(judge, JUDGE_UNABLE, ns,
 		       "the disk is full where the machine's writes go: set TMPDIR to a folder with more room");
-	}
 	judge_restarts(judge, state->restarts, ns);
 	judge_end(judge, state->end, ns);
 }
@@ -179,9 +175,8 @@ void judge_damage(struct judge *judge, const char *sentence, uint64_t ns)
 	decide(judge, JUDGE_DAMAGED, ns, "the point is damaged: %s; 'salvor scrub' tells what else is", sentence);
 }
 
-void judge_unable(struct judge *judge, enum err_code code, const char *sentence)
+void judge_unable(struct judge *judge, const char *sentence)
 {
-	judge->code = code;
 	decide(judge, JUDGE_UNABLE, 0, "%s", sentence);
 }
 

@@ -12,7 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/err.h"
 #include "hypervisor/picture.h"
 #include "hypervisor/runner.h"
 #include "storage/receipt.h"
@@ -41,7 +40,6 @@ struct judge {
 	struct judge_rules rules;
 	enum judgement judgement;
 	enum receipt_sign sign; /* with JUDGE_READY */
-	enum err_code code;	/* with JUDGE_UNABLE */
 	uint64_t at_ns;		/* when it was decided */
 	char reason[JUDGE_REASON_SIZE];
 	char last_line[JUDGE_LINE_SIZE];     /* of the console, printable */
@@ -67,6 +65,6 @@ void judge_picture(struct judge *judge, struct picture *picture, uint64_t ns);
 void judge_screen_text(struct judge *judge, char *text, uint64_t ns);
 void judge_damage(struct judge *judge, const char *sentence, uint64_t ns);
 /* There is nothing to judge. */
-void judge_unable(struct judge *judge, enum err_code code, const char *sentence);
+void judge_unable(struct judge *judge, const char *sentence);
 /* When nothing else was told: whether the time is up. */
 void judge_time(struct judge *judge, uint64_t ns);

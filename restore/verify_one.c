@@ -42,7 +42,7 @@ static void judge_start(struct verify_watch *watch, struct err *err)
 	if (err_code(err) == ERR_CORRUPT)
 		judge_damage(&watch->judge, err_message(err), 0);
 	else
-		judge_unable(&watch->judge, err_code(err), err_message(err));
+		judge_unable(&watch->judge, err_message(err));
 	pthread_mutex_unlock(&watch->lock);
 }
 

@@ -155,6 +155,35 @@ static void a_network_that_is_asked_for_is_restricted(void **state)
 	free(fitted.xml);
 }
 
+static void a_watched_machine_tells_more(void **state)
+{
+	struct fitted fitted;
+	(void)state;
+	fit(DEVICES("<panic model='hyperv'/>"), (struct fit_request){0}, &software, &fitted);
+	assert_null(strstr(fitted.xml, "panic"));
+	assert_null(strstr(fitted.xml, "isa-debug"));
+	assert_non_null(strstr(fitted.xml, "<on_crash>destroy</on_crash>"));
+	free(fitted.xml);
+	fit(DEVICES("<panic model='hyperv'/>"),
+	    (struct fit_request){.watched = true, .firmware_socket = "/run/firmware"}, &software, &fitted);
+	assert_non_null(strstr(fitted.xml, "<panic model=\"isa\"/>"));
+	assert_non_null(strstr(fitted.xml, "/run/firmware"));
+	assert_non_null(strstr(fitted.xml, "iobase=\"0x402\""));
+	assert_non_null(strstr(fitted.xml, "<on_crash>preserve</on_crash>"));
+	assert_null(strstr(fitted.notes, "panic"));
+	free(fitted.xml);
+}
+
+static void memory_has_a_limit(void **state)
+{
+	struct fitted fitted;
+	(void)state;
+	fit(DEVICES(""), (struct fit_request){.memory_max = UINT64_C(256) << 20}, &software, &fitted);
+	assert_non_null(strstr(fitted.xml, "<memory unit=\"KiB\">262144</memory>"));
+	assert_non_null(strstr(fitted.notes, "memory: 256 MiB instead of 512 MiB"));
+	free(fitted.xml);
+}
+
 static void foreign_text_in_notes_is_printable(void **state)
 {
 	struct fitted fitted;
@@ -215,6 +244,8 @@ int main(void)
 		cmocka_unit_test(known_definitions_are_fitted),
 		cmocka_unit_test(a_plain_machine_is_made_around_disks),
 		cmocka_unit_test(a_network_that_is_asked_for_is_restricted),
+		cmocka_unit_test(a_watched_machine_tells_more),
+		cmocka_unit_test(memory_has_a_limit),
 		cmocka_unit_test(foreign_text_in_notes_is_printable),
 		cmocka_unit_test(what_is_no_machine_is_refused),
 		cmocka_unit_test(firmware_is_recognized),
