@@ -16,7 +16,10 @@ struct pool;
 
 typedef bool pool_function(void *arg, struct err **errp);
 
-/* Starts n threads named `name` (at most 15 letters). on_failure may be NULL; it gets arg. */
+/*
+ * Starts n threads named `name` (at most 15 letters). on_failure gets arg. It is also called when a later thread cannot
+ * be started, and may be NULL only where no thread waits for anybody.
+ */
 NODISCARD struct pool *pool_start(const char *name, size_t n, pool_function *run, void (*on_failure)(void *arg),
 				  void *arg, struct err **errp);
 /* Waits for all threads, frees the pool (NULL is fine: true), and gives the first error. */

@@ -133,6 +133,17 @@ static struct session *new_session(struct repository *repository, const struct s
 	return session;
 }
 
+/* No pack comes any more. */
+static void close_queue(void *arg)
+{
+	struct session *session = arg;
+
+	pthread_mutex_lock(&session->lock);
+	session->closing = true;
+	pthread_cond_broadcast(&session->changed);
+	pthread_mutex_unlock(&session->lock);
+}
+
 /* What dead sessions stored is listed before the index looks; g/ is listed after w/S is there. */
 static bool begin(struct session *session, struct err **errp)
 {
@@ -150,7 +161,7 @@ static bool begin(struct session *session, struct err **errp)
 	session->journal = journal_create(repository, &session->id, errp);
 	if (!session->journal)
 		return false;
-	session->uploaders = pool_start("upload", UPLOADERS, session_upload, NULL, session, errp);
+	session->uploaders = pool_start("upload", UPLOADERS, session_upload, close_queue, session, errp);
 	return session->uploaders != NULL;
 }
 

@@ -75,6 +75,15 @@ static bool run(void *arg, struct err **errp)
 	return true;
 }
 
+static void close_queue(void *arg)
+{
+	struct read_ahead *ahead = arg;
+	pthread_mutex_lock(&ahead->lock);
+	ahead->closed = true;
+	pthread_cond_broadcast(&ahead->queued);
+	pthread_mutex_unlock(&ahead->lock);
+}
+
 static uint64_t at_least_one(uint64_t n)
 {
 	return n > 0 ? n : 1;
@@ -102,7 +111,7 @@ struct read_ahead *read_ahead_new(struct stream_cache *cache, const struct strea
 		ahead->distance = stream_cache_slots(cache) / 4;
 	pthread_mutex_init(&ahead->lock, NULL);
 	pthread_cond_init(&ahead->queued, NULL);
-	ahead->threads = pool_start("read-ahead", threads, run, NULL, ahead, errp);
+	ahead->threads = pool_start("read-ahead", threads, run, close_queue, ahead, errp);
 	return ahead->threads ? STEAL(&ahead) : NULL;
 }
 
@@ -110,10 +119,7 @@ void read_ahead_free(struct read_ahead *ahead)
 {
 	if (!ahead)
 		return;
-	pthread_mutex_lock(&ahead->lock);
-	ahead->closed = true;
-	pthread_cond_broadcast(&ahead->queued);
-	pthread_mutex_unlock(&ahead->lock);
+	close_queue(ahead);
 	AUTO(err_freep) struct err *err = NULL;
 	if (!pool_join(ahead->threads, &err))
 		err_clear(&err);
