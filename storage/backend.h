@@ -33,7 +33,8 @@ struct backend_ops {
 			 uint64_t *ret_size, struct err **errp);
 	/* ERR_NOT_FOUND when it is not there. */
 	bool (*size)(struct backend *backend, const char *name, uint64_t *ret, struct err **errp);
-	/* All objects whose name begins with prefix ("p/", "w/0a1b…"), ascending. None is no error. */
+	/* All objects whose name begins with prefix ("p/", "w/0a1b…"), ascending. None is no error. What has the name
+	 * of an object and is none is given too, with size 0. */
 	bool (*list)(struct backend *backend, const char *prefix, backend_list_function *each, void *arg,
 		     struct err **errp);
 	/* ERR_NOT_FOUND when it is not there. */

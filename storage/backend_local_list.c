@@ -70,6 +70,12 @@ static bool whole_name(const struct listing *listing, const char *folder, const 
 	return len < OBJECT_NAME_SIZE - 1 && begins_with(ret, listing->prefix) && backend_name_is_valid(ret);
 }
 
+/* Objects of these kinds lie in one folder; in it another folder stands where an object should be. */
+static bool may_be_folder(const char *name)
+{
+	return !strchr(name, '/') || !strchr("cdksw", name[0]);
+}
+
 /* One that vanished meanwhile counts as a file, and is passed over when its size is asked for. */
 static bool is_folder(DIR *dir, const struct dirent *entry, const char *name, bool *ret, struct err **errp)
 {
@@ -83,8 +89,8 @@ static bool is_folder(DIR *dir, const struct dirent *entry, const char *name, bo
 		else
 			return local_err(errp, errno, name);
 	}
-	*ret = type == S_IFDIR;
-	return type == S_IFDIR || type == S_IFREG || local_err(errp, ELOOP, name);
+	*ret = type == S_IFDIR && may_be_folder(name);
+	return true;
 }
 
 static bool add_entry(const struct listing *listing, const char *folder, DIR *dir, const struct dirent *entry,
@@ -129,13 +135,14 @@ static bool load_names(const struct listing *listing, const char *folder, struct
 	return loaded;
 }
 
-/* One that is deleted meanwhile is passed over. */
+/* One that is deleted meanwhile is passed over. What is no file has no bytes, and what is wrong shows when it is read.
+ */
 static bool give_object(const struct listing *listing, const char *name, struct err **errp)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	AUTO(err_freep) struct err *failure = NULL;
 	struct backend *backend = (struct backend *)(uintptr_t)&listing->local->backend;
-	if (local_size(backend, name, &size, &failure))
+	if (local_size(backend, name, &size, &failure) || err_code(failure) == ERR_CORRUPT)
 		return listing->each(listing->arg, name, size, errp);
 	return err_code(failure) == ERR_NOT_FOUND || err_move(errp, &failure);
 }

@@ -71,6 +71,7 @@ static bool each_list(void *arg, const char *name, uint64_t size, struct err **e
 	return true;
 }
 
+/* An empty one holds nothing of what its list says. */
 static bool each_pack(void *arg, const char *name, uint64_t size, struct err **errp)
 {
 	struct sync *sync = arg;
@@ -78,8 +79,7 @@ static bool each_pack(void *arg, const char *name, uint64_t size, struct err **e
 	enum pack_class cls;
 	uint32_t seq;
 
-	(void)size;
-	if (!object_name_parse_pack(name, &cls, &session, &seq) || seq == 0 || seq >= PACK_SET_SEQ_MAX ||
+	if (size == 0 || !object_name_parse_pack(name, &cls, &session, &seq) || seq == 0 || seq >= PACK_SET_SEQ_MAX ||
 	    !is_relied_on(sync, &session))
 		return true;
 	return pack_set_add(class_packs_of(&sync->present, cls), &session, seq, errp);
