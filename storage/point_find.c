@@ -51,6 +51,19 @@ static const char *first_damaged(const struct point_list *list)
 	return list->n_damaged > 0 ? list->damaged[0] : "";
 }
 
+/* What cannot be read may be what was asked for: then it is not missing, but damaged. */
+static enum err_code code_of_missing(const struct point_list *list)
+{
+	return list->n_damaged > 0 ? ERR_CORRUPT : ERR_NOT_FOUND;
+}
+
+static bool name_first_damaged(const struct point_list *list, struct err **errp)
+{
+	const char *object = first_damaged(list);
+
+	return *object ? err_about(errp, "%.*s", (int)strcspn(object, ":"), object) : false;
+}
+
 static bool no_workload(const struct point_list *list, const char *name, struct err **errp)
 {
 	struct nearest nearest = {0};
@@ -58,11 +71,11 @@ static bool no_workload(const struct point_list *list, const char *name, struct 
 	if (strlen(name) <= WORKLOAD_NAME_MAX)
 		for (size_t i = 0; i < list->n; i++)
 			offer_name(&nearest, list->points[i].workload, edit_distance(list->points[i].workload, name));
-	err_set(errp, ERR_NOT_FOUND, "there is no point of '%s'%s%s%s%s%s%s%s%s", name,
+	err_set(errp, code_of_missing(list), "there is no point of '%s'%s%s%s%s%s%s%s%s", name,
 		nearest.n > 0 ? "; nearest: " : "", nearest.n > 0 ? nearest.names[0] : "", nearest.n > 1 ? ", " : "",
 		nearest.n > 1 ? nearest.names[1] : "", nearest.n > 2 ? ", " : "", nearest.n > 2 ? nearest.names[2] : "",
 		damage_note(list), first_damaged(list));
-	return false;
+	return name_first_damaged(list, errp);
 }
 
 static struct point *newest_not_after(struct point_list *list, const char *name, uint64_t ns)
@@ -141,9 +154,11 @@ static struct point *select_by_prefix(struct point_list *list, const char *prefi
 		}
 		found = &list->points[i];
 	}
-	if (!found)
-		err_set(errp, ERR_NOT_FOUND, "no point's id begins with '%s'; 'salvor points' lists them%s%s", prefix,
-			damage_note(list), first_damaged(list));
+	if (!found) {
+		err_set(errp, code_of_missing(list), "no point's id begins with '%s'; 'salvor points' lists them%s%s",
+			prefix, damage_note(list), first_damaged(list));
+		name_first_damaged(list, errp);
+	}
 	return found;
 }
 
