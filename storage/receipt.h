@@ -127,6 +127,8 @@ const char *receipt_sign_text(enum receipt_sign sign);		/* "agent"; "none" */
 NODISCARD bool receipt_fingerprint(const struct receipt *receipt, uint8_t ret[HASH_SIZE], struct err **errp);
 char *receipt_id_text(const struct receipt *receipt, char text[RECEIPT_ID_TEXT_SIZE]);
 
+/* The object by name, with its signature: what every member can check. ERR_CORRUPT names it. */
+NODISCARD bool receipt_check_object(const struct repository *repository, const char *name, struct err **errp);
 /* The object by name, opened: session, signer, signatures and role of the signer are checked. ret_file may be NULL.
  * ERR_DENIED without role read; ERR_CORRUPT names the object. */
 NODISCARD bool receipt_load(const struct repository *repository, const char *name, struct receipt *ret,
@@ -152,3 +154,6 @@ struct receipt_list {
 NODISCARD bool receipt_list_load(const struct repository *repository, const struct session_id *session,
 				 struct receipt_list *ret, struct err **errp);
 void receipt_list_release(struct receipt_list *list);
+/* The sessions whose points have receipts, ascending, each once; nothing is read but names. The caller frees them. */
+NODISCARD bool receipt_sessions(const struct repository *repository, struct session_id **ret, size_t *ret_n,
+				struct err **errp);

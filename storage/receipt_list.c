@@ -128,3 +128,25 @@ void receipt_list_release(struct receipt_list *list)
 	free(list->damaged);
 	*list = (struct receipt_list){0};
 }
+
+bool receipt_sessions(const struct repository *repository, struct session_id **ret, size_t *ret_n, struct err **errp)
+{
+	AUTO(gathering_release) struct gathering gathering = {.repository = repository};
+	struct session_id session;
+	uint8_t id8[WRITER_SIZE];
+	uint32_t number;
+	size_t n = 0;
+
+	if (!backend_list(repository_backend(repository), "v/", each_name, &gathering, errp))
+		return false;
+	AUTO(freep) struct session_id *sessions = calloc(gathering.n_names + 1, sizeof(*sessions));
+	if (!sessions)
+		return err_set_no_memory(errp);
+	for (size_t i = 0; i < gathering.n_names; i++)
+		if (object_name_parse_receipt(gathering.names[i], &session, id8, &number) &&
+		    (n == 0 || !session_id_equal(&sessions[n - 1], &session)))
+			sessions[n++] = session;
+	*ret = STEAL(&sessions);
+	*ret_n = n;
+	return true;
+}

@@ -16,6 +16,7 @@
 
 enum {
 	HEAD_SIZE = 64,
+	FIRST_LENGTH_AT = FORMAT_BEGIN_SIZE + 4,
 	AAD_SIZE = HEAD_SIZE + KEYSLOT_SIZE,
 	FILE_BEGIN_SIZE = FORMAT_BEGIN_SIZE + 4,
 	FIRST_MAX = FILE_BEGIN_SIZE + RECEIPT_STATEMENT_MAX + SIGNATURE_SIZE + TAG_SIZE,
@@ -183,13 +184,13 @@ bool receipt_publish(const struct repository *repository, const struct receipt *
 static bool parse_head(const struct repository *repository, const struct receipt_name *name,
 		       const uint8_t aad[AAD_SIZE], uint32_t *ret_first_len, struct err **errp)
 {
-	uint8_t expected[HEAD_SIZE], *place = expected + FORMAT_BEGIN_SIZE + 4;
+	uint8_t expected[HEAD_SIZE];
 	struct cursor cursor;
 
 	cursor_init(&cursor, SPAN(aad, HEAD_SIZE));
 	if (!format_begin(&cursor, OBJECT_MAGIC, "sealed receipt", errp))
 		return false;
-	uint32_t first_len = bytes_load_le32(aad + (place - expected));
+	uint32_t first_len = bytes_load_le32(aad + FIRST_LENGTH_AT);
 	if (!put_head(repository, name, first_len, expected, errp))
 		return false;
 	if (memcmp(aad, expected, HEAD_SIZE) != 0)
@@ -240,24 +241,37 @@ static bool check_inside(const struct repository *repository, const struct recei
 	return same || err_set(errp, ERR_CORRUPT, "the receipt in it is of another point, signer or repository");
 }
 
+/* The head was checked. */
 static bool open_whole(const struct repository *repository, const struct receipt_name *name, struct span body,
 		       struct bytes *file, struct err **errp)
 {
 	AUTO(sealing_wipe) struct sealing sealing = {0};
+	const uint8_t *bytes = body.data, *first = bytes + AAD_SIZE;
+	size_t first_len = bytes_load_le32(bytes + FIRST_LENGTH_AT), left = body.len - AAD_SIZE;
+
+	if (first_len > left)
+		return err_set(errp, ERR_CORRUPT, "a sealed receipt is too short");
+	memcpy(sealing.aad, bytes, AAD_SIZE);
+	return open_begin(repository, name, &sealing, errp) &&
+	       open_part(&sealing, PART_FIRST, SPAN(first, first_len), file, errp) &&
+	       open_part(&sealing, PART_EVIDENCE, SPAN(first + first_len, left - first_len), file, errp);
+}
+
+/* Whose it is, and that nobody changed it: what everybody can check. */
+static bool fetch(const struct repository *repository, const char *text, const struct receipt_name *name,
+		  struct bytes *ret, struct span *ret_body, struct err **errp)
+{
+	uint8_t signer[WRITER_SIZE];
 	uint32_t first_len;
 
-	if (body.len < AAD_SIZE)
-		return err_set(errp, ERR_CORRUPT, "a sealed receipt is too short");
-	memcpy(sealing.aad, body.data, AAD_SIZE);
-	struct span sealed = SPAN((const uint8_t *)body.data + AAD_SIZE, body.len - AAD_SIZE);
-	if (!parse_head(repository, name, sealing.aad, &first_len, errp))
+	if (!backend_get(repository_backend(repository), text, OBJECT_MAX, ret, errp) ||
+	    !repository_check_signature(repository, text, bytes_span(ret), ret_body, signer, errp))
 		return false;
-	if (first_len > sealed.len)
+	if (memcmp(signer, name->id8, WRITER_SIZE) != 0)
+		return err_set(errp, ERR_CORRUPT, "is signed by another than its name says");
+	if (ret_body->len < AAD_SIZE)
 		return err_set(errp, ERR_CORRUPT, "a sealed receipt is too short");
-	const uint8_t *second = (const uint8_t *)sealed.data + first_len;
-	return open_begin(repository, name, &sealing, errp) &&
-	       open_part(&sealing, PART_FIRST, SPAN(sealed.data, first_len), file, errp) &&
-	       open_part(&sealing, PART_EVIDENCE, SPAN(second, sealed.len - first_len), file, errp);
+	return parse_head(repository, name, ret_body->data, &first_len, errp);
 }
 
 static bool load(const struct repository *repository, const char *text, const struct receipt_name *name,
@@ -265,16 +279,10 @@ static bool load(const struct repository *repository, const char *text, const st
 {
 	AUTO(bytes_release) struct bytes object = {0};
 	AUTO(receipt_release) struct receipt receipt = {0};
-	uint8_t signer[WRITER_SIZE];
 	struct span body;
 
-	if (!backend_get(repository_backend(repository), text, OBJECT_MAX, &object, errp) ||
-	    !repository_check_signature(repository, text, bytes_span(&object), &body, signer, errp))
-		return false;
-	if (memcmp(signer, name->id8, WRITER_SIZE) != 0)
-		return err_set(errp, ERR_CORRUPT, "is signed by another than its name says");
-	if (!open_whole(repository, name, body, file, errp) || !receipt_parse(bytes_span(file), &receipt, errp) ||
-	    !check_inside(repository, name, &receipt, errp))
+	if (!fetch(repository, text, name, &object, &body, errp) || !open_whole(repository, name, body, file, errp) ||
+	    !receipt_parse(bytes_span(file), &receipt, errp) || !check_inside(repository, name, &receipt, errp))
 		return false;
 	*ret = receipt;
 	receipt = (struct receipt){0};
@@ -291,6 +299,16 @@ static bool name_object(const char *name, struct err **errp)
 {
 	err_about(errp, "%s", name);
 	return strncmp(err_message(*errp), name, strlen(name)) == 0 ? false : err_prefix(errp, "%s", name);
+}
+
+bool receipt_check_object(const struct repository *repository, const char *name, struct err **errp)
+{
+	AUTO(bytes_release) struct bytes object = {0};
+	struct receipt_name parsed;
+	struct span body;
+
+	return (parse_name(name, &parsed, errp) && fetch(repository, name, &parsed, &object, &body, errp)) ||
+	       name_object(name, errp);
 }
 
 bool receipt_load(const struct repository *repository, const char *name, struct receipt *ret, struct bytes *ret_file,
