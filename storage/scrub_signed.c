@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything but packs and commits: configuration, keyrings, slots, registrations, collections, lists. */
+/* Everything but packs and commits: configuration, keyrings, slots, registrations, collections, receipts, lists. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/receipt.h"
 #include "storage/registration.h"
 #include "storage/scrub_state.h"
 #include "storage/signed_object.h"
@@ -142,6 +143,18 @@ static bool each_list(void *arg, const char *name, uint64_t size, struct err **e
 	return add_packs(scrub, &list, errp);
 }
 
+/* Whose it is everybody can check; what is in it, whoever may read. It is of no importance to any point. */
+static bool each_receipt(void *arg, const char *name, uint64_t size, struct err **errp)
+{
+	struct scrub *scrub = arg;
+	AUTO(receipt_release) struct receipt receipt = {0};
+
+	scrub_count(scrub, size);
+	bool ok = scrub->options->level == SCRUB_CONTENTS ? receipt_load(scrub->repository, name, &receipt, NULL, errp)
+							  : receipt_check_object(scrub->repository, name, errp);
+	return ok || scrub_take_error(scrub, &nobody, name, errp);
+}
+
 static bool each_collection(void *arg, const char *name, uint64_t size, struct err **errp)
 {
 	(void)name;
@@ -167,5 +180,6 @@ bool scrub_signed(struct scrub *scrub, struct err **errp)
 	return check_config(scrub, errp) && check_keyrings(scrub, errp) && check_collections(scrub, errp) &&
 	       backend_list(backend, "s/", each_slot, scrub, errp) &&
 	       backend_list(backend, "w/", each_registration, scrub, errp) &&
+	       backend_list(backend, "v/", each_receipt, scrub, errp) &&
 	       backend_list(backend, "l/", each_list, scrub, errp);
 }
