@@ -17,7 +17,7 @@ const struct verb verb_show = {
 	.max_operands = 1,
 	.about = "Shows when and how a point was made, and its streams: disks, firmware variables and the machine's "
 		 "definition, with their sizes. The root of a stream stands for its whole content: streams with the "
-		 "same root are the same.",
+		 "same root are the same. With a key that may read, says whether the point was verified.",
 	.options = options,
 	.examples = examples,
 	.damage = "the point is damaged",

@@ -12,7 +12,8 @@ const struct verb verb_status = {
 	.name = "status",
 	.summary = "show what is protected, and what needs a person",
 	.synopses = {""},
-	.about = "Shows for every workload its newest point and that point's age, the newest session of every writer "
+	.about = "Shows for every workload its newest point and that point's age, the age of the newest point that a "
+		 "verification passed, the newest session of every writer "
 		 "(the heads, to be compared with what another machine or a sheet of paper says), and what needs a "
 		 "person. Times are UTC.",
 	.options = options,

@@ -198,10 +198,8 @@ static const char *standing_phrase(const struct receipt_view *view)
 		[RECEIPT_OF_STRANGER] = "NOBODY in this repository",
 		[RECEIPT_OF_OTHER_REPOSITORY] = "a key of ANOTHER repository",
 	};
-	return standing_is_known(view)
-		       ? phrases[receipt_standing(view->repository, view->receipt)]
-		       : "whose key it is cannot be said here: compare the fingerprint's first 16 digits with the IDs "
-			 "of 'salvor key list'";
+	return standing_is_known(view) ? phrases[receipt_standing(view->repository, view->receipt)]
+				       : "as the receipt says itself";
 }
 
 static void print_signer(const struct receipt_view *view, const uint8_t fingerprint[HASH_SIZE])
@@ -209,6 +207,9 @@ static void print_signer(const struct receipt_view *view, const uint8_t fingerpr
 	char text[2 * HASH_SIZE + 1];
 	printf("%-12s %s (%s)\n", "Signed by", view->receipt->signer_name, standing_phrase(view));
 	print_row("Fingerprint", hex_encode(fingerprint, HASH_SIZE, text));
+	if (!standing_is_known(view))
+		printf("%-12s Whose key that is, only its repository knows: there 'salvor key list' has the ID %s.\n",
+		       "", hex_encode(view->receipt->signer, WRITER_SIZE, text));
 	print_row("Repository", hex_encode(view->receipt->domain, DOMAIN_SIZE, text));
 }
 
@@ -296,8 +297,15 @@ bool receipt_print(const struct receipt_view *view, struct err **errp)
 
 /* ---- whether a point was verified ---- */
 
-bool receipt_find_newest(const struct repository *repository, const struct point *point, struct receipt *ret,
-			 bool *ret_found, struct err **errp)
+static bool counts(const struct repository *repository, const struct point *point, const struct receipt *receipt)
+{
+	AUTO(err_freep) struct err *wrong = NULL;
+	return receipt_standing(repository, receipt) == RECEIPT_OF_READER &&
+	       receipt_check_point(receipt, point, &wrong);
+}
+
+bool receipt_find_newest(const struct repository *repository, const struct point *point, bool passed,
+			 struct receipt *ret, bool *ret_found, struct err **errp)
 {
 	AUTO(receipt_list_release) struct receipt_list list = {0};
 	*ret_found = false;
@@ -307,9 +315,7 @@ bool receipt_find_newest(const struct repository *repository, const struct point
 		return false;
 	for (size_t i = 0; i < list.n && !*ret_found; i++) {
 		struct receipt *receipt = &list.entries[i].receipt;
-		AUTO(err_freep) struct err *wrong = NULL;
-		if (receipt_standing(repository, receipt) != RECEIPT_OF_READER ||
-		    !receipt_check_point(receipt, point, &wrong))
+		if ((passed && receipt->verdict != RECEIPT_PASSED) || !counts(repository, point, receipt))
 			continue;
 		*ret = *receipt;
 		*receipt = (struct receipt){0};

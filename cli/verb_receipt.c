@@ -216,7 +216,7 @@ static bool find_newest_of_point(struct context *context, struct shown *shown, c
 	memcpy(shown->object, list.entries[0].name, OBJECT_NAME_SIZE);
 	if (list.n > 1)
 		log_info("this is the newest of %zu receipts; 'salvor receipt list %.*s' lists them", list.n,
-			 POINT_ID_SHORT, id);
+			 POINT_ID_SHORT, point_id_text(point.id, id));
 	return true;
 }
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hex.h"
+#include "cli/receipt_report.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "cli/table.h"
@@ -38,7 +39,9 @@ static struct json *stream_to_json(const struct stream *stream)
 	return json;
 }
 
-static struct json *to_json(const struct repository *repository, const struct point *point)
+/* receipt is NULL where nobody verified it, or where this key cannot know. */
+static struct json *to_json(const struct repository *repository, const struct point *point,
+			    const struct receipt *receipt)
 {
 	char id[POINT_ID_TEXT_SIZE];
 	struct json *json = point_to_json(point), *streams = json_new_array();
@@ -49,6 +52,7 @@ static struct json *to_json(const struct repository *repository, const struct po
 	for (size_t i = 0; i < point->n_streams; i++)
 		json_append(streams, stream_to_json(&point->streams[i]));
 	json_set(json, "streams", streams);
+	json_set(json, "verified", receipt ? receipt_verified_to_json(receipt) : json_new_null());
 	return json;
 }
 
@@ -68,7 +72,18 @@ static bool print_streams(const struct point *point, struct err **errp)
 	return table_print(&table, errp);
 }
 
-static bool print(const struct repository *repository, struct point *point, struct err **errp)
+static void print_verified(const struct repository *repository, const struct receipt *receipt)
+{
+	char time[CLOCK_TEXT_SIZE];
+	if (receipt)
+		printf("Verified     %s, on %s by %s\n", receipt_verdict_text(receipt->verdict),
+		       clock_format(receipt->ended_ns, time), receipt->signer_name);
+	else if (repository_may(repository, ROLE_READ))
+		printf("Verified     never\n");
+}
+
+static bool print(const struct repository *repository, struct point *point, const struct receipt *receipt,
+		  struct err **errp)
 {
 	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
 	const char *by = writer(repository, point);
@@ -82,6 +97,7 @@ static bool print(const struct repository *repository, struct point *point, stru
 	       words_make_printable(point->fallback_reason), fallback(point) ? ")" : "");
 	if (parent(point, id))
 		printf("Parent       %s\n", id);
+	print_verified(repository, receipt);
 	putchar('\n');
 	return print_streams(point, errp);
 }
@@ -89,9 +105,14 @@ static bool print(const struct repository *repository, struct point *point, stru
 bool run_show(struct context *context, struct err **errp)
 {
 	AUTO(point_release) struct point point = {0};
+	AUTO(receipt_release) struct receipt receipt = {0};
+	bool verified = false;
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
-	return context->options.json ? report_json(context, to_json(repository, &point), errp)
-				     : print(repository, &point, errp);
+	if (!receipt_find_newest(repository, &point, false, &receipt, &verified, errp))
+		return false;
+	const struct receipt *of = verified ? &receipt : NULL;
+	return context->options.json ? report_json(context, to_json(repository, &point, of), errp)
+				     : print(repository, &point, of, errp);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hex.h"
+#include "cli/receipt_report.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "cli/table.h"
@@ -16,6 +17,7 @@
 /* A workload, in the order of newest points. */
 struct summary {
 	const struct point *newest;
+	const struct point *verified; /* the newest one that passed; NULL: none, or this key cannot know */
 	uint64_t n;
 };
 
@@ -54,6 +56,43 @@ static bool summarise(const struct point_list *list, struct summaries *ret, stru
 	return true;
 }
 
+/* One that passed, where it has receipts at all. */
+static bool is_verified(const struct repository *repository, const struct point *point, bool *ret, struct err **errp)
+{
+	AUTO(receipt_release) struct receipt receipt = {0};
+	return receipt_find_newest(repository, point, true, &receipt, ret, errp);
+}
+
+static int compare_sessions(const void *a, const void *b)
+{
+	return session_id_compare(a, b);
+}
+
+/* Reads only receipts of points that might be the newest. */
+static bool find_verified(const struct repository *repository, const struct point_list *list,
+			  struct summaries *summaries, struct err **errp)
+{
+	struct session_id *found = NULL;
+	size_t n;
+	if (!repository_may(repository, ROLE_READ))
+		return true;
+	if (!receipt_sessions(repository, &found, &n, errp))
+		return false;
+	AUTO(freep) struct session_id *sessions = found;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct point *point = &list->points[i];
+		struct summary *summary = find_summary(summaries, point);
+		bool verified = false;
+		if (summary->verified || !bsearch(&point->session, sessions, n, sizeof(*sessions), compare_sessions))
+			continue;
+		if (!is_verified(repository, point, &verified, errp))
+			return false;
+		if (verified)
+			summary->verified = point;
+	}
+	return true;
+}
+
 static double age(const struct point *point)
 {
 	uint64_t now = clock_now_ns();
@@ -76,6 +115,8 @@ static struct json *workloads_to_json(const struct summaries *summaries)
 		json_set(json, "points", json_new_number(summary->n));
 		json_set(json, "newest", point_to_json(summary->newest));
 		json_set(json, "age_seconds", json_new_number((uint64_t)age(summary->newest)));
+		json_set(json, "newest_verified",
+			 summary->verified ? point_to_json(summary->verified) : json_new_null());
 		json_append(array, json);
 	}
 	return array;
@@ -97,9 +138,18 @@ static struct json *heads_to_json(const struct repository *repository, const str
 	return array;
 }
 
-static bool print_workloads(const struct summaries *summaries, struct err **errp)
+/* How old the newest point is that is known to boot. */
+static const char *verified_text(const struct summary *summary, bool known, char text[WORDS_SIZE])
 {
-	static const char *const names[] = {"WORKLOAD", "NEWEST POINT", "TIME", ">AGE", "CONSISTENCY", ">POINTS"};
+	if (!known)
+		return "?";
+	return summary->verified ? words_duration(age(summary->verified), text) : "none";
+}
+
+static bool print_workloads(const struct summaries *summaries, bool verified_known, struct err **errp)
+{
+	static const char *const names[] = {"WORKLOAD",	   "NEWEST POINT", "TIME",	   ">AGE",
+					    "CONSISTENCY", ">POINTS",	   ">VERIFIED AGE"};
 	AUTO(table_release) struct table table;
 	table_init(&table, names, ARRAY_LENGTH(names));
 	for (size_t i = 0; i < summaries->n; i++) {
@@ -111,6 +161,7 @@ static bool print_workloads(const struct summaries *summaries, struct err **errp
 		table_cell(&table, "%s", words_duration(age(point), text));
 		table_cell(&table, "%s", consistency_text(point->consistency));
 		table_cell(&table, "%" PRIu64, summaries->items[i].n);
+		table_cell(&table, "%s", verified_text(&summaries->items[i], verified_known, text));
 	}
 	if (summaries->n == 0)
 		printf("Nothing is protected yet; 'salvor backup' makes the first point.\n");
@@ -140,7 +191,8 @@ static bool report(struct context *context, const struct repository *repository,
 		   const struct summaries *summaries, const struct heads *heads, struct err **errp)
 {
 	if (!context->options.json)
-		return print_workloads(summaries, errp) && print_heads(repository, heads, errp);
+		return print_workloads(summaries, repository_may(repository, ROLE_READ), errp) &&
+		       print_heads(repository, heads, errp);
 	struct json *json = json_new_object();
 	json_set(json, "repository", json_new_text(repository_url(repository)));
 	json_set(json, "workloads", workloads_to_json(summaries));
@@ -174,6 +226,7 @@ bool run_status(struct context *context, struct err **errp)
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !check_memory(context, repository, errp) ||
 	    !point_list_load(repository, NULL, &list, errp) || !summarise(&list, &summaries, errp) ||
+	    !find_verified(repository, &list, &summaries, errp) ||
 	    !heads_load(repository_state_path(repository), &heads, &damaged, errp))
 		return false;
 	report_damaged(context, &list);
