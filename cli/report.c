@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
@@ -159,4 +160,26 @@ void report_point(struct point *point)
 	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
 	log_info("%s as of %s (point %.*s)", words_make_printable(point->workload), clock_format(point->cut_ns, time),
 		 POINT_ID_SHORT, point_id_text(point->id, id));
+}
+
+static const char *writer_name(const struct repository *repository, const uint8_t id8[WRITER_SIZE])
+{
+	const struct keyring_member *member = keyring_find(repository_keyring(repository), id8);
+	return member ? member->name : "?";
+}
+
+void report_other_writer(const struct repository *repository, const struct point *point)
+{
+	const uint8_t *before = point->writer_before, *now = point->session.writer;
+	if (bytes_all_zero(before, WRITER_SIZE) || memcmp(before, now, WRITER_SIZE) == 0)
+		return;
+	AUTO(freep) char *name = point_name_text(point);
+	AUTO(freep)
+	char *text =
+		name ? file_format("%s was made by '%s', and the point before it by '%s': each time is that of its "
+				   "writer's clock; 'salvor points' lists all",
+				   name, writer_name(repository, now), writer_name(repository, before))
+		     : NULL;
+	if (text)
+		warn(text);
 }

@@ -24,6 +24,8 @@ void report_note(void *arg, const char *text);
 
 /* Tells which point the words of the user mean: "web01 as of 2026-11-22T07:00:00Z (point 3f9a12bc0d4e)". */
 void report_point(struct point *point);
+/* Warns where a point that was chosen by time was made by another writer than the one before it. */
+void report_other_writer(const struct repository *repository, const struct point *point);
 
 /* "web01@2026-11-22T07:00:00Z (point 3f9a12bc0d4e)", printable; a new string, NULL on lack of memory. */
 char *point_name_text(const struct point *point);

@@ -67,6 +67,7 @@ bool run_boot(struct context *context, struct err **errp)
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
+	report_other_writer(repository, &point);
 	uint64_t start = clock_monotonic_ns();
 	if (!boot_point(repository, &point, &options, errp))
 		return false;

@@ -156,6 +156,7 @@ bool run_restore(struct context *context, struct err **errp)
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
+	report_other_writer(repository, &point);
 	if (!write_files(context, repository, &point, &options, &result, errp))
 		return false;
 	if (result.n_damaged > 0)

@@ -50,6 +50,8 @@ struct point {
 	uint8_t parent[POINT_ID_SIZE];
 	uint64_t previous_number; /* the writer's commit before; 0: none */
 	uint8_t previous_point[POINT_ID_SIZE];
+	/* Filled by point_find() where a name and a time chose it: who made the workload's point before; else zero. */
+	uint8_t writer_before[WRITER_SIZE];
 	uint32_t keyring_n;
 	uint8_t keyring_hash[HASH_SIZE];
 	uint64_t checkpoint_x;

@@ -86,6 +86,17 @@ static struct point *newest_not_after(struct point_list *list, const char *name,
 	return NULL;
 }
 
+/* Clocks of writers decide what is newest, so whoever chooses by time may want to know when the writer changes. */
+static void note_writer_before(const struct point_list *list, struct point *point)
+{
+	for (const struct point *before = point + 1; before < list->points + list->n; before++) {
+		if (strcmp(before->workload, point->workload) != 0)
+			continue;
+		memcpy(point->writer_before, before->session.writer, WRITER_SIZE);
+		return;
+	}
+}
+
 /* `name@selector`, the newest first. */
 static struct point *select_by_time(struct point_list *list, const char *name, const char *selector, struct err **errp)
 {
@@ -101,7 +112,9 @@ static struct point *select_by_time(struct point_list *list, const char *name, c
 		return NULL;
 	}
 	struct point *point = newest_not_after(list, name, ns);
-	if (!point)
+	if (point)
+		note_writer_before(list, point);
+	else
 		err_set(errp, ERR_NOT_FOUND, "'%s' has no point at or before %s; 'salvor points' lists what it has",
 			name, selector);
 	return point;

@@ -110,25 +110,115 @@ class Repository(CommandTest):
         self.fail_with(1, "not-found", "web03", "diff", "a", "web03")
         self.fail_with(2, "usage", "POINT POINT", "diff", "a")
 
+    def pack(self, n=0):
+        """Path of the n-th pack of chunks that is there."""
+        folder = self.path("repository", "p")
+        found = sorted(os.path.join(root, file) for root, _, files in os.walk(folder) for file in files)
+        return found[n]
+
+    def damage(self, path, offset=5000):
+        os.chmod(path, 0o600)
+        with open(path, "r+b") as file:
+            file.seek(offset)
+            file.write(b"\0damage")
+
+    def object_name(self, path):
+        return os.path.relpath(path, self.path("repository"))
+
+    def run_json(self, status, *words):
+        done = self.run_salvor("--json", *words)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return json.loads(done.stdout)
+
     def test_damage(self):
         point = self.backup()["point"]
         whole = self.succeed("scrub")
-        self.assertEqual(whole["damaged"], [])
-        folder = self.path("repository", "p")
-        pack = os.path.join(folder, os.listdir(folder)[0])
-        pack = os.path.join(pack, os.listdir(pack)[0])
-        os.chmod(pack, 0o600)
-        with open(pack, "r+b") as file:
-            file.seek(5000)
-            file.write(b"\0damage")
-        done = self.run_salvor("scrub", "--json")
-        self.assertEqual(done.returncode, 4)
-        damaged = json.loads(done.stdout)["damaged"]
-        self.assertEqual([(d["object"], d["points"]) for d in damaged], [(os.path.relpath(pack, self.path("repository")), [point])])
+        self.assertEqual((whole["damaged"], whole["level"]), ([], "digests"))
+        self.damage(self.pack())
+        found = self.run_json(4, "scrub")
+        self.assertEqual([(d["object"], d["points"]) for d in found["damaged"]], [(self.object_name(self.pack()), [point])])
+        self.assertEqual([(hurt["id"], hurt["workload"]) for hurt in found["hurt"]], [(point, "web01")])
         text = self.run_salvor("scrub")
         self.assertEqual(text.returncode, 4)
-        self.assertIn(point[:12], text.stdout)
+        self.assertRegex(text.stdout, r"hurts web01@\S+Z \(point " + point[:12])
+        self.assertIn("no point of web01 is whole", text.stdout)
+        self.assertIn("ack up again", text.stdout)
         self.fail_with(4, "corrupt", "vda", "restore", "web01", "--to", "out")
+
+    def test_scrub_levels(self):
+        self.backup()
+        for level in "sizes", "digests", "contents":
+            self.assertEqual(self.succeed("scrub", "--level", level)["damaged"], [])
+        self.damage(self.pack())
+        self.assertEqual(self.succeed("scrub", "--level", "sizes")["damaged"], [])
+        self.assertEqual(len(self.run_json(4, "scrub", "--level", "contents")["damaged"]), 1)
+        self.fail_with(2, "usage", "deep.*contents", "scrub", "--level", "deep")
+        self.succeed("key", "add", "--name", "host7", "--out", "host7.key")
+        self.fail_with(1, "denied", "read", "scrub", "--level", "contents", "--key", "host7.key")
+        self.assertEqual(self.run_salvor("scrub", "--key", "host7.key").returncode, 4)
+
+    def test_damage_heals_with_the_next_backup(self):
+        self.backup()
+        self.damage(self.pack())
+        self.run_json(4, "scrub")
+        again = self.backup()["point"]
+        scrubbed = self.run_json(4, "scrub")
+        self.assertEqual([point["id"] for point in scrubbed["newest_whole"]], [again])
+        self.succeed("restore", again[:12], "--to", "out")
+
+    def test_restore_names_damaged_ranges(self):
+        first = self.write("first.raw", os.urandom(400_000))
+        self.write("other.raw", os.urandom(100_000))
+        self.succeed("backup", "db", "--disk", "a=first.raw", "--disk", "b=other.raw")
+        old = self.succeed("points", "db")["points"][0]["id"]
+        with open(first, "r+b") as file:
+            file.seek(65536)
+            file.write(os.urandom(65536))
+        new = self.succeed("backup", "db", "--disk", "a=first.raw", "--disk", "b=other.raw")["point"]
+        self.damage(self.pack(1), 1000)
+        said = self.run_json(4, "restore", new[:12], "--to", "out")
+        self.assertEqual([file["name"] for file in said["files"]], ["b"])
+        self.assertEqual([(d["name"], d["path"], d["bytes"]) for d in said["damaged"]], [("a", None, 65536)])
+        spot = said["damaged"][0]["ranges"][0]
+        self.assertEqual((spot["offset"], spot["length"], spot["object"]), (65536, 65536, self.object_name(self.pack(1))))
+        self.assertEqual((said["error"]["code"], said["error"]["object"]), ("corrupt", self.object_name(self.pack(1))))
+        self.assertRegex(said["error"]["message"], f"restored whole: b; the older db@.*{old[:12]}.*scrub")
+        self.assertEqual(os.listdir(self.path("out")), ["b.raw"])
+        kept = self.run_json(4, "restore", new[:12], "--to", "kept", "--keep-damaged")
+        self.assertEqual(kept["damaged"][0]["path"], "kept/a.raw")
+        with open(first, "rb") as file:
+            data = file.read()
+        with open(self.path("kept", "a.raw"), "rb") as file:
+            self.assertEqual(file.read(), data[:65536] + bytes(65536) + data[131072:])
+        self.succeed("restore", old[:12], "--to", "old")
+
+    def test_leftovers_of_a_killed_restore(self):
+        self.backup()
+        os.mkdir(self.path("out"))
+        self.write("out/vda.raw.partial-abcdef", b"half")
+        done = self.run_salvor("restore", "web01", "--to", "out")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("vda.raw.partial-abcdef", done.stderr)
+        self.assertEqual(os.listdir(self.path("out")), ["vda.raw"])
+
+    def test_vanished_point(self):
+        self.backup()
+        self.backup("web02")
+        commits = self.path("repository", "c")
+        os.unlink(os.path.join(commits, sorted(os.listdir(commits))[-1]))
+        for verb in "points", "status":
+            done = self.run_salvor(verb)
+            self.assertEqual(done.returncode, 3)
+            self.assertRegex(done.stderr, "'owner'.*'web01'.*vanished")
+            self.assertEqual(len(self.run_json(3, verb)["vanished"]), 1)
+
+    def test_another_writer(self):
+        self.backup()
+        self.assertNotIn("was made by", self.run_salvor("restore", "web01", "--to", "one").stderr)
+        self.succeed("key", "add", "--name", "laptop", "--out", "laptop.key")
+        self.assertEqual(self.run_salvor("backup", "web01", "--disk", "disk.raw", "--key", "laptop.key",
+                                         SALVOR_STATE_DIR=self.path("elsewhere")).returncode, 0)
+        self.assertRegex(self.run_salvor("restore", "web01", "--to", "two").stderr, "made by 'laptop'.*by 'owner'")
 
     def test_wrong_keys(self):
         self.fail_with(1, "denied", "passphrase", "points", SALVOR_PASSPHRASE="wrong")

@@ -223,6 +223,34 @@ static void test_backup_meanwhile_is_no_damage(void **state)
 	}
 }
 
+static void take_away(void *arg)
+{
+	(void)arg;
+	rename("repo", "away");
+}
+
+/* What went with its file system is not damaged. */
+static void test_a_repository_that_vanishes(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_options options = {.level = SCRUB_DIGESTS};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	runs_on_read(runs, object_name_pack(PACK_CHUNKS, &a.session, 1, name), take_away, NULL);
+	assert_false(scrub_run(runs->repository, &options, &report, &err));
+	assert_int_equal(err_code(err), ERR_GONE);
+	assert_non_null(strstr(err_message(err), "vanished"));
+	assert_int_equal(rename("away", "repo"), 0);
+	runs_calm(runs);
+	scrub(runs, &report);
+	assert_int_equal(report.n_damaged, 0);
+	scrub_report_release(&report);
+}
+
 /* A host that cannot read what it wrote writes, and checks. */
 static void test_write_only_key(void **state)
 {
@@ -333,7 +361,7 @@ static void request_cancel(void *arg)
 	cancel_request(arg);
 }
 
-/* Breaks off at the last pack, by whose name the packs are read in order. */
+/* Breaks off when a commit is read, which is behind all packs. */
 static void interrupt(struct runs *runs, const char *at)
 {
 	AUTO(err_freep) struct err *err = NULL;
@@ -353,26 +381,26 @@ static void test_an_interrupted_pass_goes_on(void **state)
 	AUTO(err_freep) struct err *err = NULL;
 	AUTO(point_release) struct point a = {0}, b = {0}, c = {0};
 	struct scrub_report report, anew;
-	char first[OBJECT_NAME_SIZE], last[OBJECT_NAME_SIZE];
+	char first[OBJECT_NAME_SIZE], commit[OBJECT_NAME_SIZE];
 	struct scrub_options options = {.level = SCRUB_DIGESTS, .anew = true};
 
 	make(runs, &a, &b);
 	AUTO(freep) uint8_t *plain = runs_bytes(3, LEN);
 	runs_back_up(runs, "web03", 3, plain, LEN, &c);
 	object_name_pack(PACK_CHUNKS, &a.session, 1, first);
-	object_name_pack(PACK_CHUNKS, &c.session, 1, last);
-	interrupt(runs, last);
+	object_name_session('c', &c.session, commit);
+	interrupt(runs, commit);
 	flip(runs, first, 5000); /* was found sound, and is not read again */
 	scrub(runs, &report);
 	assert_int_equal(report.n_damaged, 0);
-	assert_true(report.bytes_before >= LEN);
+	assert_true(report.bytes_before > 3 * LEN);
 	assert_true(report.bytes > 3 * LEN);
 	scrub_report_release(&report);
 	scrub(runs, &report); /* that pass was over */
 	must_hurt(&report, first, &a);
 	assert_int_equal(report.bytes_before, 0);
 	scrub_report_release(&report);
-	interrupt(runs, last);
+	interrupt(runs, commit);
 	assert_true(scrub_run(runs->repository, &options, &anew, &err));
 	assert_int_equal(anew.bytes_before, 0);
 	scrub_report_release(&anew);
@@ -427,6 +455,7 @@ int main(void)
 		BOTH(test_contents_open_every_chunk),
 		BOTH(test_an_interrupted_pass_goes_on),
 		BOTH(test_the_next_backup_stores_again_what_is_damaged),
+		cmocka_unit_test_setup_teardown(test_a_repository_that_vanishes, runs_setup_local, runs_teardown),
 		cmocka_unit_test_setup_teardown(test_write_only_key, runs_setup_local, runs_teardown),
 	};
 
