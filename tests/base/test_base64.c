@@ -39,8 +39,8 @@ static void test_lines(void **state)
 	memset(plain, 0, sizeof(plain));
 	memset(plain, 'A', 114);
 	memset(text, 0, sizeof(text));
-	for (size_t i = 0; i < 38; i++)
-		memcpy(text + 4 * i + i / 19, "QUFB", 4);
+	for (size_t i = 0; i < 152; i++)
+		text[i + i / 76] = "QUFB"[i % 4];
 	text[76] = text[153] = '\n';
 	assert_encodes(plain, text);
 }
