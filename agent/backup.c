@@ -5,6 +5,7 @@
  *   lock, parent    nothing
  *   begin           a registered session without commit: never a point
  *   cut             a change map that the engine removes at its next cut, after merging it back
+ *   compare         the same: some chunks that are said to be unchanged are read, and if one is not, everything is
  *   store           packs that the next run of this host uses
  *   check           the same; nothing that broke while it was read gets further
  *   commit          the point. The old change map still stands, so the next run reads a little more than it must
@@ -23,8 +24,10 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/hex.h"
 
 #define FOOTER_CACHE (16u << 20)
+#define OWNER_SIZE 4 /* bytes of the repository's domain: change maps of two repositories are two */
 
 static void note(const struct backup *run, const char *text)
 {
@@ -61,10 +64,11 @@ static bool begin(struct backup *run, struct err **errp)
 static bool cut(struct backup *run, struct err **errp)
 {
 	const struct backup_options *options = run->options;
+	char owner[2 * OWNER_SIZE + 1];
 	struct cut_request request = {
 		.cancel = options->cancel,
+		.owner = hex_encode(repository_domain(run->repository), OWNER_SIZE, owner),
 		.tracking = run->parent.change_map,
-		.full = options->full,
 		.freeze_timeout_s = options->freeze_timeout_s,
 		.spill_dir = options->spill_dir,
 		.spill_limit = options->spill_limit,
@@ -97,13 +101,17 @@ static bool commit(struct backup *run, struct err **errp)
 	       session_commit(run->session, &run->point, backup_inherits(run) ? &run->parent.point : NULL, errp);
 }
 
-static void want_attention(struct backup *run, const char *why)
+void backup_want_attention(struct backup *run, const char *why)
 {
-	char *text = run->result->attention ? file_format("%s; %s", run->result->attention, why) : strdup(why);
+	run->result->needs_attention = true;
+	char *text = !why		      ? NULL
+		     : run->result->attention ? file_format("%s; %s", run->result->attention, why)
+					      : strdup(why);
 
+	if (!text)
+		return; /* no memory for it: the exit status tells */
 	free(run->result->attention);
 	run->result->attention = text;
-	run->result->needs_attention = true;
 }
 
 /*
@@ -144,8 +152,7 @@ static void tell_missing_disks(struct backup *run)
 			continue;
 		AUTO(freep)
 		char *text = file_format("disk '%s', which the last point has, is not in this one", stream->name);
-		if (text)
-			want_attention(run, text);
+		backup_want_attention(run, text);
 	}
 }
 
@@ -155,13 +162,13 @@ static void remember(struct backup *run)
 	struct err *err = NULL;
 
 	if (!save_tracking(run, &err)) {
-		want_attention(run, err_message(err));
+		backup_want_attention(run, err_message(err));
 		err_free(err);
 		run->engine->ops->drop(STEAL(&run->cut));
 		return;
 	}
 	if (!run->engine->ops->keep(STEAL(&run->cut), &err)) {
-		want_attention(run, err_message(err));
+		backup_want_attention(run, err_message(err));
 		err_free(err);
 	}
 }
@@ -181,12 +188,16 @@ static bool protect(struct backup *run, const char *name, struct err **errp)
 	if (!prepare(run, name, errp) || !begin(run, errp) || !cut(run, errp))
 		return false;
 	if (run->parent.alarm)
-		want_attention(run, run->parent.alarm);
+		backup_want_attention(run, run->parent.alarm);
+	if (run->parent.namesake)
+		backup_want_attention(run, run->parent.namesake);
 	if (backup_cut_info(run)->consistency_note)
-		want_attention(run, backup_cut_info(run)->consistency_note);
+		backup_want_attention(run, backup_cut_info(run)->consistency_note);
 	tell_missing_disks(run);
+	if (!backup_map_disks(run, errp) || !backup_check_maps(run, errp) || !backup_store(run, errp))
+		return false;
 	backup_judge_mode(run);
-	if (!backup_map_disks(run, errp) || !backup_store(run, errp) || !commit(run, errp))
+	if (!commit(run, errp))
 		return false;
 	report(run);
 	remember(run);
@@ -207,9 +218,12 @@ static void give_up(struct backup *run)
 
 static void release(struct backup *run)
 {
-	for (size_t i = 0; i < run->n_maps; i++)
+	for (size_t i = 0; i < run->n_maps; i++) {
 		change_map_release(&run->maps[i]);
+		change_map_release(&run->said[i]);
+	}
 	free(run->maps);
+	free(run->said);
 	session_free(run->session);
 	pack_reader_free(run->packs);
 	point_release(&run->point);

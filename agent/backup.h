@@ -32,6 +32,7 @@ struct backup_result {
 	bool needs_attention; /* exit status 3: attention says why */
 	char *attention;
 	uint64_t bytes_scanned, bytes_changed, bytes_stored;
+	uint64_t bytes_checked; /* of chunks said to be unchanged that were read again and compared */
 	double seconds;
 };
 

@@ -21,7 +21,10 @@ struct backup {
 	struct cut *cut;
 	struct pack_reader *packs;
 	struct change_map *maps; /* by disk of the cut */
+	struct change_map
+		*said; /* what the engine alone said of disks that are read whole, to be checked; else empty */
 	size_t n_maps;
+	bool tracking_wrong; /* a change map left out what had changed */
 	struct point point;
 };
 
@@ -32,9 +35,22 @@ void backup_judge_mode(struct backup *run);
 const char *backup_disk_reason(const struct backup *run, size_t i);
 /* The parent's stream of this disk, when it has the same shape; else NULL. */
 const struct stream *backup_parent_disk(const struct backup *run, const struct workload_disk *disk);
+/* The engine knows what changed since the parent, also where everything is read because the user asked for it. */
+bool backup_disk_is_tracked(const struct backup *run, size_t i);
 /* Some disk takes over what the parent has. */
 bool backup_inherits(const struct backup *run);
 /* Makes the change map of every disk. */
 NODISCARD bool backup_map_disks(struct backup *run, struct err **errp);
+/* From now on the disk is read whole. */
+void backup_read_whole(struct backup *run, size_t i);
+/* Reads some chunks of each disk that are said to be unchanged. Where one is not, everything is read. */
+NODISCARD bool backup_check_maps(struct backup *run, struct err **errp);
+/* A check to give to the pipeline, of a disk that is read whole though its changes are tracked; NULL in ret->parent
+ * where there is nothing to compare with. */
+NODISCARD bool backup_begin_check(struct backup *run, size_t i, struct self_check *ret, struct err **errp);
+/* Takes what the check found; frees its parent. */
+void backup_end_check(struct backup *run, size_t i, struct self_check *check);
+/* A sentence why a person should look. */
+void backup_want_attention(struct backup *run, const char *why);
 /* Stores every disk, the definition and the firmware variables as streams of run->point. */
 NODISCARD bool backup_store(struct backup *run, struct err **errp);

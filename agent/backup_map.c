@@ -20,12 +20,11 @@ const struct stream *backup_parent_disk(const struct backup *run, const struct w
 	return stream;
 }
 
-const char *backup_disk_reason(const struct backup *run, size_t i)
+/* Why changes since the parent are not known; NULL when they are, or on a first backup. */
+static const char *untracked_reason(const struct backup *run, size_t i)
 {
 	const struct workload_disk *disk = &backup_cut_info(run)->workload.disks[i];
 
-	if (run->options->full && run->parent.found)
-		return FALLBACK_FORCED;
 	if (run->parent.reason)
 		return run->parent.reason;
 	if (!run->parent.found)
@@ -35,6 +34,20 @@ const char *backup_disk_reason(const struct backup *run, size_t i)
 	if (!backup_parent_disk(run, disk))
 		return point_stream(&run->parent.point, disk->name) ? FALLBACK_SIZE_CHANGED : FALLBACK_UNTRACKED;
 	return NULL;
+}
+
+bool backup_disk_is_tracked(const struct backup *run, size_t i)
+{
+	return run->parent.found && !untracked_reason(run, i);
+}
+
+const char *backup_disk_reason(const struct backup *run, size_t i)
+{
+	if (run->tracking_wrong)
+		return FALLBACK_TRACKING_WRONG;
+	if (run->options->full && run->parent.found)
+		return FALLBACK_FORCED;
+	return untracked_reason(run, i);
 }
 
 bool backup_inherits(const struct backup *run)
@@ -88,20 +101,38 @@ static bool mark_lost(struct backup *run, const struct stream *stream, struct ch
 	return tree && tree_condemned(tree, session_is_condemned, run->session, mark_condemned, map, errp);
 }
 
+/* What the maps mean for the progress line. */
+static void expect_bytes(struct backup *run, uint64_t more)
+{
+	if (run->options->progress)
+		atomic_fetch_add(&run->options->progress->total, more);
+}
+
+void backup_read_whole(struct backup *run, size_t i)
+{
+	struct change_map *map = &run->maps[i];
+	uint64_t before = change_map_read_bytes(map);
+
+	change_map_mark(map, 0, map->chunks);
+	expect_bytes(run, change_map_read_bytes(map) - before);
+}
+
 static bool map_disk(struct backup *run, size_t i, struct err **errp)
 {
 	const struct workload_disk *disk = &backup_cut_info(run)->workload.disks[i];
 	struct stream_shape shape = {disk->size, CHUNK_EXPONENT_DISK};
 	struct change_map *map = &run->maps[i];
+	bool tracked = backup_disk_is_tracked(run, i);
 
 	if (!change_map_init(map, &shape, errp) || !run->engine->ops->map(run->cut, i, add_extent, map, errp))
 		return false;
-	if (backup_disk_reason(run, i) || !run->parent.found)
-		change_map_mark(map, 0, map->chunks);
-	else if (!mark_lost(run, backup_parent_disk(run, disk), map, errp))
+	if (tracked && !mark_lost(run, backup_parent_disk(run, disk), map, errp))
 		return false;
-	if (run->options->progress)
-		atomic_fetch_add(&run->options->progress->total, change_map_read_bytes(map));
+	if (tracked && run->options->full && !change_map_copy(map, &run->said[i], errp))
+		return false;
+	expect_bytes(run, change_map_read_bytes(map));
+	if (!tracked || run->options->full)
+		backup_read_whole(run, i);
 	return true;
 }
 
@@ -110,7 +141,8 @@ bool backup_map_disks(struct backup *run, struct err **errp)
 	size_t n = backup_cut_info(run)->workload.n_disks;
 
 	run->maps = calloc(n, sizeof(*run->maps));
-	if (!run->maps)
+	run->said = calloc(n, sizeof(*run->said));
+	if (!run->maps || !run->said)
 		return err_set_no_memory(errp);
 	run->n_maps = n;
 	for (size_t i = 0; i < n; i++)

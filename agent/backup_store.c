@@ -36,12 +36,14 @@ static void add_stream(struct backup *run, const struct stream *stream, const ch
 	run->point.n_streams++;
 }
 
-static bool store_disk(struct backup *run, size_t i, struct err **errp)
+static bool run_pipeline(struct backup *run, size_t i, struct tree_reader *parent, struct stream *stream,
+			 struct err **errp)
 {
-	const struct workload_disk *disk = &backup_cut_info(run)->workload.disks[i];
-	const struct stream *before = backup_disk_reason(run, i) ? NULL : backup_parent_disk(run, disk);
-	AUTO(tree_reader_freep)
-	struct tree_reader *parent = before ? tree_reader_new(run->packs, &before->shape, &before->top, errp) : NULL;
+	struct self_check check;
+	struct pipeline_stats stats;
+
+	if (!backup_begin_check(run, i, &check, errp))
+		return false;
 	struct pipeline_job job = {
 		.session = run->session,
 		.engine = run->engine,
@@ -49,18 +51,30 @@ static bool store_disk(struct backup *run, size_t i, struct err **errp)
 		.disk = i,
 		.map = &run->maps[i],
 		.parent = parent,
+		.check = check.parent ? &check : NULL,
 		.cancel = run->options->cancel,
 		.progress = run->options->progress,
 	};
+	bool ok = pipeline_run(&job, &stream->top, &stats, errp);
+
+	run->result->bytes_scanned += stats.bytes_read;
+	run->result->bytes_changed += stats.bytes_new;
+	backup_end_check(run, i, &check);
+	return ok;
+}
+
+static bool store_disk(struct backup *run, size_t i, struct err **errp)
+{
+	const struct workload_disk *disk = &backup_cut_info(run)->workload.disks[i];
+	const struct stream *before = backup_disk_reason(run, i) ? NULL : backup_parent_disk(run, disk);
+	AUTO(tree_reader_freep)
+	struct tree_reader *parent = before ? tree_reader_new(run->packs, &before->shape, &before->top, errp) : NULL;
 	struct stream stream = {.shape = run->maps[i].shape};
-	struct pipeline_stats stats;
 
 	if (before && !parent)
 		return false;
-	if (!pipeline_run(&job, &stream.top, &stats, errp))
+	if (!run_pipeline(run, i, parent, &stream, errp))
 		return false;
-	run->result->bytes_scanned += stats.bytes_read;
-	run->result->bytes_changed += stats.bytes_new;
 	if (!stream_root(session_keys(run->session), &stream.shape, &stream.top.id, &stream.root, errp))
 		return false;
 	add_stream(run, &stream, disk->name, STREAM_DISK);

@@ -2,19 +2,22 @@
 #include "agent/change_map.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 
 #define WORD_BITS 64u
 
+static size_t words(const struct change_map *map)
+{
+	return (size_t)(map->chunks / WORD_BITS) + 1;
+}
+
 bool change_map_init(struct change_map *map, const struct stream_shape *shape, struct err **errp)
 {
-	uint64_t chunks = stream_chunks(shape);
-	size_t words = (size_t)(chunks / WORD_BITS) + 1;
-
-	*map = (struct change_map){.chunks = chunks, .shape = *shape};
-	map->changed = calloc(words, sizeof(uint64_t));
-	map->data = calloc(words, sizeof(uint64_t));
+	*map = (struct change_map){.chunks = stream_chunks(shape), .shape = *shape};
+	map->changed = calloc(words(map), sizeof(uint64_t));
+	map->data = calloc(words(map), sizeof(uint64_t));
 	if (map->changed && map->data)
 		return true;
 	change_map_release(map);
@@ -70,6 +73,61 @@ void change_map_mark(struct change_map *map, uint64_t first, uint64_t end)
 	set_bits(map->changed, first, end < map->chunks ? end : map->chunks);
 }
 
+bool change_map_copy(const struct change_map *from, struct change_map *ret, struct err **errp)
+{
+	if (!change_map_init(ret, &from->shape, errp))
+		return false;
+	memcpy(ret->changed, from->changed, words(from) * sizeof(uint64_t));
+	memcpy(ret->data, from->data, words(from) * sizeof(uint64_t));
+	return true;
+}
+
+bool change_map_keeps(const struct change_map *map, uint64_t chunk)
+{
+	return chunk < map->chunks && !(map->changed[chunk / WORD_BITS] >> (chunk % WORD_BITS) & 1);
+}
+
+/* The chunks of a word that are kept. */
+static uint64_t kept_word(const struct change_map *map, bool data, uint64_t word)
+{
+	uint64_t kept = ~map->changed[word] & (data ? map->data[word] : ~map->data[word]);
+	uint64_t left = map->chunks - word * WORD_BITS;
+
+	return left < WORD_BITS ? kept & ((UINT64_C(1) << left) - 1) : kept;
+}
+
+uint64_t change_map_count_kept(const struct change_map *map, bool data)
+{
+	uint64_t kept = 0;
+
+	for (uint64_t word = 0; word < words(map); word++)
+		kept += (unsigned)__builtin_popcountll(kept_word(map, data, word));
+	return kept;
+}
+
+static unsigned nth_bit(uint64_t bits, uint64_t n)
+{
+	for (; n > 0; n--)
+		bits &= bits - 1;
+	return (unsigned)__builtin_ctzll(bits);
+}
+
+void change_map_find_kept(const struct change_map *map, bool data, const uint64_t *ranks, size_t n,
+			  uint64_t *ret_chunks)
+{
+	uint64_t before = 0;
+	size_t i = 0;
+
+	for (uint64_t word = 0; i < n && word < words(map); word++) {
+		uint64_t bits = kept_word(map, data, word);
+		unsigned count = (unsigned)__builtin_popcountll(bits);
+
+		for (; i < n && ranks[i] - before < count; i++)
+			ret_chunks[i] = word * WORD_BITS + nth_bit(bits, ranks[i] - before);
+		before += count;
+	}
+}
+
 /* The chunks of a word that are of this kind. */
 static uint64_t kind_word(const struct change_map *map, enum change_kind kind, uint64_t word)
 {
@@ -119,7 +177,7 @@ uint64_t change_map_read_bytes(const struct change_map *map)
 {
 	uint64_t chunks = 0;
 
-	for (uint64_t word = 0; word <= map->chunks / WORD_BITS; word++)
+	for (uint64_t word = 0; word < words(map); word++)
 		chunks += (unsigned)__builtin_popcountll(kind_word(map, CHANGE_READ, word));
 	uint64_t bytes = chunks << map->shape.exponent;
 

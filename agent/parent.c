@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hex.h"
@@ -38,6 +39,22 @@ static void take_newest(const struct repository *repository, const struct worklo
 	}
 }
 
+/* One that moved to another engine, or was defined anew, has another id. */
+static void look_for_namesake(const struct workload *workload, const struct point_list *list, struct parent *ret)
+{
+	char since[CLOCK_TEXT_SIZE];
+
+	for (size_t i = 0; i < list->n && !ret->found && !ret->namesake; i++) {
+		const struct point *point = &list->points[i];
+
+		if (strcmp(point->workload, workload->name) != 0 || same_workload(point, workload))
+			continue;
+		ret->namesake = file_format("the name was another workload's before, last at %s by the engine '%s': "
+					    "this one has begun anew, and its points stand beside those",
+					    clock_format(point->cut_ns, since), point->engine);
+	}
+}
+
 static bool choose_newest(const struct repository *repository, const struct workload *workload, struct parent *ret,
 			  struct err **errp)
 {
@@ -46,6 +63,7 @@ static bool choose_newest(const struct repository *repository, const struct work
 	if (!point_list_load(repository, NULL, &list, errp))
 		return false;
 	take_newest(repository, workload, &list, ret);
+	look_for_namesake(workload, &list, ret);
 	point_list_release(&list);
 	return true;
 }
@@ -102,5 +120,6 @@ void parent_release(struct parent *parent)
 {
 	point_release(&parent->point);
 	free(parent->alarm);
+	free(parent->namesake);
 	*parent = (struct parent){0};
 }

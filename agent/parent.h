@@ -10,6 +10,7 @@ struct parent {
 	const char *change_map; /* in `tracking`; NULL: everything must be read, and reason says why */
 	const char *reason;	/* static; NULL when tracked, or when there is no parent */
 	char *alarm;		/* one sentence when the remembered point is gone or damaged; else NULL */
+	char *namesake; /* one sentence on a first backup when the name was another workload's before; else NULL */
 };
 
 /*

@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "agent/change_map.h"
+#include "agent/self_check.h"
 #include "base/progress.h"
 #include "storage/session.h"
 
@@ -25,6 +25,7 @@ struct pipeline_job {
 	size_t disk; /* of the cut */
 	const struct change_map *map;
 	struct tree_reader *parent; /* NULL: nothing is taken over */
+	struct self_check *check;   /* compares all that is read; may be NULL */
 	const struct cancel *cancel;
 	struct progress *progress; /* may be NULL */
 };

@@ -42,14 +42,24 @@ static bool place_item(struct pipeline *pipeline, struct item *item, struct err 
 	return tree_writer_put(pipeline->tree, item->first, &item->ref, errp);
 }
 
+static bool check_item(struct self_check *check, const struct item *item, struct err **errp)
+{
+	if (item->state == ITEM_PUNCH)
+		return self_check_zeros(check, item->first, item->end, errp);
+	return self_check_chunk(check, item->first, &item->ref.id, errp);
+}
+
 static bool place_batch(struct pipeline *pipeline, struct batch *batch, struct err **errp)
 {
 	struct progress *progress = pipeline->job->progress;
 	struct session_stats stats;
 
-	for (size_t i = 0; i < batch->n; i++)
+	for (size_t i = 0; i < batch->n; i++) {
+		if (pipeline->job->check && !check_item(pipeline->job->check, &batch->items[i], errp))
+			return false;
 		if (!place_item(pipeline, &batch->items[i], errp))
 			return false;
+	}
 	session_get_stats(pipeline->job->session, &stats);
 	if (progress)
 		atomic_store(&progress->extra, stats.bytes_stored);

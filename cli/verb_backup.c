@@ -78,6 +78,7 @@ static const char *explain(const char *reason)
 		{FALLBACK_SIZE_CHANGED, "a disk has another size"},
 		{FALLBACK_POINT_MISSING, "the point before is gone"},
 		{FALLBACK_FORCED, "as asked"},
+		{FALLBACK_TRACKING_WRONG, "the change map was wrong"},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
 		if (strcmp(table[i].reason, reason) == 0)
@@ -109,6 +110,7 @@ static struct json *to_json(const struct backup_result *result)
 	json_set(json, "fallback_reason", json_new_text(result->fallback_reason));
 	json_set(json, "consistency", json_new_text(consistency_text(result->consistency)));
 	json_set(json, "bytes_scanned", json_new_number(result->bytes_scanned));
+	json_set(json, "bytes_checked", json_new_number(result->bytes_checked));
 	json_set(json, "bytes_changed", json_new_number(result->bytes_changed));
 	json_set(json, "bytes_stored", json_new_number(result->bytes_stored));
 	json_set(json, "seconds", json_new_real(result->seconds));
@@ -147,6 +149,31 @@ static bool protect(struct context *context, struct repository *repository, stru
 				   "the next backup");
 }
 
+/* A workload of files is no domain, and libvirt no help: whoever did not say --disk learns how it was protected.
+ * Returns false. */
+static bool ask_for_disks(const struct repository *repository, const char *workload, struct err **errp)
+{
+	AUTO(point_release) struct point point = {0};
+	AUTO(err_freep) struct err *second = NULL;
+	AUTO(freep) char *newest = file_format("%s@latest", workload);
+	if (!newest || !point_find(repository, newest, &point, &second) || strcmp(point.engine, "files") != 0)
+		return false;
+	return err_prefix(errp,
+			  "'%s' was protected as disk files until now: name them with --disk, as in --disk %s=PATH",
+			  point.workload, point.n_streams > 0 ? point.streams[0].name : "vda");
+}
+
+/* The same where the engine did not even open. */
+static bool open_and_ask_for_disks(const struct context *context, const char *workload, struct err **errp)
+{
+	struct err *none = NULL;
+	if (context->options.disks.n > 0 || context->options.connect)
+		return false;
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, &none);
+	err_clear(&none);
+	return repository && ask_for_disks(repository, workload, errp);
+}
+
 bool run_backup(struct context *context, struct err **errp)
 {
 	const char *workload = context->options.operands.items[0];
@@ -156,9 +183,12 @@ bool run_backup(struct context *context, struct err **errp)
 		return false;
 	AUTO(engine_freep) struct engine *engine = open_engine(context, workload, errp);
 	if (!engine)
-		return false;
+		return open_and_ask_for_disks(context, workload, errp);
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
-	if (!repository || !protect(context, repository, engine, workload, &options, &result, errp))
+	if (!repository)
 		return false;
+	if (!protect(context, repository, engine, workload, &options, &result, errp))
+		return err_code(*errp) == ERR_NOT_FOUND && context->options.disks.n == 0 &&
+		       ask_for_disks(repository, workload, errp);
 	return report(context, &result, errp);
 }

@@ -28,6 +28,7 @@ struct cut_reader;
 #define ENGINE_DISKS_MAX 64
 #define ENGINE_NAME_MAX 64
 #define TRACKING_MAX 64
+#define CUT_OWNER_MAX 16
 
 struct workload_disk {
 	char name[ENGINE_NAME_MAX + 1]; /* "vda" */
@@ -58,14 +59,19 @@ void workload_release(struct workload *workload);
 #define FALLBACK_IMAGE_REPLACED "image-replaced"
 #define FALLBACK_SIZE_CHANGED "size-changed"
 #define FALLBACK_POINT_MISSING "point-missing"
-#define FALLBACK_FORCED "forced"
+#define FALLBACK_FORCED "forced"		 /* the caller's: it was asked to read everything */
+#define FALLBACK_TRACKING_WRONG "tracking-wrong" /* the caller's: something changed that was said not to have */
 
 struct cut_request {
 	const struct cancel *cancel;
-	/* cut_info.tracking of the cut that the parent point was made from; NULL or empty: read everything. Other
-	 * change maps of ours are removed by this cut, after what they hold was merged back. */
+	/*
+	 * Whose change map it is: a few hex digits, the same in every run of a caller; NULL or empty: nobody's in
+	 * particular. Owners do not touch each other's maps, so a workload may be protected into two repositories.
+	 */
+	const char *owner;
+	/* cut_info.tracking of the cut that the parent point was made from; NULL or empty: read everything. The owner's
+	 * other change maps are removed by this cut. */
 	const char *tracking;
-	bool full;		   /* ignore the change map, but start a new one */
 	unsigned freeze_timeout_s; /* how long quiescing may take; 0: do not freeze */
 	const char *spill_dir; /* where old data of blocks overwritten meanwhile goes; NULL: the engine's own place */
 	/* Bytes on all disks together; 0: a tenth of the disks, at least 1 GiB, at most half of what is free. */

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/blocks.h"
+#include "hypervisor/files/device.h"
 #include "hypervisor/files/image_server.h"
 
 static const char qcow2_magic[4] = {'Q', 'F', 'I', (char)0xfb};
@@ -27,13 +28,6 @@ static bool has_qcow2_magic(int fd)
 	char start[sizeof(qcow2_magic)];
 	return pread(fd, start, sizeof(start), 0) == (ssize_t)sizeof(start) &&
 	       memcmp(start, qcow2_magic, sizeof(start)) == 0;
-}
-
-/* Nobody else gets a device exclusively while it is mounted, or carries a volume. */
-static bool is_in_use(const char *path)
-{
-	AUTO(file_closep) int fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NOCTTY);
-	return fd < 0 && errno == EBUSY;
 }
 
 static bool size_of_opened(const struct image *image, uint64_t *ret_size, struct err **errp)
@@ -62,7 +56,8 @@ static bool open_file(struct image *image, const char *path, struct err **errp)
 	if (!S_ISREG(image->opened.st_mode) && !S_ISBLK(image->opened.st_mode))
 		return err_set(errp, ERR_FAILED, "%s: neither a regular file nor a block device", path);
 	image->device = S_ISBLK(image->opened.st_mode);
-	image->device_in_use = image->device && is_in_use(path);
+	image->device_in_use = image->device && device_is_in_use(path);
+	image->device_writes = image->device ? device_count_writes(image->fd, image->opened.st_rdev) : 0;
 	posix_fadvise(image->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return size_of_opened(image, &image->size, errp);
 }
@@ -129,6 +124,17 @@ bool image_changed(const struct image *image, const char *how, struct err **errp
 		       how);
 }
 
+static bool check_device(const struct image *image, struct err **errp)
+{
+	uint64_t size;
+	if (!image->device_in_use && device_count_writes(image->fd, image->opened.st_rdev) != image->device_writes)
+		return image_changed(image, "was written to", errp);
+	if (image->server)
+		return true;
+	return size_of_opened(image, &size, errp) &&
+	       (size == image->size || image_changed(image, "changed its size", errp));
+}
+
 bool image_check(const struct image *image, struct err **errp)
 {
 	const struct stat *was = &image->opened;
@@ -137,10 +143,8 @@ bool image_check(const struct image *image, struct err **errp)
 		return err_set_errno(errp, errno, "%s: after it was read", image->path);
 	if (now.st_dev != was->st_dev || now.st_ino != was->st_ino)
 		return image_changed(image, "was replaced by another file", errp);
-	uint64_t size;
-	if (image->device && !image->server)
-		return size_of_opened(image, &size, errp) &&
-		       (size == image->size || image_changed(image, "changed its size", errp));
+	if (image->device)
+		return check_device(image, errp);
 	if (now.st_size != was->st_size)
 		return image_changed(image, now.st_size > was->st_size ? "grew" : "shrank", errp);
 	if (now.st_mtim.tv_sec != was->st_mtim.tv_sec || now.st_mtim.tv_nsec != was->st_mtim.tv_nsec)

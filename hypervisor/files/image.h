@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One disk image that nobody should be writing to: a raw file, a block device, or a qcow2 file. image_check() tells
- * whether it stayed what it was when it was opened; a device does not tell who writes to it, so one in use is said to
- * be so.
+ * whether it stayed what it was when it was opened. A device in use may be written to all the while, and is said to be
+ * so.
  */
 #pragma once
 
@@ -30,6 +30,7 @@ struct image {
 	bool device;
 	bool device_in_use;	     /* mounted, or part of something that is */
 	struct stat opened;	     /* as of image_open() */
+	uint64_t device_writes;	     /* as of then, see device.h */
 	struct image_server *server; /* qcow2 only */
 	const struct cancel *cancel; /* borrowed */
 };

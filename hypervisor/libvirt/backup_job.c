@@ -139,6 +139,37 @@ bool backup_job_end(virDomainPtr domain, struct err **errp)
 	return true;
 }
 
+static const char *job_name(int operation)
+{
+	switch (operation) {
+	case VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
+	case VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
+		return "it is being migrated";
+	case VIR_DOMAIN_JOB_OPERATION_SAVE:
+		return "its memory is being saved";
+	case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT:
+	case VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT:
+		return "a snapshot of it is being made or gone back to";
+	case VIR_DOMAIN_JOB_OPERATION_DUMP:
+		return "its memory is being dumped";
+	default:
+		return "libvirt is busy with it";
+	}
+}
+
+/* libvirt would make us wait for it, perhaps while the guest is frozen. */
+static bool refuse_other_jobs(virDomainPtr domain, struct err **errp)
+{
+	int type, n = 0, operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
+	virTypedParameterPtr stats = NULL;
+	if (virDomainGetJobStats(domain, &type, &stats, &n, 0) < 0)
+		return err_from_virt(errp, "ask for its jobs");
+	virTypedParamsGetInt(stats, n, VIR_DOMAIN_JOB_OPERATION, &operation);
+	virTypedParamsFree(stats, n);
+	return type == VIR_DOMAIN_JOB_NONE ||
+	       err_set(errp, ERR_BUSY, "%s: run the backup again when that is done", job_name(operation));
+}
+
 bool backup_job_end_left_over(virDomainPtr domain, struct err **errp)
 {
 	AUTO(freep) char *xml = NULL;
@@ -146,7 +177,7 @@ bool backup_job_end_left_over(virDomainPtr domain, struct err **errp)
 		return false;
 	AUTO(freep) char *socket = NULL;
 	if (!xml)
-		return true;
+		return refuse_other_jobs(domain, errp);
 	if (!backup_xml_socket(xml, &socket, errp))
 		return false;
 	if (!socket || !place_is_ours(socket))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must outlive the run is written into the checkpoint's description, a line "disk size inode" for each tracked
+ * What must outlive the run is written into the checkpoint's description, a line "disk size identity" for each tracked
  * disk: libvirt keeps it exactly as long as the bitmap that it speaks of.
  */
 #include "hypervisor/libvirt/backup_xml.h"
@@ -101,7 +101,7 @@ static char *description(const struct plan *plan)
 	for (size_t i = 0; i < plan->n_disks; i++) {
 		const struct plan_disk *disk = &plan->disks[i];
 		if (disk->tracked)
-			fprintf(stream, "%s %" PRIu64 " %" PRIu64 "\n", disk->name, disk->size, disk->inode);
+			fprintf(stream, "%s %" PRIu64 " %" PRIu64 "\n", disk->name, disk->size, disk->identity);
 	}
 	if (fclose(stream) == 0)
 		return text;
@@ -157,7 +157,7 @@ static bool take_number(const char **at, uint64_t *ret)
 	return errno == 0;
 }
 
-bool checkpoint_xml_disk(const char *xml, const char *disk, uint64_t *ret_size, uint64_t *ret_inode)
+bool checkpoint_xml_disk(const char *xml, const char *disk, uint64_t *ret_size, uint64_t *ret_identity)
 {
 	AUTO(freep) char *text = description_of(xml);
 	size_t name_length = strlen(disk);
@@ -168,7 +168,7 @@ bool checkpoint_xml_disk(const char *xml, const char *disk, uint64_t *ret_size, 
 		line += strspn(line, " \t");
 		if (strncmp(line, disk, name_length) == 0 && line[name_length] == ' ') {
 			const char *at = line + name_length;
-			return take_number(&at, ret_size) && take_number(&at, ret_inode);
+			return take_number(&at, ret_size) && take_number(&at, ret_identity);
 		}
 	}
 	return false;

@@ -13,10 +13,11 @@ struct err;
 
 struct plan_disk {
 	const char *name;
-	char *scratch;	      /* file for old data of blocks overwritten meanwhile */
-	bool tracked;	      /* gets a bitmap with this cut */
-	const char *fallback; /* as in engine.h; NULL: only what changed since the parent is marked */
-	uint64_t size, inode; /* remembered with the checkpoint: they tell a grown or a replaced image */
+	char *scratch;		 /* file for old data of blocks overwritten meanwhile */
+	bool tracked;		 /* gets a bitmap with this cut */
+	const char *fallback;	 /* as in engine.h; NULL: only what changed since the parent is marked */
+	uint64_t size, identity; /* remembered with the checkpoint: they tell a grown or a replaced image; see
+				    image_identity.h */
 	const char *source;
 	bool qcow2;
 };
@@ -38,4 +39,4 @@ char *backup_xml_job(const struct plan *plan);
 char *backup_xml_checkpoint(const struct plan *plan);
 
 /* What the checkpoint of an earlier cut remembers of a disk. False when it has no bitmap for that disk. */
-bool checkpoint_xml_disk(const char *xml, const char *disk, uint64_t *ret_size, uint64_t *ret_inode);
+bool checkpoint_xml_disk(const char *xml, const char *disk, uint64_t *ret_size, uint64_t *ret_identity);

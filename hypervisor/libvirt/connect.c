@@ -10,6 +10,9 @@
 #include "hypervisor/libvirt/error.h"
 #include "hypervisor/libvirt/event_loop.h"
 
+/* A libvirt that hangs ends our calls after a minute, and the guard takes over. */
+enum { KEEPALIVE_S = 10, KEEPALIVE_MISSES = 5 };
+
 static const char system_uri[] = "qemu:///system";
 
 static bool explain(const char *uri, struct err **errp)
@@ -39,6 +42,8 @@ virConnectPtr libvirt_connect(const char *uri, struct err **errp)
 	virConnectPtr connection = virConnectOpen(uri);
 	if (!connection)
 		explain(uri, errp);
+	else if (virConnectSetKeepAlive(connection, KEEPALIVE_S, KEEPALIVE_MISSES) != 0)
+		virResetLastError(); /* a driver in this very process has nobody to ask */
 	return connection;
 }
 

@@ -10,15 +10,11 @@
  * The bitmap of the parent's checkpoint goes on marking all the while, so it stays complete whatever becomes of this
  * cut.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "hypervisor/blocks.h"
 #include "hypervisor/files/cut.h"
 #include "hypervisor/libvirt/backup_job.h"
@@ -27,70 +23,6 @@
 #include "hypervisor/libvirt/cut_internal.h"
 #include "hypervisor/libvirt/domain.h"
 #include "hypervisor/libvirt/error.h"
-
-enum { QCOW2_VERSION_AT = 4, QCOW2_BITMAPS_SINCE = 3 };
-
-/* qcow2 of the old version keeps no bitmaps. What cannot be looked at is left to QEMU to judge. */
-static bool holds_bitmaps(const struct domain_disk *disk)
-{
-	uint8_t head[8];
-	FILE *stream = disk->qcow2 ? fopen(disk->source, "re") : NULL;
-	if (!stream)
-		return disk->qcow2;
-	size_t n = fread(head, 1, sizeof(head), stream);
-	fclose(stream);
-	return n < sizeof(head) ||
-	       bytes_load_le32(head + QCOW2_VERSION_AT) != __builtin_bswap32(QCOW2_BITMAPS_SINCE - 1);
-}
-
-static const char *fallback_by_checkpoint(const struct plan_disk *disk, const char *parent_xml)
-{
-	uint64_t size, inode;
-	if (!parent_xml || !checkpoint_xml_disk(parent_xml, disk->name, &size, &inode))
-		return FALLBACK_BITMAP_MISSING;
-	if (size != disk->size)
-		return FALLBACK_SIZE_CHANGED;
-	return inode != disk->inode ? FALLBACK_IMAGE_REPLACED : NULL;
-}
-
-static bool plan_disk(struct libvirt_cut *cut, size_t i, const struct cut_request *request, const char *parent_xml,
-		      struct err **errp)
-{
-	const struct domain_disk *from = &cut->xml.disks[i];
-	struct plan_disk *disk = &cut->plan.disks[i];
-	struct stat st;
-	*disk = (struct plan_disk){.name = from->name, .source = from->source, .qcow2 = from->qcow2};
-	disk->scratch = file_format("%s/%s.qcow2", cut->place.spill, from->name);
-	if (!disk->scratch)
-		return err_set_no_memory(errp);
-	cut->plan.n_disks = i + 1;
-	disk->tracked = holds_bitmaps(from);
-	disk->size = cut->info.workload.disks[i].size;
-	disk->inode = stat(from->source, &st) == 0 ? st.st_ino : 0;
-	if (!disk->tracked || !cut->parent[0])
-		disk->fallback = FALLBACK_UNTRACKED;
-	else if (request->full)
-		disk->fallback = FALLBACK_FORCED;
-	else
-		disk->fallback = fallback_by_checkpoint(disk, parent_xml);
-	return true;
-}
-
-static bool plan_cut(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
-{
-	AUTO(freep) char *parent_xml = cut->parent[0] ? checkpoint_xml(cut->domain, cut->parent) : NULL;
-	bool any_tracked = false;
-	for (size_t i = 0; i < cut->xml.n_disks; i++) {
-		if (!plan_disk(cut, i, request, parent_xml, errp))
-			return false;
-		any_tracked = any_tracked || cut->plan.disks[i].tracked;
-	}
-	cut->plan.left_out = cut->xml.left_out_targets;
-	cut->plan.n_left_out = cut->xml.n_left_out;
-	cut->plan.socket = cut->place.socket;
-	cut->plan.parent = cut->parent;
-	return !any_tracked || checkpoint_new_name(cut->plan.checkpoint, errp);
-}
 
 static void take_outcome(struct libvirt_cut *cut)
 {
@@ -105,6 +37,8 @@ static void take_outcome(struct libvirt_cut *cut)
 static bool cut_now(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
 {
 	guard_start(&cut->guard, cut->domain, cut->place.lock);
+	if (!domain_is_stuck(cut->domain))
+		guard_owe(&cut->guard, GUARD_RESUME);
 	freeze_begin(&cut->freeze, cut->domain, &cut->xml, &cut->guard, request->freeze_timeout_s);
 	cut->info.cut_ns = clock_now_ns();
 	bool ok = !request->cancel || cancel_check(request->cancel, errp);
@@ -112,7 +46,7 @@ static bool cut_now(struct libvirt_cut *cut, const struct cut_request *request, 
 	ok = ok && backup_job_begin(cut->domain, &cut->plan, errp);
 	cut->begun = ok;
 	if (!ok)
-		guard_paid(&cut->guard, GUARD_JOB);
+		guard_paid(&cut->guard, GUARD_JOB | GUARD_RESUME);
 	freeze_end(&cut->freeze);
 	if (ok)
 		take_outcome(cut);
@@ -142,9 +76,9 @@ static uint64_t all_disks(const struct libvirt_cut *cut)
 static bool prepare(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
 {
 	return place_take(cut->info.workload.id, &cut->place, errp) && backup_job_end_left_over(cut->domain, errp) &&
-	       checkpoint_remove_others(cut->domain, cut->parent, errp) &&
+	       libvirt_cut_remove_others(cut, cut->parent, errp) &&
 	       place_make(&cut->place, cut->info.workload.name, request->spill_dir, &cut->xml, errp) &&
-	       plan_cut(cut, request, errp);
+	       libvirt_cut_plan(cut, errp);
 }
 
 static bool cut_running(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
@@ -196,6 +130,7 @@ bool libvirt_cut_new(struct engine *engine, const struct workload *workload, con
 	cut->ops = &libvirt_engine_ops;
 	cut->place.lock = cut->guard.socket = -1;
 	cut->cancel = request->cancel;
+	snprintf(cut->owner, sizeof(cut->owner), "%s", request->owner ? request->owner : "");
 	snprintf(cut->parent, sizeof(cut->parent), "%s", request->tracking ? request->tracking : "");
 	cut->domain = virDomainLookupByUUID(libvirt->connection, workload->id);
 	bool ok = cut->domain || err_from_virt(errp, "look it up");

@@ -2,9 +2,9 @@
 #include "base/err.h"
 #include "hypervisor/files/cut.h"
 #include "hypervisor/libvirt/backup_job.h"
-#include "hypervisor/libvirt/checkpoint.h"
 #include "hypervisor/libvirt/connect.h"
 #include "hypervisor/libvirt/cut_internal.h"
+#include "hypervisor/libvirt/domain.h"
 
 static void cut_free(struct libvirt_cut *cut)
 {
@@ -24,7 +24,7 @@ static void cut_free(struct libvirt_cut *cut)
  * that. */
 static bool remove_all_but(struct libvirt_cut *cut, const char *keep, struct err **errp)
 {
-	return virDomainIsActive(cut->domain) == 0 || checkpoint_remove_others(cut->domain, keep, errp);
+	return domain_is_off(cut->domain) || libvirt_cut_remove_others(cut, keep, errp);
 }
 
 /* Where it cannot be ended, as after libvirt was restarted, the guard is left to do it. */
@@ -32,7 +32,10 @@ static bool end_job(struct libvirt_cut *cut, struct err **errp)
 {
 	if (!backup_job_end(cut->domain, errp))
 		return false;
-	guard_paid(&cut->guard, GUARD_JOB);
+	/* The spill may have got full between the last look and the job's end. */
+	if (guard_owes(&cut->guard, GUARD_RESUME))
+		domain_resume_stuck(cut->domain);
+	guard_paid(&cut->guard, GUARD_JOB | GUARD_RESUME);
 	return true;
 }
 

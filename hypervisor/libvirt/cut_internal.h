@@ -28,7 +28,7 @@ struct libvirt_cut {
 	struct guard guard;
 	struct freeze freeze;
 	struct spill spill;
-	char parent[TRACKING_MAX + 1];
+	char owner[CUT_OWNER_MAX + 1], parent[TRACKING_MAX + 1];
 	bool begun; /* the job runs, and the new checkpoint is there */
 };
 
@@ -53,6 +53,10 @@ bool libvirt_cut_check(struct cut *cut, struct err **errp);
 bool libvirt_cut_keep(struct cut *cut, struct err **errp);
 void libvirt_cut_drop(struct cut *cut);
 
+/* Decides what is asked of each disk. Needs the place, and what the domain's XML says. */
+bool libvirt_cut_plan(struct libvirt_cut *cut, struct err **errp);
+/* Removes the owner's checkpoints and bitmaps but for one; no job may run. keep may be empty. */
+bool libvirt_cut_remove_others(struct libvirt_cut *cut, const char *keep, struct err **errp);
 /* A connection to one disk of the running job. */
 struct blocks *libvirt_cut_connect(struct libvirt_cut *cut, size_t disk, struct err **errp);
 /* Names workload and disk. Returns false. */

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <time.h>
+
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/blocks.h"
 #include "hypervisor/files/cut.h"
 #include "hypervisor/libvirt/cut_internal.h"
 #include "hypervisor/libvirt/domain.h"
+
+#define EXPLAIN_PATIENCE_NS UINT64_C(10000000000)
 
 static struct libvirt_cut *of_cut(struct cut *cut)
 {
@@ -16,11 +21,24 @@ bool libvirt_cut_prefix(const struct libvirt_cut *cut, size_t disk, struct err *
 	return err_prefix(errp, "disk '%s'", cut->info.workload.disks[disk].name);
 }
 
+/* QEMU's sockets are closed a while before libvirt knows that it ends. */
+static bool finds_broken(struct libvirt_cut *cut, struct err **broken)
+{
+	static const struct timespec pause = {.tv_nsec = 50000000};
+	uint64_t give_up = clock_monotonic_ns() + EXPLAIN_PATIENCE_NS;
+	while (spill_check(&cut->spill, broken)) {
+		if (clock_monotonic_ns() > give_up || (cut->cancel && cancel_requested(cut->cancel)))
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 /* When the cut is broken, connections fail in many words; one sentence says why. Returns false. */
 static bool explain(struct libvirt_cut *cut, size_t disk, struct err **errp)
 {
 	struct err *broken = NULL;
-	if (err_code(*errp) == ERR_CANCELLED || !cut->spill.watching || spill_check(&cut->spill, &broken))
+	if (err_code(*errp) == ERR_CANCELLED || !cut->spill.watching || !finds_broken(cut, &broken))
 		return libvirt_cut_prefix(cut, disk, errp);
 	err_clear(errp);
 	return err_move(errp, &broken);

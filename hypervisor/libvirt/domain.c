@@ -18,7 +18,7 @@ static const char *const state_names[] = {
 	[VIR_DOMAIN_CRASHED] = "crashed", [VIR_DOMAIN_PMSUSPENDED] = "suspended",
 };
 
-static const char *state_name(int state)
+const char *domain_state_name(int state)
 {
 	if (state < 0 || (size_t)state >= ARRAY_LENGTH(state_names))
 		return state_names[VIR_DOMAIN_NOSTATE];
@@ -31,6 +31,24 @@ int domain_state(virDomainPtr domain, int *ret_reason)
 	if (virDomainGetState(domain, &state, ret_reason, 0) < 0)
 		return VIR_DOMAIN_NOSTATE;
 	return state;
+}
+
+bool domain_is_off(virDomainPtr domain)
+{
+	int active = virDomainIsActive(domain);
+	return active == 0 || (active < 0 && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN);
+}
+
+bool domain_is_stuck(virDomainPtr domain)
+{
+	int reason;
+	return domain_state(domain, &reason) == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR;
+}
+
+void domain_resume_stuck(virDomainPtr domain)
+{
+	if (domain_is_stuck(domain) && virDomainResume(domain) < 0)
+		virResetLastError(); /* it is gone, or stuck again */
 }
 
 static void free_domains(virDomainPtr *domains)
@@ -51,7 +69,8 @@ bool domain_list(virConnectPtr connection,
 	bool ok = true;
 	for (int i = 0; ok && i < n; i++) {
 		int reason;
-		ok = each(arg, virDomainGetName(domains[i]), state_name(domain_state(domains[i], &reason)), errp);
+		ok = each(arg, virDomainGetName(domains[i]), domain_state_name(domain_state(domains[i], &reason)),
+			  errp);
 	}
 	free_domains(domains);
 	return ok;

@@ -17,3 +17,11 @@ NODISCARD bool domain_describe(virDomainPtr domain, struct workload *ret, struct
 			       struct err **errp);
 /* VIR_DOMAIN_… state and reason; NOSTATE when it cannot be asked. */
 int domain_state(virDomainPtr domain, int *ret_reason);
+/* What such a state is called: "running", "paused". */
+const char *domain_state_name(int state);
+/* It was switched off, or is no more. */
+bool domain_is_off(virDomainPtr domain);
+/* QEMU paused it because a disk had no room, or failed. */
+bool domain_is_stuck(virDomainPtr domain);
+/* Lets it try again, if so. */
+void domain_resume_stuck(virDomainPtr domain);

@@ -95,6 +95,21 @@ static bool note_left_out(struct domain_xml *ret, const xmlNode *disk, const cha
 	return true;
 }
 
+/* <backingStore> holds the next one in itself; the last is empty. */
+static bool take_below(struct domain_disk *disk, const xmlNode *node, struct err **errp)
+{
+	for (node = child(node, "backingStore"); node; node = child(node, "backingStore")) {
+		AUTO(freep) char *type = attribute(node, "type");
+		AUTO(freep) char *path = attribute(child(node, "source"), is(type, "block") ? "dev" : "file");
+		if (!path)
+			continue;
+		if (!grow(&disk->below, disk->n_below))
+			return err_set_no_memory(errp);
+		disk->below[disk->n_below++] = STEAL(&path);
+	}
+	return true;
+}
+
 static bool add_disk(struct domain_xml *ret, const xmlNode *disk, const char *name, char **source, struct err **errp)
 {
 	if (ret->n_disks == ENGINE_DISKS_MAX)
@@ -110,7 +125,7 @@ static bool add_disk(struct domain_xml *ret, const xmlNode *disk, const char *na
 		(struct domain_disk){.block = is(type, "block"), .qcow2 = is(format, "qcow2"), .source = STEAL(source)};
 	memcpy(added->name, name, strlen(name) + 1);
 	ret->n_disks++;
-	return true;
+	return take_below(added, disk, errp);
 }
 
 static bool take_disk(struct domain_xml *ret, const xmlNode *disk, struct err **errp)
@@ -215,10 +230,18 @@ bool domain_xml_parse(const char *xml, struct domain_xml *ret, struct err **errp
 	return true;
 }
 
+static void release_disk(struct domain_disk *disk)
+{
+	for (size_t i = 0; i < disk->n_below; i++)
+		free(disk->below[i]);
+	free(disk->below);
+	free(disk->source);
+}
+
 void domain_xml_release(struct domain_xml *domain)
 {
 	for (size_t i = 0; i < domain->n_disks; i++)
-		free(domain->disks[i].source);
+		release_disk(&domain->disks[i]);
 	for (size_t i = 0; i < domain->n_left_out; i++) {
 		free(domain->left_out[i]);
 		free(domain->left_out_targets[i]);

@@ -15,8 +15,10 @@ struct err;
 struct domain_disk {
 	char name[ENGINE_NAME_MAX + 1];
 	char *source;
-	bool block; /* a block device; else a file */
-	bool qcow2; /* else raw */
+	bool block;   /* a block device; else a file */
+	bool qcow2;   /* else raw */
+	char **below; /* the images that this one builds on, as far as they are files or devices; only while it runs */
+	size_t n_below;
 };
 
 struct domain_xml {

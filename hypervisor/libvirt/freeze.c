@@ -20,14 +20,14 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/thread.h"
-#include "hypervisor/libvirt/connect.h"
+#include "hypervisor/libvirt/domain.h"
 
 enum { THAW_TIMEOUT_S = 5, THAW_TRIES = 3, THAW_AGAIN_S = 1 };
 
 static bool thaw_once(struct freeze *freeze)
 {
 	virDomainAgentSetResponseTimeout(freeze->domain, THAW_TIMEOUT_S, 0);
-	bool thawed = virDomainFSThaw(freeze->domain, NULL, 0, 0) >= 0 || virDomainIsActive(freeze->domain) == 0;
+	bool thawed = virDomainFSThaw(freeze->domain, NULL, 0, 0) >= 0 || domain_is_off(freeze->domain);
 	virDomainAgentSetResponseTimeout(freeze->domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
 	if (thawed)
 		guard_paid(freeze->guard, GUARD_THAW);
@@ -78,6 +78,12 @@ void freeze_begin(struct freeze *freeze, virDomainPtr domain, const struct domai
 			xml->agent_channel
 				? "no guest agent is running in the guest, so the point is as after a power cut"
 				: "the guest has no channel for a guest agent, so the point is as after a power cut");
+		return;
+	}
+	int reason, state = domain_state(domain, &reason);
+	if (state != VIR_DOMAIN_RUNNING) {
+		freeze->note = file_format("the guest is %s, so its agent could not be asked to freeze",
+					   domain_state_name(state));
 		return;
 	}
 	freeze->domain = domain;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  *   waits ── a byte: what is owed from now on ──► waits ── end of the socket ──► libvirt answers? ──► ends the job,
- *   gives the lock back ──► thaws ──► gone
+ *   resumes a guest that it paused, gives the lock back ──► thaws ──► gone
  *
  * Neither libvirt nor the agent on Linux undoes anything when their client dies, and a job whose client died goes on
  * filling its spill until the guest has no room to write. libvirt itself may be what died, so it is waited for.
@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,12 +23,14 @@ enum { LOCK_FD = 3, EXEC_FAILED = 127, LIBVIRT_TRIES = 60, LIBVIRT_AGAIN_S = 1 }
 
 /* ---- in the guard: a forked copy of a process with threads, so only what is safe in a signal handler ---- */
 
-static bool run_virsh(const char *uri, const char *verb, const char *uuid)
+/* In words that do not depend on the user's language. What it answers goes to `output`. */
+static bool run_virsh(const char *uri, const char *verb, const char *uuid, const char *option, int output)
 {
-	const char *argv[] = {"virsh", "--quiet", "--connect", uri, verb, uuid, NULL};
+	const char *argv[] = {"env", "LC_ALL=C", "virsh", "--quiet", "--connect", uri, verb, uuid, option, NULL};
 	int status = 0;
 	pid_t pid = fork();
 	if (pid == 0) {
+		dup2(output, STDOUT_FILENO);
 		execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(EXEC_FAILED);
 	}
@@ -36,15 +39,32 @@ static bool run_virsh(const char *uri, const char *verb, const char *uuid)
 	return pid > 0 && status == 0;
 }
 
+/* The answer is short enough to wait in the pipe. */
+static bool is_stuck(const char *uri, const char *uuid)
+{
+	static const char stuck[] = "paused (I/O error)";
+	char answer[sizeof(stuck) - 1];
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	run_virsh(uri, "domstate", uuid, "--reason", ends[1]);
+	close(ends[1]);
+	ssize_t n = TEMP_FAILURE_RETRY(read(ends[0], answer, sizeof(answer)));
+	close(ends[0]);
+	return n == (ssize_t)sizeof(answer) && memcmp(answer, stuck, sizeof(answer)) == 0;
+}
+
 static void pay(unsigned debts, const char *uri, const char *uuid)
 {
-	for (int i = 0; i < LIBVIRT_TRIES && !run_virsh(uri, "uri", NULL); i++)
+	for (int i = 0; i < LIBVIRT_TRIES && !run_virsh(uri, "uri", NULL, NULL, STDERR_FILENO); i++)
 		sleep(LIBVIRT_AGAIN_S);
 	if (debts & GUARD_JOB)
-		run_virsh(uri, "domjobabort", uuid);
+		run_virsh(uri, "domjobabort", uuid, NULL, STDERR_FILENO);
+	if (debts & GUARD_RESUME && is_stuck(uri, uuid))
+		run_virsh(uri, "resume", uuid, NULL, STDERR_FILENO);
 	close(LOCK_FD);
 	if (debts & GUARD_THAW)
-		run_virsh(uri, "domfsthaw", uuid);
+		run_virsh(uri, "domfsthaw", uuid, NULL, STDERR_FILENO);
 }
 
 static void take_files(int socket, int lock)
@@ -116,14 +136,22 @@ static void change(struct guard *guard, unsigned add, unsigned remove)
 	pthread_mutex_unlock(&guard->lock);
 }
 
-void guard_owe(struct guard *guard, enum guard_debt debt)
+void guard_owe(struct guard *guard, unsigned debts)
 {
-	change(guard, debt, 0);
+	change(guard, debts, 0);
 }
 
-void guard_paid(struct guard *guard, enum guard_debt debt)
+void guard_paid(struct guard *guard, unsigned debts)
 {
-	change(guard, 0, debt);
+	change(guard, 0, debts);
+}
+
+bool guard_owes(struct guard *guard, enum guard_debt debt)
+{
+	pthread_mutex_lock(&guard->lock);
+	bool owes = guard->debts & debt;
+	pthread_mutex_unlock(&guard->lock);
+	return owes;
 }
 
 void guard_call(const struct guard *guard)

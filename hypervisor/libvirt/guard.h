@@ -7,8 +7,10 @@
 
 #include <libvirt/libvirt.h>
 #include <pthread.h>
+#include <stdbool.h>
 
-enum guard_debt { GUARD_THAW = 1, GUARD_JOB = 2 };
+/* GUARD_RESUME: the guest writes, and should a full spill have paused it, it must run again once the job has ended. */
+enum guard_debt { GUARD_THAW = 1, GUARD_JOB = 2, GUARD_RESUME = 4 };
 
 struct guard {
 	int socket; /* -1: none */
@@ -18,9 +20,10 @@ struct guard {
 
 /* lock: nobody else cuts this workload before a job that is owed was ended, so the guard holds it too. */
 void guard_start(struct guard *guard, virDomainPtr domain, int lock);
-/* By any thread. */
-void guard_owe(struct guard *guard, enum guard_debt debt);
-void guard_paid(struct guard *guard, enum guard_debt debt);
+/* By any thread; debts are or-ed. */
+void guard_owe(struct guard *guard, unsigned debts);
+void guard_paid(struct guard *guard, unsigned debts);
+bool guard_owes(struct guard *guard, enum guard_debt debt);
 /* It pays now, by a connection of its own. */
 void guard_call(const struct guard *guard);
 /* Returns when it is gone, but for one that has to pay. Also for one that is all zero but for socket = -1. */

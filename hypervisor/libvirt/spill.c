@@ -112,12 +112,11 @@ static int listen_to(struct spill *spill, int event, virConnectDomainEventGeneri
 /* The guest's write waits in QEMU: without the job it needs no spill, and succeeds when it is tried again. */
 static void break_off(struct spill *spill, char *why)
 {
-	int reason;
 	struct err *err = NULL;
 	if (!backup_job_end(spill->domain, &err))
 		err_clear(&err); /* the guest comes first; drop() ends the job again, or the guard does */
-	if (domain_state(spill->domain, &reason) == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR)
-		virDomainResume(spill->domain);
+	if (guard_owes(spill->guard, GUARD_RESUME))
+		domain_resume_stuck(spill->domain);
 	spill->broken = why;
 }
 
@@ -163,21 +162,25 @@ static char *paused_sentence(const struct spill *spill)
 			   spill->workload, size_text(place_spilled(spill->place)).text, spill->place->spill);
 }
 
-/* Under the lock. */
+/* Under the lock. A guest that was stuck before the cut is not ours to resume, until somebody else has done so. */
 static void look(struct spill *spill)
 {
 	int reason = 0;
 	if (spill->broken)
 		return;
 	int state = domain_state(spill->domain, &reason);
+	bool stuck = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR;
+	bool ours = guard_owes(spill->guard, GUARD_RESUME);
 	if (virConnectIsAlive(virDomainGetConnect(spill->domain)) == 0)
 		give_to_guard(spill);
-	else if (state == VIR_DOMAIN_SHUTOFF || state == VIR_DOMAIN_CRASHED || virDomainIsActive(spill->domain) == 0)
+	else if (domain_is_off(spill->domain))
 		spill->broken = file_format("%s was switched off while the backup ran; run it again", spill->workload);
-	else if (state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR)
+	else if (stuck && ours)
 		break_off(spill, paused_sentence(spill));
 	else if (place_spilled(spill->place) > spill->limit)
 		break_off(spill, full_sentence(spill));
+	else if (state == VIR_DOMAIN_RUNNING && !ours)
+		guard_owe(spill->guard, GUARD_RESUME);
 }
 
 static void *watch(void *arg)
@@ -201,7 +204,7 @@ static void *watch(void *arg)
 	return NULL;
 }
 
-bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *place, const struct guard *guard,
+bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *place, struct guard *guard,
 		 const char *workload, uint64_t limit, struct err **errp)
 {
 	*spill = (struct spill){.domain = domain,

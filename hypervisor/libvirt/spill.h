@@ -21,7 +21,7 @@ struct err;
 struct spill {
 	virDomainPtr domain;
 	const struct place *place;
-	const struct guard *guard;
+	struct guard *guard;
 	const char *workload;
 	uint64_t limit;
 	bool watching;
@@ -37,8 +37,8 @@ struct spill {
 /* The bytes that the spill may take: 0 becomes a tenth of the disks, at least 1 GiB, at most half of what is free. */
 NODISCARD bool spill_limit(const struct place *place, uint64_t asked, uint64_t disks, uint64_t *ret, struct err **errp);
 /* All are borrowed until spill_stop(). */
-NODISCARD bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *place,
-			   const struct guard *guard, const char *workload, uint64_t limit, struct err **errp);
+NODISCARD bool spill_watch(struct spill *spill, virDomainPtr domain, const struct place *place, struct guard *guard,
+			   const char *workload, uint64_t limit, struct err **errp);
 void spill_stop(struct spill *spill);
 /* False with ERR_BUSY once the cut is broken. Looks for itself first, since a reader may notice before the watcher
  * does. */

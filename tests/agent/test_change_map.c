@@ -130,6 +130,50 @@ static void random_extents_agree_with_a_plain_array(void **state)
 	}
 }
 
+/* Every kept chunk is found by its rank, and each kind has as many as were counted. */
+static void find_all_kept(const struct change_map *map, bool data, const char *text, char kind)
+{
+	uint64_t n = change_map_count_kept(map, data), at = 0;
+
+	for (uint64_t rank = 0; rank < n; rank++, at++) {
+		uint64_t chunk;
+
+		while (at < map->chunks && text[at] != kind)
+			at++;
+		change_map_find_kept(map, data, &rank, 1, &chunk);
+		assert_int_equal(chunk, at);
+	}
+	for (; at < map->chunks; at++)
+		assert_true(text[at] != kind);
+}
+
+static void kept_chunks_are_counted_and_found(void **state)
+{
+	enum { CHUNKS = 333 };
+	char text[CHUNKS];
+
+	(void)state;
+	srandom(8);
+	for (int round = 0; round < 100; round++) {
+		struct change_map map = make((uint64_t)CHUNKS * CHUNK - 5), copy;
+
+		for (uint64_t i = 0; i < CHUNKS; i++) {
+			struct extent extent = {i * CHUNK, CHUNK, random() % 2, random() % 2};
+
+			change_map_add(&map, &extent);
+			text[i] = extent.changed ? '-' : extent.zero ? 'z' : 'd';
+		}
+		assert_true(change_map_copy(&map, &copy, &(struct err *){NULL}));
+		find_all_kept(&copy, true, text, 'd');
+		find_all_kept(&copy, false, text, 'z');
+		for (uint64_t i = 0; i < CHUNKS; i++)
+			assert_int_equal(change_map_keeps(&map, i), text[i] != '-');
+		assert_false(change_map_keeps(&map, CHUNKS));
+		change_map_release(&map);
+		change_map_release(&copy);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +182,7 @@ int main(void)
 		cmocka_unit_test(a_chunk_with_any_data_is_read),
 		cmocka_unit_test(extents_may_end_behind_the_disk),
 		cmocka_unit_test(random_extents_agree_with_a_plain_array),
+		cmocka_unit_test(kept_chunks_are_counted_and_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

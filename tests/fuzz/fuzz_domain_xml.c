@@ -17,10 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO(freep) char *text = strndup((const char *)data, size);
 	AUTO(freep) char *socket = NULL;
 	struct domain_xml domain;
-	uint64_t disk_size, inode;
+	uint64_t disk_size, identity;
 	uid_t uid;
 	gid_t gid;
-	(void)checkpoint_xml_disk(text, "vda", &disk_size, &inode);
+	(void)checkpoint_xml_disk(text, "vda", &disk_size, &identity);
 	if (domain_xml_parse(text, &domain, &err)) {
 		assert(domain.n_disks <= ENGINE_DISKS_MAX);
 		(void)domain_xml_qemu_user(&domain, &uid, &gid);

@@ -7,7 +7,7 @@
  *
  * Cuts, and copies what changed since TRACKING ("" for everything) over FOLDER/DISK.raw. END is keep, drop, kill
  *(SIGKILL to itself), or wait (a line on standard input, then the disks are read). Prints a line for each thing that it
- *learns.
+ *learns. In the environment, ENGINE_OWNER says whose change maps they are.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -135,7 +135,7 @@ int main(int argc, char **argv)
 	struct err *err = NULL;
 	AUTO(engine_freep)
 	struct engine *engine = files ? open_files(argc, argv, &err) : engine_libvirt_open(NULL, &err);
-	struct cut_request request = {.tracking = argv[3], .freeze_timeout_s = 10};
+	struct cut_request request = {.owner = getenv("ENGINE_OWNER"), .tracking = argv[3], .freeze_timeout_s = 10};
 	if (!files && argc == 9) {
 		request.spill_dir = argv[6];
 		request.spill_limit = strtoull(argv[7], NULL, 0);

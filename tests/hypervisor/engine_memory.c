@@ -132,15 +132,13 @@ static bool *copy_dirty(const struct memory_map *map, size_t disk, uint64_t size
 	return memcpy(must(malloc(len)), map->dirty[disk], len);
 }
 
-static void copy_disk(struct cut *cut, size_t i, const struct memory_map *map, bool full)
+static void copy_disk(struct cut *cut, size_t i, const struct memory_map *map)
 {
 	const struct memory_disk *disk = &cut->memory->disks[i];
 
 	cut->disks[i] = *disk;
 	cut->disks[i].data = memcpy(must(malloc(disk->size + 1)), disk->data, disk->size);
-	if (full)
-		cut->info.fallback_reason[i] = FALLBACK_FORCED;
-	else if (!map)
+	if (!map)
 		cut->info.fallback_reason[i] = FALLBACK_BITMAP_MISSING;
 	else
 		cut->changed[i] = copy_dirty(map, i, disk->size);
@@ -150,7 +148,7 @@ static void copy_disk(struct cut *cut, size_t i, const struct memory_map *map, b
 static void cut_shut_off(struct cut *cut, const char *tracking)
 {
 	for (size_t i = 0; i < cut->memory->n; i++) {
-		copy_disk(cut, i, NULL, false);
+		copy_disk(cut, i, NULL);
 		cut->info.fallback_reason[i] = FALLBACK_UNTRACKED;
 	}
 	memcpy(cut->info.tracking, tracking, strlen(tracking) + 1);
@@ -171,7 +169,7 @@ static bool make_cut(struct engine *engine, const struct workload *workload, con
 		drop_other_maps(memory, tracking);
 		memcpy(cut->old, tracking, strlen(tracking) + 1);
 		for (size_t i = 0; i < memory->n; i++)
-			copy_disk(cut, i, tracking[0] ? find_map(memory, tracking) : NULL, request->full);
+			copy_disk(cut, i, tracking[0] ? find_map(memory, tracking) : NULL);
 		new_map(memory, cut->info.tracking);
 	}
 	memory->cuts++;
@@ -318,12 +316,18 @@ struct engine *memory_engine_seam(struct memory_engine *memory)
 	return &memory->seam;
 }
 
-void memory_engine_write(struct memory_engine *memory, size_t disk, uint64_t offset, const void *data, size_t len)
+void memory_engine_write_unseen(struct memory_engine *memory, size_t disk, uint64_t offset, const void *data,
+				size_t len)
 {
-	pthread_mutex_lock(&memory->lock);
 	if (len == 0 || offset + len > memory->disks[disk].size)
 		abort();
 	memcpy(memory->disks[disk].data + offset, data, len);
+}
+
+void memory_engine_write(struct memory_engine *memory, size_t disk, uint64_t offset, const void *data, size_t len)
+{
+	pthread_mutex_lock(&memory->lock);
+	memory_engine_write_unseen(memory, disk, offset, data, len);
 	for (size_t i = 0; i < MAPS; i++)
 		for (uint64_t grain = offset / GRAIN; memory->maps[i].name[0] && grain <= (offset + len - 1) / GRAIN;
 		     grain++)

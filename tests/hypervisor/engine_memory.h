@@ -12,6 +12,9 @@ struct memory_engine *memory_engine_new(const char *workload, const uint64_t *si
 struct engine *memory_engine_seam(struct memory_engine *memory);
 /* What the guest does. */
 void memory_engine_write(struct memory_engine *memory, size_t disk, uint64_t offset, const void *data, size_t len);
+/* What happens behind the engine's back: no change map knows of it. */
+void memory_engine_write_unseen(struct memory_engine *memory, size_t disk, uint64_t offset, const void *data,
+				size_t len);
 /* The disk changes its size; what it loses is lost. */
 void memory_engine_resize(struct memory_engine *memory, size_t disk, uint64_t size);
 const uint8_t *memory_engine_disk(const struct memory_engine *memory, size_t disk, uint64_t *ret_size);

@@ -102,7 +102,7 @@ static struct plan make_plan(void)
 			    .parent = "salvor-1",
 			    .checkpoint = "salvor-2"};
 	plan.disks[0] = (struct plan_disk){
-		.name = "vda", .scratch = strdup("/s/vda"), .tracked = true, .size = 1 << 30, .inode = 77};
+		.name = "vda", .scratch = strdup("/s/vda"), .tracked = true, .size = 1 << 30, .identity = 77};
 	plan.disks[1] = (struct plan_disk){.name = "vdb", .scratch = strdup("/s/vdb"), .fallback = FALLBACK_UNTRACKED};
 	return plan;
 }
@@ -128,15 +128,15 @@ static void test_checkpoint_remembers(void **state)
 	(void)state;
 	struct plan plan = make_plan();
 	char *xml = backup_xml_checkpoint(&plan);
-	uint64_t size, inode;
-	assert_true(checkpoint_xml_disk(xml, "vda", &size, &inode));
+	uint64_t size, identity;
+	assert_true(checkpoint_xml_disk(xml, "vda", &size, &identity));
 	assert_int_equal(size, 1 << 30);
-	assert_int_equal(inode, 77);
-	assert_false(checkpoint_xml_disk(xml, "vdb", &size, &inode));
-	assert_false(checkpoint_xml_disk(xml, "vd", &size, &inode));
+	assert_int_equal(identity, 77);
+	assert_false(checkpoint_xml_disk(xml, "vdb", &size, &identity));
+	assert_false(checkpoint_xml_disk(xml, "vd", &size, &identity));
 	assert_false(checkpoint_xml_disk("<domaincheckpoint><description>of another</description></domaincheckpoint>",
-					 "of", &size, &inode));
-	assert_false(checkpoint_xml_disk("not XML", "vda", &size, &inode));
+					 "of", &size, &identity));
+	assert_false(checkpoint_xml_disk("not XML", "vda", &size, &identity));
 	free(xml);
 	plan_release(&plan);
 }
