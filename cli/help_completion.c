@@ -19,6 +19,7 @@ static const char middle[] = "\t\tesac\n"
 			     "\tcase $verb:$previous in\n";
 
 static const char tail[] = "\tesac\n"
+			   "\t[[ $current == -* ]] && words=$options\n"
 			   "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
 			   "}\n\n"
 			   "complete -F _salvor salvor\n";
@@ -57,14 +58,11 @@ static void print_option_names(FILE *out, const struct option_spec *specs)
 
 static void print_words(FILE *out, const struct verb *verb)
 {
-	fprintf(out, "\t%s) words+='", verb->name);
+	fprintf(out, "\t%s) options+='", verb->name);
 	print_option_names(out, verb->options);
-	if (verb->operand_words)
-		fprintf(out, " %s", verb->operand_words);
-	if (verb == &verb_help) {
-		fputc(' ', out);
+	fprintf(out, "' words='%s", verb->operand_words ? verb->operand_words : "");
+	if (verb == &verb_help)
 		print_verb_names(out, " ");
-	}
 	fputs("' ;;\n", out);
 }
 
@@ -78,9 +76,9 @@ void completion_print(FILE *out)
 	for (const struct verb *const *verb = verbs; *verb; verb++)
 		print_values(out, (*verb)->name, (*verb)->options);
 	print_values(out, "*", global_options);
-	fputs("\tesac\n\tlocal words='", out);
+	fputs("\tesac\n\tlocal words='' options='", out);
 	print_option_names(out, global_options);
-	fputs("'\n\tcase $verb in\n\t'') words+=' ", out);
+	fputs("'\n\tcase $verb in\n\t'') words='", out);
 	print_verb_names(out, " ");
 	fputs("' ;;\n", out);
 	for (const struct verb *const *verb = verbs; *verb; verb++)

@@ -64,11 +64,14 @@ static bool read_file(const char *path, struct passphrase *ret, struct err **err
 	return source ? check(ret, source, errp) : err_set_no_memory(errp);
 }
 
-static bool read_variable(const char *value, struct passphrase *ret, struct err **errp)
+/* Taken out of the environment, so that no program that is started later, QEMU among them, inherits it. */
+static bool take_variable(char *value, struct passphrase *ret, struct err **errp)
 {
 	size_t len = strlen(value);
 	ret->len = len < sizeof(ret->bytes) ? len : sizeof(ret->bytes);
 	memcpy(ret->bytes, value, ret->len);
+	explicit_bzero(value, len);
+	unsetenv(VARIABLE);
 	strip_line_end(ret);
 	return check(ret, "in " VARIABLE, errp);
 }
@@ -98,11 +101,12 @@ static bool ask_twice(const struct cancel *cancel, struct passphrase *ret, struc
 static bool get(const char *conf_file, bool is_new, const struct cancel *cancel, struct passphrase *ret,
 		struct err **errp)
 {
-	const char *file = getenv(FILE_VARIABLE), *value = getenv(VARIABLE);
+	const char *file = getenv(FILE_VARIABLE);
+	char *value = getenv(VARIABLE);
 	if (file)
 		return read_file(file, ret, errp);
 	if (value)
-		return read_variable(value, ret, errp);
+		return take_variable(value, ret, errp);
 	if (conf_file)
 		return read_file(conf_file, ret, errp);
 	return is_new ? ask_twice(cancel, ret, errp) : ask("Passphrase: ", cancel, ret, errp);

@@ -45,7 +45,8 @@ class Documents(unittest.TestCase):
     def test_verbs(self):
         verbs = helped_verbs()
         self.assertGreaterEqual(len(verbs), 10)
-        self.assertEqual(completed(""), set(verbs) | helped_options() | {"-v", "-q", "-h"})
+        self.assertEqual(completed(""), set(verbs))
+        self.assertEqual(completed("-"), helped_options() | {"-v", "-q", "-h"})
         self.assertEqual(set(re.findall(r"^\.It Cm (\w+)", man_page(), re.MULTILINE)), set(verbs))
         pages = {f"salvor-{verb}.1" for verb in verbs} | {"salvor.1"}
         self.assertEqual(set(os.listdir(MAN)), pages)
@@ -76,7 +77,7 @@ class Documents(unittest.TestCase):
     def test_values(self):
         self.assertEqual(completed("restore", "--format", ""), {"raw", "qcow2"})
         self.assertEqual(completed("boot", "--accel", "k"), {"kvm"})
-        self.assertLessEqual({"add", "list"}, completed("key", ""))
+        self.assertEqual(completed("key", ""), {"add", "list"})
 
     def test_lint(self):
         if not any(os.access(os.path.join(folder, "mandoc"), os.X_OK) for folder in os.environ["PATH"].split(":")):
