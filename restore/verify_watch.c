@@ -144,16 +144,21 @@ static void look_at_screen(struct verify_watch *watch, struct runner *runner, st
 	pthread_mutex_unlock(&watch->lock);
 }
 
+static void look_at_state(struct verify_watch *watch, struct runner *runner, struct run *run, struct run_state *ret)
+{
+	runner->ops->look(run, ret);
+	pthread_mutex_lock(&watch->lock);
+	judge_state(&watch->judge, ret, elapsed(watch));
+	pthread_mutex_unlock(&watch->lock);
+}
+
+/* The state comes last again: a machine that was killed while one waited for it is not one that had its time. */
 static void look(struct verify_watch *watch, struct runner *runner, struct run *run, struct rounds *rounds)
 {
 	struct run_state state;
-	runner->ops->look(run, &state);
-	pthread_mutex_lock(&watch->lock);
-	judge_state(&watch->judge, &state, elapsed(watch));
-	bool ask_for_agent = watch->judge.rules.agent_counts && state.agent;
-	pthread_mutex_unlock(&watch->lock);
+	look_at_state(watch, runner, run, &state);
 	uint64_t now = clock_monotonic_ns();
-	if (ask_for_agent && now >= rounds->ping_ns) {
+	if (watch->judge.rules.agent_counts && state.agent && now >= rounds->ping_ns) {
 		ask_agent(watch, runner, run);
 		rounds->ping_ns = clock_monotonic_ns() + PING_S * SECOND_NS;
 	}
@@ -161,6 +166,7 @@ static void look(struct verify_watch *watch, struct runner *runner, struct run *
 		look_at_screen(watch, runner, run);
 		rounds->picture_ns = clock_monotonic_ns() + PICTURE_S * SECOND_NS;
 	}
+	look_at_state(watch, runner, run, &state);
 }
 
 /* ---- waiting ---- */

@@ -82,6 +82,7 @@ static void run_stop(struct run *run)
 	if (run->folder.path)
 		machine_folder_destroy(run->folder.path);
 	machine_folder_release(&run->folder);
+	free(run->name);
 	free(run->workload);
 	free(run);
 }
@@ -114,12 +115,19 @@ static bool connect_embedded(struct libvirt_runner *runner, runner_note_function
 	return err_from_virt(errp, "cannot use libvirt's embedded QEMU driver (package libvirt-daemon-driver-qemu)");
 }
 
+static bool open_board(struct libvirt_runner *runner, struct err **errp)
+{
+	if (!runner->board)
+		runner->board = watch_board_open(runner->connection, errp);
+	return runner->board;
+}
+
 struct parts {
 	struct fit_host host;
 	struct fit_disk *disks;
 	size_t n_disks;
 	struct run_firmware firmware;
-	char *name, *console, *agent, *firmware_log;
+	char *console, *agent, *firmware_log;
 };
 
 static void parts_release(struct parts *parts)
@@ -127,21 +135,20 @@ static void parts_release(struct parts *parts)
 	run_host_release(&parts->host);
 	run_overlays_release(parts->disks, parts->n_disks);
 	free(parts->firmware.variables);
-	free(parts->name);
 	free(parts->console);
 	free(parts->agent);
 	free(parts->firmware_log);
 }
 
-static bool name_parts(const struct run *run, struct parts *parts, struct err **errp)
+static bool name_parts(struct run *run, struct parts *parts, struct err **errp)
 {
 	const char *folder = run->folder.path;
-	parts->name = file_format("salvor-%u", run->number);
+	run->name = file_format("salvor-%u", run->number);
 	parts->console = file_join(folder, "console");
 	parts->agent =
 		file_format("%s/libvirt/lib/qemu/channel/target/agent-%u", run->runner->folder.path, run->number);
 	parts->firmware_log = file_join(folder, "firmware");
-	return (parts->name && parts->console && parts->agent && parts->firmware_log) || err_set_no_memory(errp);
+	return (run->name && parts->console && parts->agent && parts->firmware_log) || err_set_no_memory(errp);
 }
 
 static bool make_parts(struct run *run, const struct run_request *request, struct parts *parts, struct err **errp)
@@ -163,7 +170,7 @@ static char *fit(const struct run *run, const struct run_request *request, const
 {
 	const struct fit_request fit_request = {
 		.definition = request->definition,
-		.name = parts->name,
+		.name = run->name,
 		.disks = parts->disks,
 		.n_disks = parts->n_disks,
 		.memory = request->memory,
@@ -203,9 +210,9 @@ static void note_killed(void *arg)
 	watch_note_killed(arg);
 }
 
-static bool watch(struct run *run, const struct parts *parts, struct err **errp)
+static bool watch(struct run *run, struct err **errp)
 {
-	run->watch = watch_start(run->runner->connection, parts->name, run->watcher.changed, run->watcher.arg, errp);
+	run->watch = watch_start(run->runner->board, run->name, run->watcher.changed, run->watcher.arg, errp);
 	if (!run->watch || !run->watched)
 		return run->watch;
 	run->guard = run_guard_start(run->folder.path, run->watcher.end_ns, note_killed, run->watch, errp);
@@ -217,10 +224,11 @@ static char *prepare(struct run *run, const struct run_request *request, runner_
 		     struct err **errp)
 {
 	AUTO(parts_release) struct parts parts = {0};
-	if (!connect_embedded(run->runner, note, arg, errp) || !make_parts(run, request, &parts, errp))
+	if (!connect_embedded(run->runner, note, arg, errp) || !open_board(run->runner, errp) ||
+	    !make_parts(run, request, &parts, errp))
 		return NULL;
 	AUTO(freep) char *definition = fit(run, request, &parts, note, arg, errp);
-	if (!definition || !listen_to(run, request, &parts, errp) || !watch(run, &parts, errp))
+	if (!definition || !listen_to(run, request, &parts, errp) || !watch(run, errp))
 		return NULL;
 	return STEAL(&definition);
 }
@@ -279,6 +287,7 @@ static char *runner_hypervisor(struct runner *base)
 static void runner_close(struct runner *base)
 {
 	struct libvirt_runner *runner = (struct libvirt_runner *)base;
+	watch_board_close(runner->board);
 	libvirt_disconnect(runner->connection);
 	supervisor_end(&runner->supervisor);
 	run_folder_release(&runner->folder);

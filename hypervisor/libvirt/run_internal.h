@@ -17,8 +17,9 @@ struct libvirt_runner {
 	struct run_folder folder;
 	struct supervisor supervisor;
 	pthread_mutex_t lock;	  /* of all below, and of preparing a machine */
-	virConnectPtr connection; /* NULL until the first start */
-	unsigned machines;	  /* that were ever started: each has a number of its own */
+	virConnectPtr connection; /* NULL until the first start, as the next */
+	struct watch_board *board;
+	unsigned machines; /* that were ever started: each has a number of its own */
 };
 
 struct run {
@@ -29,6 +30,7 @@ struct run {
 	struct run_watcher watcher;
 	bool watched;
 	struct console *console, *firmware; /* firmware: NULL where it is not watched */
+	char *name;			    /* of the domain */
 	struct watch *watch;
 	struct run_guard *guard; /* NULL where it is not watched */
 	virDomainPtr domain;

@@ -15,13 +15,14 @@ memory=256M
 
 # ---- guests ------------------------------------------------------------------------------------------------------------------
 
-# What the Debian guest is made of, and the boot loader of its disk, which loads /vmlinuz and /initrd.img from the partition.
+# A system that is nothing but a busybox and the script from standard input, in the kernel's initial RAM disk.
 make_initrd() {
 	local root=$work/initrd name
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys}
 	cp "$debian/busybox" "$root/bin/"
-	for name in sh mount echo sleep reboot poweroff cat; do
+	cp -r "$debian/modules" "$root/modules"
+	for name in sh mount echo sleep reboot poweroff cat dd insmod; do
 		ln -s busybox "$root/bin/$name"
 	done
 	{
@@ -35,19 +36,29 @@ make_initrd() {
 	(cd "$root" && find . | "$debian/busybox" cpio -o -H newc 2>/dev/null | gzip -1)
 }
 
-# new_guest NAME <INIT: a bootable disk, $work/NAME.raw, whose system is that script, and its point.
+# new_guest NAME <INIT: a bootable disk, $work/NAME.raw, and its point. The boot loader is that of the Debian guest: it starts
+# /vmlinuz with /initrd.img from the first partition.
 new_guest() {
 	local disk=$work/$1.raw files=$work/files
 	rm -rf "$files"
 	mkdir "$files"
 	cp "$debian/vmlinuz" "$files/vmlinuz"
 	make_initrd >"$files/initrd.img"
-	truncate --size 64M "$disk"
-	echo 'start=2048, type=83, bootable' | sfdisk --quiet --label dos "$disk"
+	truncate --size 160M "$disk"
+	echo 'start=1MiB, size=62MiB, type=83, bootable' | sfdisk --quiet --label dos "$disk"
 	dd if="$debian/disk.raw" of="$disk" bs=440 count=1 conv=notrunc status=none
 	dd if="$debian/disk.raw" of="$disk" bs=512 skip=1 seek=1 count=2047 conv=notrunc status=none
 	mkfs.ext4 -q -F -L guest-root -O ^metadata_csum_seed,^orphan_file -E offset=$((1 << 20)) -d "$files" "$disk" 62M
 	back_up "$1" "$disk"
+}
+
+# changed_guest NAME FROM DD_OPTION...: the disk of another with zeros in a place.
+changed_guest() {
+	local name=$1 from=$2
+	shift 2
+	cp "$work/$from.raw" "$work/$name.raw"
+	dd if=/dev/zero of="$work/$name.raw" conv=notrunc status=none "$@"
+	back_up "$name" "$work/$name.raw"
 }
 
 back_up() { salvor backup "$1" --disk "vda=$2" >&2; }
@@ -80,13 +91,12 @@ fails() {
 
 # evidence NAME REGEX: there is a picture, and the log of the console has it.
 evidence() {
-	local log=$work/evidence/$1-*.log picture=$work/evidence/$1-*.png
-	# shellcheck disable=SC2086 # a pattern
-	grep --quiet --text --extended-regexp "$2" $log || fail "the log of $1 has nothing like '$2'"
-	# shellcheck disable=SC2086
-	[[ $(od --address-radix n --format x1 --read-bytes 8 $picture) == " 89 50 4e 47 0d 0a 1a 0a" ]] || fail "the picture of $1 is no PNG"
-	# shellcheck disable=SC2086
-	(($(stat --format %s $picture) > 200)) || fail "the picture of $1 is too small to show anything"
+	local log picture
+	log=$(find "$work/evidence" -name "$1-*.log")
+	picture=$(find "$work/evidence" -name "$1-*.png")
+	grep --quiet --text --extended-regexp "$2" "$log" || fail "the log of $1 has nothing like '$2'"
+	[[ $(od --address-radix n --format x1 --read-bytes 8 "$picture") == " 89 50 4e 47 0d 0a 1a 0a" ]] || fail "the picture of $1 is no PNG"
+	(($(stat --format %s "$picture") > 200)) || fail "the picture of $1 is too small to show anything"
 }
 
 nothing_left() {
@@ -97,6 +107,16 @@ nothing_left() {
 }
 
 no_process() { ! pgrep "$1"; }
+
+# receipt_of POINT JQ_EXPRESSION: what the newest receipt of a point says.
+receipt_of() { salvor receipt show "$1" --json | jq --raw-output "$2"; }
+
+# start_verify POINT OPTION...: in the background, until QEMU runs; its process id is in $running.
+start_verify() {
+	"$SALVOR_BIN" verify --memory $memory "$@" >"$work/running.out" 2>"$work/running.err" </dev/null &
+	running=$!
+	wait_until 60 "QEMU to start" pgrep qemu-system
+}
 
 # ---- scenes ------------------------------------------------------------------------------------------------------------------
 
@@ -109,6 +129,15 @@ by_console() {
 	END
 	passes healthy@latest "the console said 'tiny login:'"
 	evidence healthy 'Linux version'
+	[[ $(receipt_of healthy@latest '.verdict + " " + .sign + " " + .standing') == "passed console member" ]] ||
+		fail "the receipt says $(receipt_of healthy@latest .)"
+}
+
+by_agent() {
+	say "a Debian system whose guest agent answers"
+	back_up debian "$debian/disk.raw"
+	memory=768M passes debian@latest 'the guest agent answered' --agent
+	[[ $(receipt_of debian@latest .sign) == agent ]] || fail "the receipt says $(receipt_of debian@latest .)"
 }
 
 panicking() {
@@ -117,20 +146,161 @@ panicking() {
 	fails $failed panicking@latest 'the kernel panicked .*Attempted to kill init'
 	evidence panicking 'Kernel panic - not syncing: Attempted to kill init'
 	evidence panicking 'Call Trace'
+	[[ $(receipt_of panicking@latest .verdict) == failed ]] || fail "the receipt says $(receipt_of panicking@latest .)"
 }
 
 wiped() {
 	say "a boot loader that was wiped"
-	cp "$work/healthy.raw" "$work/wiped.raw"
-	dd if=/dev/zero of="$work/wiped.raw" bs=512 count=1 conv=notrunc status=none
-	back_up wiped "$work/wiped.raw"
+	changed_guest wiped healthy bs=512 count=1
 	fails $failed wiped@latest 'no disk of the machine can be booted .*not a bootable disk'
 	evidence wiped 'No bootable device'
 }
 
+several_at_once() {
+	say "several at once: one that switches itself off, one that waits for the password of its disk"
+	new_guest off <<<'poweroff -f'
+	new_guest locked <<<'echo -n "Please unlock disk cryptroot: "; sleep 100000'
+	expect $failed verify --newest off locked --jobs 2 --json
+	[[ $(jq --raw-output '.results[] | .workload + " " + .verdict' "$work/out" | sort) == $'locked failed\noff failed' ]] ||
+		fail "verify said $(cat "$work/out")"
+	jq --exit-status '.results[] | select(.workload == "off") | .reason | test("switched itself off")' "$work/out" >&2 ||
+		fail "the guest that switched itself off: $(cat "$work/out")"
+	jq --exit-status '.results[] | select(.workload == "locked") | .reason | test("password")' "$work/out" >&2 ||
+		fail "the guest that waits for a password: $(cat "$work/out")"
+	[[ $(jq '[.results[] | select(.receipt | startswith("v/"))] | length' "$work/out") == 2 ]] || fail "receipts are missing"
+}
+
+read_only_repository() {
+	say "a repository that cannot be written to: told before anything boots; the receipt goes into a file"
+	mount --bind "$repository" "$repository"
+	mount --options remount,bind,ro "$repository"
+	expect_sentence $failed "$repository.*--receipt" verify wiped@latest
+	fails $failed wiped@latest 'no disk' --receipt "$work/wiped.receipt"
+	umount "$repository"
+	expect_sentence $failed 'wiped.receipt is there already' verify wiped@latest --receipt "$work/wiped.receipt"
+	changed_receipts
+}
+
+# However a receipt was changed, it is told.
+changed_receipts() {
+	local size at
+	expect 0 salvor receipt show "$work/wiped.receipt"
+	size=$(stat --format %s "$work/wiped.receipt")
+	for ((at = 0; at < size; at += size / $(quick_or_full 20 500) + 1)); do
+		cp "$work/wiped.receipt" "$work/changed.receipt"
+		flip "$work/changed.receipt" $at
+		expect $damaged salvor receipt show "$work/changed.receipt"
+	done
+}
+
+# flip FILE OFFSET: another byte there.
+flip() {
+	local byte
+	byte=$(od --address-radix n --format u1 --skip-bytes "$2" --read-bytes 1 "$1")
+	# shellcheck disable=SC2059 # the format is the byte
+	printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+no_room() {
+	say "no room for what the guest writes: nothing is said of the point"
+	mkdir "$work/tight"
+	mount -t tmpfs -o size=20M none "$work/tight"
+	TMPDIR=$work/tight expect $failed verify healthy@latest
+	grep --quiet "not verified, .*$work/tight has room for" "$work/out" || fail "verify said $(cat "$work/out")"
+	mount --options remount,size=70M none "$work/tight"
+	new_guest writing <<-'END'
+		for module in /modules/*; do insmod $module; done
+		until [ -b /dev/vda ]; do sleep 0.1; done
+		dd if=/dev/urandom of=/dev/vda bs=1M seek=64 count=90 conv=fsync
+		echo -n 'login: '
+	END
+	TMPDIR=$work/tight expect $failed verify writing@latest
+	grep --quiet 'not verified, the disk is full' "$work/out" || fail "verify said $(cat "$work/out")"
+	salvor receipt list writing --json | jq --exit-status '.receipts == []' >&2 || fail "a point that was not verified has a receipt"
+	umount "$work/tight"
+}
+
+interrupted() {
+	local signal status=0
+	for signal in TERM KILL; do
+		say "SIG$signal while a machine runs"
+		start_verify healthy@latest --expect 'never said'
+		kill -$signal $running
+		wait $running || status=$?
+		[[ $signal != TERM ]] || ((status == 130)) || fail "it ended with $status after SIGTERM: $(cat "$work/running.err")"
+		nothing_left
+	done
+}
+
+damaged_repository() {
+	say "a point whose pack is damaged"
+	local pack
+	cp -r "$repository" "$work/damaged"
+	new_guest torn <<<'echo -n "login: "; sleep 100000' >&2
+	for pack in $(cd "$repository" && find p -type f | sort); do
+		[[ -e $work/damaged/$pack ]] || chmod u+w "$repository/$pack"
+		[[ -e $work/damaged/$pack ]] || flip "$repository/$pack" $((1 << 16))
+	done
+	rm -rf "$work/damaged"
+	fails $damaged torn@latest 'the point is damaged: .*p/'
+	expect $damaged salvor scrub --level contents
+}
+
+# ---- the long ones -----------------------------------------------------------------------------------------------------------
+
+by_other_signs() {
+	say "a Debian system, by console; a screen that is accepted; an expression of one's own"
+	memory=768M passes debian@latest "the console said '.*login:'" --expect 'login:'
+	passes healthy@latest 'the screen' --expect 'never said' --accept-screen
+	passes healthy@latest "the console said 'tiny system is up'" --expect 'system is (up|down)$'
+}
+
+other_failures() {
+	say "restarting again and again, emergency mode, no root, no sign of life in time"
+	new_guest restarting <<<'echo about to restart; sleep 1; reboot -f'
+	fails $failed restarting@latest 'restarts again and again: 3 times'
+	evidence restarting 'about to restart'
+	new_guest emergency <<<'echo "You are in emergency mode. After logging in, type journalctl -xb"; sleep 100000'
+	fails $failed emergency@latest 'emergency mode'
+	new_guest rootless <<<'echo -n "(initramfs) "; sleep 100000'
+	fails $failed rootless@latest 'did not find its root file system'
+	fails $failed healthy@latest "no sign of life in 20 s: nothing on the console like 'never said'; the console said last: tiny login:" \
+		--expect 'never said' --timeout 20
+}
+
+other_wiped_loaders() {
+	say "a boot loader without its first part; without its second"
+	changed_guest beheaded healthy bs=440 count=1
+	fails $failed beheaded@latest '.' --timeout 100
+	changed_guest gutted healthy bs=512 seek=1 count=2000
+	fails $failed gutted@latest '.' --timeout 100
+}
+
+hanging_qemu() {
+	say "a QEMU that does not answer any more"
+	start_verify healthy@latest --expect 'never said' --timeout 5
+	pkill --signal STOP qemu-system
+	wait $running && fail "a machine that hangs passed"
+	grep --quiet 'not verified, QEMU did not answer any more' "$work/running.out" || fail "verify said $(cat "$work/running.out")"
+	nothing_left
+}
+
 debian=$("$tests/guest/debian")
-new_repository "$work/repository" >&2
+repository=$work/repository
+new_repository "$repository" >&2
 by_console
 panicking
 wiped
+several_at_once
+read_only_repository
+no_room
+interrupted
+by_agent
+if [[ $(quick_or_full quick full) == full ]]; then
+	by_other_signs
+	other_failures
+	other_wiped_loaders
+	hanging_qemu
+fi
+damaged_repository
 nothing_left
