@@ -98,20 +98,20 @@ static void what_does_not_count_is_no_sign(void **state)
 static void each_failure_is_told_from_the_others(void **state)
 {
 	static const struct {
+		const char *line, *reason;
 		enum run_voice voice;
-		const char *line;
 		bool whole;
-		const char *reason;
 	} rows[] = {
-		{RUN_FIRMWARE, "No bootable device.", true, "no disk of the machine can be booted"},
-		{RUN_CONSOLE, "BdsDxe: No bootable option or device was found.", true, "no disk of the machine"},
-		{RUN_CONSOLE, "grub rescue> ", false, "the boot loader is damaged"},
-		{RUN_CONSOLE, "[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs", true,
-		 "the kernel panicked (the console says 'Kernel panic - not syncing: VFS: Unable to mount root fs')"},
-		{RUN_CONSOLE, "(initramfs) ", false, "did not find its root file system"},
-		{RUN_CONSOLE, "You are in emergency mode. After logging in, type", true, "emergency mode"},
-		{RUN_CONSOLE, "Please unlock disk cryptroot: ", false, "password of an encrypted disk"},
-		{RUN_CONSOLE, "Please enter passphrase for disk VBOX (luks): ", false, "password of an encrypted disk"},
+		{"No bootable device.", "no disk of the machine can be booted", RUN_FIRMWARE, true},
+		{"BdsDxe: No bootable option or device was found.", "no disk of the machine", RUN_CONSOLE, true},
+		{"grub rescue> ", "the boot loader is damaged", RUN_CONSOLE, false},
+		{"[    1.2] Kernel panic - not syncing: VFS: Unable to mount root fs",
+		 "the kernel panicked (the console says 'Kernel panic - not syncing: VFS: Unable to mount root fs')",
+		 RUN_CONSOLE, true},
+		{"(initramfs) ", "did not find its root file system", RUN_CONSOLE, false},
+		{"You are in emergency mode. After logging in, type", "emergency mode", RUN_CONSOLE, true},
+		{"Please unlock disk cryptroot: ", "password of an encrypted disk", RUN_CONSOLE, false},
+		{"Please enter passphrase for disk VBOX (luks): ", "password of an encrypted disk", RUN_CONSOLE, false},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
