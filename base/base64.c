@@ -52,7 +52,7 @@ static bool decode_group(const char text[4], struct bytes *out, bool *ret_last)
 	const uint8_t plain[] = {(uint8_t)(group >> 16), (uint8_t)(group >> 8), (uint8_t)group};
 	bytes_put(out, plain, n - 1);
 	*ret_last = n < 4;
-	return bytes_all_zero(plain + n - 1, 4 - n);
+	return bytes_all_zero(plain + (n - 1), 4 - n);
 }
 
 bool base64_decode(struct span text, struct bytes *out)
