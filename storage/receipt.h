@@ -103,8 +103,7 @@ NODISCARD bool receipt_write_file(const char *path, struct span file, struct err
 
 /*
  * The parser of foreign bytes: structure, limits, evidence, and the signature by the key that the receipt itself names.
- * What that key is worth receipt_standing() says. ERR_CORRUPT for any byte that was changed, ERR_UNSUPPORTED for a
- * newer one. Gives the evidence, too.
+ * What that key is worth receipt_standing() says. ERR_CORRUPT for any byte that was changed. Gives the evidence, too.
  */
 NODISCARD bool receipt_parse(struct span file, struct receipt *ret, struct err **errp);
 /* Of the statement alone, for fuzzing: without signature, evidence and id. */

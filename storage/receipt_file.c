@@ -74,11 +74,23 @@ static bool check_signature(const struct receipt *receipt, struct span statement
 		err_prefix(errp, "the receipt was changed"));
 }
 
+/* Whether it is genuine is what is asked, and of a version that is unknown nobody can say that. */
+static bool begin(struct cursor *cursor, struct err **errp)
+{
+	if (format_begin(cursor, RECEIPT_MAGIC, "receipt", errp))
+		return true;
+	if (err_code(*errp) != ERR_UNSUPPORTED)
+		return false;
+	err_clear(errp);
+	return err_set(errp, ERR_CORRUPT,
+		       "receipt: its version is unknown: it was changed, or a newer version of salvor made it");
+}
+
 bool receipt_parse_first(struct cursor *cursor, struct receipt *ret, struct err **errp)
 {
 	uint8_t signature[SIGNATURE_SIZE];
 
-	if (!format_begin(cursor, RECEIPT_MAGIC, "receipt", errp))
+	if (!begin(cursor, errp))
 		return false;
 	uint32_t len = cursor_u32(cursor);
 	if (len > RECEIPT_STATEMENT_MAX)
