@@ -288,13 +288,13 @@ bool receipt_html_make(const struct receipt *receipt, struct span file, struct b
 	bytes_init(&out, RECEIPT_HTML_MAX);
 	put_head(&out, receipt);
 	put_header(&out, receipt);
-	put_facts(&out, receipt);
 	put_screen(&out, receipt);
-	put_log(&out, receipt);
-	put_streams(&out, receipt);
-	put_heads(&out, receipt);
+	put_facts(&out, receipt);
 	if (!put_signer(&out, receipt, errp))
 		return false;
+	put_streams(&out, receipt);
+	put_heads(&out, receipt);
+	put_log(&out, receipt);
 	put(&out, CARRIED_BEGIN);
 	base64_encode(file, &out);
 	put(&out, CARRIED_END "</body>\n</html>\n");
