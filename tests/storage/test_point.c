@@ -117,7 +117,7 @@ static void test_damage_is_named_and_hides_nothing(void **state)
 	assert_int_equal(list.n, 2);
 	assert_int_equal(list.n_damaged, 1);
 	assert_memory_equal(list.damaged[0], name, strlen(name));
-	must_not_find(runs, "web02", ERR_NOT_FOUND, name);
+	must_not_find(runs, "web02", ERR_CORRUPT, name);
 	release(points);
 }
 
