@@ -29,7 +29,7 @@ static bool is_still_named(int fd, const char *path)
 static int make_locked(char *path)
 {
 	for (;;) {
-		memcpy(path + strlen(path) - strlen(RANDOM), RANDOM, strlen(RANDOM));
+		memcpy(path + strlen(path) - strlen(RANDOM), RANDOM, sizeof(RANDOM));
 		int fd = mkostemp(path, O_CLOEXEC);
 		if (fd < 0)
 			return -1;
