@@ -132,6 +132,34 @@ make_dev() {
 	ln -s fd/2 /dev/stderr
 }
 
+# ---- disks -------------------------------------------------------------------------------------------------------------------
+
+random_bytes() { openssl enc -aes-128-ctr -nosalt -pass "pass:$RANDOM$RANDOM" -pbkdf2 -iter 1 -in /dev/zero 2>/dev/null | head --bytes "$1" || true; }
+
+# put_random FILE OFFSET LENGTH KIND
+put_random() {
+	case $4 in
+	random) random_bytes "$3" ;;
+	repeated) yes "one chunk like the other " | head --bytes $((64 << 10)) >"$work/block" && while cat "$work/block"; do :; done ;;
+	compressible) seq --separator ' ' $((RANDOM * 1000)) 99999999 ;;
+	zero) cat /dev/zero ;;
+	never) return ;;
+	esac 2>/dev/null | head --bytes "$3" | dd of="$1" bs=1M seek="$2" oflag=seek_bytes iflag=fullblock conv=notrunc status=none || true
+}
+
+# new_random_disk FILE SIZE: ranges of all these kinds, of a few MiB for each 256 MiB, at places that are aligned to nothing but a
+# sector.
+new_random_disk() {
+	local disk=$1 size=$2 kinds=(random repeated compressible zero never) offset=0 length
+	truncate --size "$size" "$disk"
+	while ((offset < size)); do
+		length=$(((RANDOM * 1024 + RANDOM % 1024) / 4 * (size >> 20) / 256 / 512 * 512 + 512))
+		((length <= size - offset)) || length=$((size - offset))
+		put_random "$disk" $offset $length "${kinds[RANDOM % 5]}"
+		offset=$((offset + length))
+	done
+}
+
 # ---- libvirt -----------------------------------------------------------------------------------------------------------------
 
 # The user as whom Debian's libvirt runs QEMU. It comes with libvirt-daemon-system; the daemon alone does not start without it.

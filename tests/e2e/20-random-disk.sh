@@ -11,36 +11,11 @@ sandbox "$@"
 size=$(quick_or_full $((768 << 20)) $((8 << 30)))
 slack=$((64 << 10))
 
-random_bytes() { openssl enc -aes-128-ctr -nosalt -pass "pass:$RANDOM$RANDOM" -pbkdf2 -iter 1 -in /dev/zero 2>/dev/null | head --bytes "$1" || true; }
-
-# put OFFSET LENGTH KIND
-put() {
-	case $3 in
-	random) random_bytes "$2" ;;
-	repeated) yes "one chunk like the other " | head --bytes $((64 << 10)) >"$work/block" && while cat "$work/block"; do :; done ;;
-	compressible) seq --separator ' ' $((RANDOM * 1000)) 99999999 ;;
-	zero) cat /dev/zero ;;
-	never) return ;;
-	esac 2>/dev/null | head --bytes "$2" | dd of="$disk" bs=1M seek="$1" oflag=seek_bytes iflag=fullblock conv=notrunc status=none || true
-}
-
-# Ranges of a few MiB, at places that are aligned to nothing but a sector.
-fill() {
-	local kinds=(random repeated compressible zero never) offset=0 length
-	truncate --size "$size" "$disk"
-	while ((offset < size)); do
-		length=$(((RANDOM * 1024 + RANDOM % 1024) / 4 / 512 * 512 * (size / (256 << 20)) + 512))
-		((length <= size - offset)) || length=$((size - offset))
-		put $offset $length "${kinds[RANDOM % 5]}"
-		offset=$((offset + length))
-	done
-}
-
 disk=$work/disk.raw
 seed=${SALVOR_TEST_SEED:-$RANDOM}
 say "a disk of $((size >> 20)) MiB, seed $seed"
 RANDOM=$seed
-fill
+new_random_disk "$disk" "$size"
 say "it occupies $(($(space "$disk") >> 20)) MiB"
 
 new_repository "$work/repository"
