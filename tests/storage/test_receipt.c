@@ -393,6 +393,38 @@ static void test_lists(void **state)
 	assert_memory_equal(damaged.damaged[1], again, strlen(again));
 }
 
+struct rival {
+	struct runs *runs;
+	const struct made *made;
+};
+
+static void publish_first(void *arg)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	const struct rival *rival = arg;
+	char name[OBJECT_NAME_SIZE];
+	must(receipt_publish(rival->runs->repository, &rival->made->receipt, bytes_span(&rival->made->file), name,
+			     &err),
+	     &err);
+	assert_string_equal(name + strlen(name) - 8, "00000002");
+}
+
+/* Another process of this identity takes the number between LIST and PUT. */
+static void test_a_number_that_is_taken_meanwhile(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(made_release) struct made made = {0};
+	char prefix[OBJECT_NAME_SIZE], name[OBJECT_NAME_SIZE];
+	struct runs *runs = *state;
+	struct rival rival = {.runs = runs, .made = &made};
+
+	make_and_publish(runs, &made);
+	snprintf(prefix, sizeof(prefix), "%.*s", (int)strlen(made.name) - 8, made.name);
+	runs_behind_list(runs, prefix, publish_first, &rival);
+	must(receipt_publish(runs->repository, &made.receipt, bytes_span(&made.file), name, &err), &err);
+	assert_string_equal(name + strlen(name) - 8, "00000003");
+}
+
 static void test_texts_are_made_plain(void **state)
 {
 	(void)state;
@@ -493,6 +525,7 @@ int main(void)
 		LOCAL(test_what_a_signer_is_worth),
 		LOCAL(test_a_write_only_host_reads_none),
 		MEMORY(test_lists),
+		LOCAL(test_a_number_that_is_taken_meanwhile),
 		cmocka_unit_test(test_texts_are_made_plain),
 		MEMORY(test_impossible_receipts_are_not_signed),
 		cmocka_unit_test(test_evidence_has_limits),
