@@ -51,8 +51,8 @@ uint64_t cursor_u64(struct cursor *cursor);
 void cursor_copy(struct cursor *cursor, void *to, size_t len);
 /* Borrows len bytes; NULL and zero length when they are not there. */
 struct span cursor_take(struct cursor *cursor, size_t len);
-/* u16 length and that many bytes of UTF-8 without NUL, as a new string; NULL on failure of any kind. */
-char *cursor_text(struct cursor *cursor, size_t max);
+/* u16 length and that many bytes of UTF-8 without NUL, less than size; "" and a failure for any other. */
+void cursor_text(struct cursor *cursor, char *to, size_t size);
 bool cursor_ok(const struct cursor *cursor);
 /* Everything was read, and nothing failed. */
 bool cursor_done(const struct cursor *cursor);

@@ -65,18 +65,18 @@ struct span cursor_take(struct cursor *cursor, size_t len)
 	return at ? SPAN(at, len) : SPAN_NONE;
 }
 
-char *cursor_text(struct cursor *cursor, size_t max)
+void cursor_text(struct cursor *cursor, char *to, size_t size)
 {
 	size_t len = cursor_u16(cursor);
 	struct span text = cursor_take(cursor, len);
-	if (!cursor_ok(cursor))
-		return NULL;
-	char *copy = NULL;
-	if (len <= max && utf8_is_text(text))
-		copy = strndup(len > 0 ? text.data : "", len);
-	if (!copy)
+	to[0] = '\0';
+	if (!cursor_ok(cursor) || len >= size || !utf8_is_text(text)) {
 		cursor->failed = true;
-	return copy;
+		return;
+	}
+	if (len > 0)
+		memcpy(to, text.data, len);
+	to[len] = '\0';
 }
 
 bool cursor_ok(const struct cursor *cursor)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/format_parts.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -47,12 +46,7 @@ void format_session(struct cursor *cursor, struct session_id *ret)
 
 void format_text(struct cursor *cursor, char *to, size_t min, size_t size)
 {
-	AUTO(freep) char *text = cursor_text(cursor, size - 1);
-	size_t len = text ? strlen(text) : 0;
-
-	if (!text || len < min) {
+	cursor_text(cursor, to, size);
+	if (strlen(to) < min)
 		cursor->failed = true;
-		return;
-	}
-	memcpy(to, text, len + 1);
 }
