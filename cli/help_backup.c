@@ -17,7 +17,7 @@ static const struct option_spec options[] = {
 	 .offset = offsetof(struct options, disks)},
 	{.name = "full",
 	 .kind = OPTION_FLAG,
-	 .text = "read everything, even where changes are tracked",
+	 .text = "read everything, even where changes are tracked, and compare it with what the change map says",
 	 .offset = offsetof(struct options, full)},
 	{.name = "freeze-timeout",
 	 .kind = OPTION_TEXT,
@@ -56,6 +56,11 @@ const struct verb verb_backup = {
 	.about = "Protects a libvirt domain while it runs, or a set of disk files. The guest agent, where there is "
 		 "one, freezes the file systems for an instant; all disks are cut at that instant. The first backup "
 		 "reads everything, later ones only what changed.\n\n"
+		 "What changed is told by QEMU's bitmaps, and checked: each run reads 24 chunks of 64 KiB of each disk "
+		 "that hold data and 8 of zeros which are said to be unchanged, chosen anew each time, and compares "
+		 "them with the point before; --full compares all. Where one differs, everything is read in the same "
+		 "run, the point says 'tracking-wrong', and the exit status is 3. Where changes were not tracked, "
+		 "everything is read as well, and the point says why.\n\n"
 		 "A point is whole or it does not exist: interrupted or failed, a backup leaves all earlier points as "
 		 "they were, and the next one uses what was stored.",
 	.options = options,

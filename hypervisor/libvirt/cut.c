@@ -117,7 +117,12 @@ static bool open_cut(struct libvirt_cut *cut, const struct cut_request *request,
 		return err_from_virt(errp, "ask whether it runs");
 	if (!active)
 		return cut_shut_off(cut, request, errp);
-	return cut_running(cut, request, errp);
+	if (cut_running(cut, request, errp))
+		return true;
+	if (err_code(*errp) == ERR_CANCELLED || !domain_is_off(cut->domain))
+		return false;
+	err_clear(errp);
+	return err_set(errp, ERR_BUSY, "it was switched off while the backup began; run it again");
 }
 
 bool libvirt_cut_new(struct engine *engine, const struct workload *workload, const struct cut_request *request,

@@ -124,20 +124,99 @@ scenario_spill() {
 	expect_same
 }
 
+# begin_foreign SCRATCH: another program's job.
+begin_foreign() {
+	cat >"$work/foreign.xml" <<-END
+		<domainbackup mode='pull'><server transport='unix' socket='/var/lib/libvirt/qemu/foreign'/>
+		<disks><disk name='vda' backup='yes' type='file'><scratch file='$1'/></disk></disks></domainbackup>
+	END
+	"${virsh[@]}" backup-begin engE "$work/foreign.xml" >/dev/null
+}
+
 scenario_two_at_once() {
 	say "two at once, and somebody else's job"
 	begin_cut
 	refuse "busy: .*another process is backing it up"
 	end_cut
 	tracking=$(sed -n 's/^tracking //p' "$work/held")
-	cat >"$work/foreign.xml" <<-END
-		<domainbackup mode='pull'><server transport='unix' socket='/var/lib/libvirt/qemu/foreign'/>
-		<disks><disk name='vda' backup='yes' type='file'><scratch file='/var/lib/libvirt/qemu/foreign.qcow2'/></disk></disks></domainbackup>
-	END
-	"${virsh[@]}" backup-begin engE "$work/foreign.xml" >/dev/null
+	begin_foreign /var/lib/libvirt/qemu/foreign.qcow2
 	refuse "busy: .*another program's backup job"
 	"${virsh[@]}" domjobabort engE
 	expect_same
+}
+
+is_stuck() { [[ $("${virsh[@]}" domstate engE --reason) == "paused (I/O error)" ]]; }
+is_running() { [[ $("${virsh[@]}" domstate engE) == running ]]; }
+
+scenario_stuck() {
+	say "killed while the guest is stuck, as the spill got full: it runs again"
+	mount -o remount,size=1m "$work/tiny"
+	begin_cut "$work/tiny" 1073741824 0
+	kill -STOP "$holder"
+	wait_until 60 "the guest to be stuck" is_stuck
+	kill -KILL "$holder"
+	wait "$holder" || true
+	wait_until 60 "the guest to run again" is_running
+	expect_job_ended
+	say "stuck before the cut: it is read, and left alone"
+	begin_foreign "$work/tiny/foreign.qcow2"
+	wait_until 60 "the guest to be stuck" is_stuck
+	"${virsh[@]}" domjobabort engE
+	take_cut none keep
+	is_stuck || fail "the guest is not as it was: $("${virsh[@]}" domstate engE --reason)"
+	"${virsh[@]}" resume engE
+	expect_running
+	expect_same
+}
+
+# as_owner NAME FUNCTION: with copies and a change map of its own.
+as_owner() {
+	local copies=$work/copies-$1 tracking
+	mkdir -p "$copies"
+	tracking=$(cat "$copies/tracking" 2>/dev/null || true)
+	export ENGINE_OWNER=$1
+	"$2"
+	unset ENGINE_OWNER
+	echo "$tracking" >"$copies/tracking"
+}
+
+take_first() { take_cut untracked keep; }
+take_tracked() { take_cut none keep; }
+
+scenario_two_owners() {
+	local checkpoint
+	say "two owners, whose cuts fall between each other's"
+	as_owner aaaa take_first
+	wait_records 10
+	as_owner bbbb take_first
+	wait_records 10
+	as_owner aaaa take_tracked
+	as_owner aaaa take_tracked
+	wait_records 10
+	as_owner bbbb expect_same
+	as_owner aaaa expect_same
+	expect_same
+	expect_checkpoints 3
+	for checkpoint in $("${virsh[@]}" checkpoint-list engE --name | grep -e aaaa -e bbbb); do
+		"${virsh[@]}" checkpoint-delete engE "$checkpoint" >/dev/null
+	done
+	expect_checkpoints 1
+}
+
+scenario_device() {
+	local device status=0
+	say "a device that is written to while it is read"
+	mkdir "$work/device"
+	truncate --size 8M "$work/device/raw"
+	device=$(losetup --find --show "$work/device/raw")
+	"$SALVOR_BIN" files device "" "$work/device" wait "$device" <"$work/hold" >"$work/held" &
+	holder=$!
+	wait_text "$work/held" "^tracking" 30
+	dd if=/dev/urandom of="$device" bs=64k count=1 conv=fsync status=none
+	end_cut || status=$?
+	losetup --detach "$device"
+	((status == 1)) || fail "the cut was not broken"
+	grep --quiet "^error busy: .* was written to while it was read" "$work/held" || fail "said '$(cat "$work/held")'"
 }
 
 scenario_power_off() {
@@ -209,6 +288,9 @@ scenario_change_map
 scenario_spill
 scenario_two_at_once
 scenario_left_alone
+scenario_stuck
+scenario_two_owners
 scenario_power_off
 scenario_lost_bitmaps
 destroy_guest engE
+scenario_device
