@@ -107,12 +107,12 @@ class Repository:
     def read_keyrings(self, secret, first_hash):
         """Ends with the newest one's members {id8: Member}, and with what it grants to this key, {(kind, number): secret}."""
         sign, self.seal = hkdf(secret, b"", b"salvor sign"), hkdf(secret, b"", b"salvor seal")
-        self.id8, self.keyring_hashes = sha256(sign_public(sign) + seal_public(self.seal))[:8], []
+        self.id8, self.keyring_hash = sha256(sign_public(sign) + seal_public(self.seal))[:8], ZERO
         self.members, self.publics = {}, {}
         for n in range(max(1, len(names(self.folder, "k", "[0-9a-f]{8}")))):
             self.read_keyring(n)
-        if self.keyring_hashes[0] != first_hash:
-            raise Damage("k/00000000 is damaged: it is not the one that the key was made for")
+            if n == 0 and self.keyring_hash != first_hash:
+                raise Damage("k/00000000 is damaged: it is not the one that the key was made for")
         if (METADATA, 1) not in self.secrets:
             sys.exit("the newest keyring grants nothing to this key")
 
@@ -120,8 +120,7 @@ class Repository:
         members, publics, self.secrets, found = {}, {}, {}, set()
         admin = lambda signer: signer.roles & ADMIN and signer.revoked_from == NEVER
         with self.signed(f"k/{n:08x}", 16 * MIB, self.members or members, admin) as body:
-            previous = self.keyring_hashes[-1] if n else ZERO
-            body.expect("8sHHI32s32s", b"SLVRKEYS", 1, 0, n, self.config_hash, previous)
+            body.expect("8sHHI32s32s", b"SLVRKEYS", 1, 0, n, self.config_hash, self.keyring_hash)
             body.unpack("Q")
             for _ in range(body.number("H", 1, 4096)):
                 sign, seal, roles, zero, revoked_from, name = *body.unpack("32s32sHHQ"), body.text(1, 64)
@@ -138,10 +137,11 @@ class Repository:
                     check(len(dict(grants)) == len(grants) and dict(grants).keys() <= members.keys(), "a grant cannot be")
                     if self.id8 in dict(grants):
                         info = b"salvor grant 1" + self.domain + struct.pack("<BI", kind, number)
-                        self.secrets[kind, number] = open_hpke(self.seal, dict(grants)[self.id8], info, self.id8)
+                        secret = self.secrets[kind, number] = open_hpke(self.seal, dict(grants)[self.id8], info, self.id8)
+                        check(kind != EPOCH or seal_public(secret) == publics[kind, number], "a grant holds another key")
             check(self.members.keys() <= members.keys(), "a member is gone")
             check(self.publics.items() <= publics.items(), "a key is gone, or another")
-        self.members, self.publics, self.keyring_hashes = members, publics, [*self.keyring_hashes, body.sha256]
+        self.members, self.publics, self.keyring_hash = members, publics, body.sha256
 
     def derived(self, r, use, salt=b""):
         check((METADATA, r) in self.secrets, f"this key does not hold metadata key {r}")
@@ -235,20 +235,22 @@ class Repository:
     # ---- 6. Commit
 
     def read_point(self, session):
-        """The point of a session; None if it made none, or none that counts."""
+        """The point of a session; None if it made none, or one that does not exist any more."""
         writer, number = self.members.get(session[:8]), int.from_bytes(session[8:], "big")
-        if not writer or not writer.roles & WRITE or number >= writer.revoked_from:
+        low, live = self.checkpoint.get(session[:8], (0, {}))
+        if (writer and number >= writer.revoked_from) or (number <= low and number not in live):
             return None
-        decider = lambda signer: may_collect(signer) if kind == FENCE else signer == writer
+        decider = lambda signer: may_collect(signer) if kind == FENCE else signer == writer and writer.roles & WRITE
         with self.signed(f"c/{session.hex()}", 16 * MIB, self.members, decider) as body:
             magic, version, kind, zero, r, *of = body.unpack("8sHBBI16s16s")
             check((magic, version, zero) == (b"SLVRCMT1", 1, 0) and 0 < kind < 5, "it is no commit")
             check(of == [self.domain, session], "it is another session's")
             key, nonce = hkdf(self.derived(r, b"meta"), session, b"salvor commit"), body.take(12)
             inner = open_gcm(key, nonce, body.take(len(body.data) - 60), body.data[:48])
-            point = self.open_inner(inner, session, writer, r) if kind == POINT else None
-        low, live = self.checkpoint.get(session[:8], (0, {}))
-        return point if point and (number > low or live.get(number) == point.id) else None
+            # Fences and other commits have nothing for a reader, once it is known that they are what they say.
+            point = self.open_inner(inner, session, writer, r) if kind == POINT and writer else None
+            check(number > low or live[number] == (point.id if point else ZERO), "the checkpoint lists another point")
+        return point
 
     def open_inner(self, inner, session, writer, r):
         with Cursor(inner) as inner, Cursor(inner.take(inner.number("I", 0, 16 * MIB))) as body:
@@ -257,10 +259,10 @@ class Repository:
             body.expect("16s", session)
             workload16, workload, (cut_ns,) = body.take(16), body.text(1, 128), body.unpack("Q")
             _engine, _fallback_reason = body.text(1, 15), body.text(0, 31)
-            *_, n, keyring, _, _ = body.unpack("32sQ32sI32sQ32s")
-            check([keyring] == self.keyring_hashes[n:n + 1], "it was made under a keyring that is not there")
+            _parent_previous_keyring_checkpoint = body.unpack("32sQ32sI32sQ32s")
             streams = [self.read_stream(body, r) for _ in range(body.number("H", 1, 256))]
-            check(all(len(set(each)) == len(streams) for each in list(zip(*streams))[:2]), "two streams are one")
+            check(len({stream.number for stream in streams}) == len(streams), "two streams have one number")
+            check(len({stream.name for stream in streams}) == len(streams), "two streams have one name")
             places, lists = inner.each("16sIH", len(streams)), inner.each("32s", *inner.unpack("H"))
             packs = read_pack_set(inner)
             return Point(sha256(body.data), session, workload16, workload, cut_ns, r, streams, places, lists, packs)
@@ -278,7 +280,9 @@ class Repository:
 
     def read_checkpoint(self):
         self.checkpoint, before = {}, None  # {writer: (low mark, {number that is live: point id})}
-        for name in filter(re.compile(".*final").fullmatch, names(self.folder, "g", r"[0-9a-f]{16}\.(plan|final)")):
+        for name in names(self.folder, "g", r"[0-9a-f]{16}\.(plan|final)"):
+            if name.endswith("plan"):
+                continue
             with self.signed(f"g/{name}", 64 * MIB, self.members, may_collect) as body:
                 body.expect("8sHHQ", b"SLVRFINL", 1, 0, int(name[:16], 16))
                 _, previous, _ = body.take(32), body.take(32), read_pack_set(body)
