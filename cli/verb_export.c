@@ -10,9 +10,9 @@
 
 DEFINE_AUTO_FREE(struct export, export_stop);
 
-static void complain(void *arg, bool damage, const char *text)
+static void complain(void *arg, enum export_complaint kind, const char *text)
 {
-	(void)damage;
+	(void)kind;
 	report_note(arg, text);
 }
 

@@ -224,10 +224,10 @@ static bool report_results(struct context *context, const struct verify_result *
 	return report_json(context, json, errp);
 }
 
-static bool conclude(const struct verify_result *results, size_t n, struct err **errp)
+static bool conclude(const struct context *context, const struct verify_result *results, size_t n, struct err **errp)
 {
 	size_t failed = 0, without = 0;
-	bool damage = false;
+	bool damage = context->status == EXIT_DAMAGE;
 	for (size_t i = 0; i < n; i++) {
 		failed += results[i].verdict != VERIFY_PASSED;
 		without += results[i].trouble != NULL;
@@ -277,7 +277,7 @@ static bool verify(struct context *context, const struct repository *repository,
 		return context_explain_interruption(errp, "the points that are named above have their receipts");
 	if (context->options.json && !report_results(context, results, selection->n, errp))
 		return false;
-	return conclude(results, selection->n, errp);
+	return conclude(context, results, selection->n, errp);
 }
 
 bool run_verify(struct context *context, struct err **errp)

@@ -6,10 +6,10 @@
 #include "base/err.h"
 #include "restore/machine.h"
 
-static void complain(void *arg, bool damage, const char *text)
+static void complain(void *arg, enum export_complaint kind, const char *text)
 {
 	const struct boot_options *options = arg;
-	(void)damage;
+	(void)kind;
 	if (options->note)
 		options->note(options->note_arg, text);
 }

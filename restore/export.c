@@ -157,19 +157,19 @@ static bool spawn(struct export *export, struct command *command, int control, i
 	return export->pidfd >= 0 || err_set_errno(errp, errno, "watch nbdkit");
 }
 
-static bool explain(const char *text, bool damage, struct err **errp)
+static bool explain(const char *text, enum export_complaint kind, struct err **errp)
 {
-	return err_set(errp, damage ? ERR_CORRUPT : ERR_FAILED, "the NBD server ended: %s",
+	return err_set(errp, kind == EXPORT_DAMAGE ? ERR_CORRUPT : ERR_FAILED, "the NBD server ended: %s",
 		       *text ? text : "it gave no reason");
 }
 
 static bool explain_start(struct export *export, struct err **errp)
 {
 	char said[1024];
+	enum export_complaint kind;
 	program_said(export->errors, said, sizeof(said));
-	bool damage;
-	const char *text = export_relay_plain(said, &damage);
-	return explain(text, damage, errp);
+	const char *text = export_relay_plain(said, &kind);
+	return explain(text, kind, errp);
 }
 
 static bool hand_over(struct export *export, const struct repository *repository, struct err **errp)
@@ -263,13 +263,18 @@ static bool ended_within(const struct export *export, int ms)
 	return poll(&end, 1, ms) > 0;
 }
 
+bool export_serves(const struct export *export)
+{
+	return !ended_within(export, 0);
+}
+
 bool export_wait(struct export *export, const struct cancel *cancel, struct err **errp)
 {
 	while (!cancel_requested(cancel)) {
 		if (!ended_within(export, CANCEL_POLL_MS))
 			continue;
 		export_relay_join(&export->relay);
-		return explain(export->relay.last, export->relay.last_is_damage, errp);
+		return explain(export->relay.last, export->relay.last_kind, errp);
 	}
 	return true;
 }

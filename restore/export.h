@@ -11,11 +11,17 @@
 
 struct export;
 
-/* One sentence of what the server could not serve, from a thread of its own; damage: what is stored is not what it must
- * be. */
-typedef void export_complaint_function(void *arg, bool damage, const char *text);
+enum export_complaint {
+	EXPORT_REMARK,	   /* of the server, as about its clients */
+	EXPORT_UNREADABLE, /* a client's read failed, since the repository could not be read */
+	EXPORT_DAMAGE,	   /* a client's read failed, since what is stored is not what it must be */
+};
 
-/* What the server puts before a sentence that tells of damage. */
+/* One sentence of the server, from a thread of its own. */
+typedef void export_complaint_function(void *arg, enum export_complaint kind, const char *text);
+
+/* What the server puts before a sentence of either kind. */
+#define EXPORT_UNREADABLE_MARK "unreadable: "
 #define EXPORT_DAMAGE_MARK "damage: "
 
 struct export_options {
@@ -38,5 +44,7 @@ NODISCARD struct export *export_start(const struct repository *repository, const
 char *export_uri(const struct export *export, const char *disk);
 /* Blocks until cancel is requested (true) or the server dies (false). */
 NODISCARD bool export_wait(struct export *export, const struct cancel *cancel, struct err **errp);
+/* Whether the server still runs. */
+bool export_serves(const struct export *export);
 /* Ends the server and removes the socket. NULL is fine. */
 void export_stop(struct export *export);

@@ -17,25 +17,32 @@ static const char *without_names(const char *line)
 	return plain ? plain + sizeof(error) - 1 : line + sizeof(said_by) - 1;
 }
 
-const char *export_relay_plain(const char *line, bool *ret_damage)
+const char *export_relay_plain(const char *line, enum export_complaint *ret_kind)
 {
+	static const char *const marks[] = {
+		[EXPORT_UNREADABLE] = EXPORT_UNREADABLE_MARK, [EXPORT_DAMAGE] = EXPORT_DAMAGE_MARK};
 	const char *plain = without_names(line);
-	size_t mark = sizeof(EXPORT_DAMAGE_MARK) - 1;
-	*ret_damage = strncmp(plain, EXPORT_DAMAGE_MARK, mark) == 0;
-	return *ret_damage ? plain + mark : plain;
+	*ret_kind = EXPORT_REMARK;
+	for (enum export_complaint kind = EXPORT_UNREADABLE; kind <= EXPORT_DAMAGE; kind++) {
+		if (strncmp(plain, marks[kind], strlen(marks[kind])) == 0) {
+			*ret_kind = kind;
+			return plain + strlen(marks[kind]);
+		}
+	}
+	return plain;
 }
 
 /* A client that reads a damaged place again and again is told of once. */
 static void pass_on(struct export_relay *relay, const char *line)
 {
-	bool damage;
-	const char *plain = export_relay_plain(line, &damage);
+	enum export_complaint kind;
+	const char *plain = export_relay_plain(line, &kind);
 	if (!*plain || strcmp(plain, relay->last) == 0)
 		return;
 	snprintf(relay->last, sizeof(relay->last), "%s", plain);
-	relay->last_is_damage = damage;
+	relay->last_kind = kind;
 	if (relay->complain)
-		relay->complain(relay->arg, damage, relay->last);
+		relay->complain(relay->arg, kind, relay->last);
 }
 
 /* Takes whole lines off the front; one that is too long is passed on in pieces. */

@@ -18,7 +18,7 @@ struct export_relay {
 	export_complaint_function *complain;
 	void *arg;
 	char last[EXPORT_LINE_MAX]; /* once the thread ended, or before it began: the server's last words */
-	bool last_is_damage;
+	enum export_complaint last_kind;
 	bool running;
 	pthread_t thread;
 };
@@ -28,5 +28,5 @@ NODISCARD bool export_relay_start(struct export_relay *relay, int fd, export_com
 				  struct err **errp);
 /* When the server is gone. */
 void export_relay_join(struct export_relay *relay);
-/* Without what nbdkit puts before a sentence: its name, the connection's, and the plugin's; and without the mark. */
-const char *export_relay_plain(const char *line, bool *ret_damage);
+/* Without what nbdkit puts before a sentence: its name, the connection's, and the plugin's; and without its mark. */
+const char *export_relay_plain(const char *line, enum export_complaint *ret_kind);

@@ -140,6 +140,11 @@ struct run *machine_run(const struct machine *machine)
 	return machine->run;
 }
 
+bool machine_is_served(const struct machine *machine)
+{
+	return export_serves(machine->export);
+}
+
 void machine_stop(struct machine *machine)
 {
 	if (!machine)

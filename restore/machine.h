@@ -29,5 +29,7 @@ NODISCARD struct machine *machine_start(struct runner *runner, const struct repo
 					const struct point *point, const struct machine_options *options,
 					struct err **errp);
 struct run *machine_run(const struct machine *machine);
+/* Whether its disks are still served. */
+bool machine_is_served(const struct machine *machine);
 /* NULL is fine. */
 void machine_stop(struct machine *machine);

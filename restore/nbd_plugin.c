@@ -42,7 +42,8 @@ static struct stream_reader **readers; /* by stream of the point; NULL where it 
 
 static int tell(struct err **errp)
 {
-	nbdkit_error("%s%s", err_code(*errp) == ERR_CORRUPT ? EXPORT_DAMAGE_MARK : "", err_message(*errp));
+	nbdkit_error("%s%s", err_code(*errp) == ERR_CORRUPT ? EXPORT_DAMAGE_MARK : EXPORT_UNREADABLE_MARK,
+		     err_message(*errp));
 	nbdkit_set_error(err_code(*errp) == ERR_NO_MEMORY ? ENOMEM : EIO);
 	err_clear(errp);
 	return -1;

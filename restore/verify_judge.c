@@ -199,17 +199,22 @@ void judge_picture(struct judge *judge, struct picture *picture, uint64_t ns)
 		accept(judge, RECEIPT_SCREEN, ns, "the screen shows something and stays as it is");
 }
 
-/* The firmware's last words are still there, and nobody came after it. */
-static void judge_loader(struct judge *judge, const char *last, uint64_t ns)
+/* Of the firmware, which has handed over; and of the first part of a boot loader that waits for its second. */
+static bool are_first_words(const char *line)
 {
-	bool silent = !judge->console_spoke && strncmp(last, "Booting from", strlen("Booting from")) == 0;
+	return strncmp(line, "Booting from", strlen("Booting from")) == 0 || strncmp(line, "GRUB", strlen("GRUB")) == 0;
+}
+
+static void judge_loader(struct judge *judge, uint64_t ns)
+{
+	bool silent = !judge->console_spoke && are_first_words(judge->screen_line);
 	if (!silent || judge->loader_since_ns == 0)
 		judge->loader_since_ns = silent ? ns : 0;
 	if (silent && ns - judge->loader_since_ns >= judge->rules.limit_s * SECOND_NS / SILENT_LOADER_PART)
 		decide(judge, JUDGE_FAILED, ns,
-		       "the boot loader was started and never said anything (the screen says '%.60s' for %u s): "
-		       "it is damaged; an earlier point may boot",
-		       last, seconds(ns - judge->loader_since_ns));
+		       "the boot loader was started and got no further (the screen says '%s' for %u s): it seems to be "
+		       "damaged; an earlier point may boot",
+		       judge->screen_line, seconds(ns - judge->loader_since_ns));
 }
 
 void judge_screen_text(struct judge *judge, char *text, uint64_t ns)
@@ -220,31 +225,46 @@ void judge_screen_text(struct judge *judge, char *text, uint64_t ns)
 		look_for_failure(judge, SIGHT_SCREEN, line, true, ns);
 		last = line;
 	}
-	judge_loader(judge, last, ns);
+	quote(last, judge->screen_line);
+	judge_loader(judge, ns);
 }
 
 /* ---- the end of patience ---- */
 
-static const char *console_words(const struct judge *judge)
+enum { PHRASE_SIZE = 400 };
+
+static void describe_awaited(const struct judge_rules *rules, char text[PHRASE_SIZE])
 {
-	return judge->last_line[0] ? judge->last_line : "nothing";
+	static const char agent[] = "no answer of the guest agent";
+	if (!rules->console_counts)
+		snprintf(text, PHRASE_SIZE, "%s", agent);
+	else
+		snprintf(text, PHRASE_SIZE, "%s%snothing on the console like '%.200s'",
+			 rules->agent_counts ? agent : "", rules->agent_counts ? ", and " : "", rules->expect_text);
+}
+
+static void describe_seen(const struct judge *judge, char text[PHRASE_SIZE])
+{
+	const char *line = judge->last_line[0] ? judge->last_line : "nothing";
+	if (judge->screen_line[0])
+		snprintf(text, PHRASE_SIZE, "the console said last: %s; the screen says: %s", line, judge->screen_line);
+	else
+		snprintf(text, PHRASE_SIZE, "the console said last: %s", line);
 }
 
 void judge_time(struct judge *judge, uint64_t ns)
 {
-	const struct judge_rules *rules = &judge->rules;
-	if (ns < rules->limit_s * SECOND_NS)
+	char awaited[PHRASE_SIZE], seen[PHRASE_SIZE];
+	unsigned limit_s = judge->rules.limit_s;
+	if (ns < limit_s * SECOND_NS)
 		return;
 	if (judge->black && !judge->last_line[0])
 		decide(judge, JUDGE_FAILED, ns,
 		       "the screen stayed black and the console silent for %u s; an earlier point may boot, and a slow "
 		       "machine wants a longer --timeout",
-		       rules->limit_s);
-	decide(judge, JUDGE_FAILED, ns,
-	       "no sign of life in %u s: %s%s%s%s%s; the console said last: %s; a slow machine wants a longer "
-	       "--timeout",
-	       rules->limit_s, rules->agent_counts ? "no answer of the guest agent" : "",
-	       rules->agent_counts && rules->console_counts ? ", " : "",
-	       rules->console_counts ? "nothing on the console like '" : "",
-	       rules->console_counts ? rules->expect_text : "", rules->console_counts ? "'" : "", console_words(judge));
+		       limit_s);
+	describe_awaited(&judge->rules, awaited);
+	describe_seen(judge, seen);
+	decide(judge, JUDGE_FAILED, ns, "no sign of life in %u s: %s; %s; a slow machine wants a longer --timeout",
+	       limit_s, awaited, seen);
 }

@@ -44,6 +44,7 @@ struct judge {
 	char reason[JUDGE_REASON_SIZE];
 	char last_line[JUDGE_LINE_SIZE];     /* of the console, printable */
 	char firmware_line[JUDGE_LINE_SIZE]; /* why the last disk could not be booted */
+	char screen_line[JUDGE_LINE_SIZE];   /* the last on a screen in text mode */
 	bool console_spoke;		     /* since the firmware began last */
 	unsigned firmware_starts;
 	struct picture picture; /* what the screen has shown since same_since_ns */

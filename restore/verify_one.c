@@ -73,12 +73,12 @@ static bool run_machine(const struct verifier *verifier, struct verify_task *tas
 	};
 	struct machine *machine =
 		machine_start(verifier->runner, verifier->repository, task->point, &machine_options, errp);
-	if (!machine && !err_is_of_run(err_code(*errp))) {
+	if (!machine && err_code(*errp) != ERR_CANCELLED && err_code(*errp) != ERR_NO_MEMORY) {
 		judge_start(watch, *errp);
 		err_clear(errp);
 		return true;
 	}
-	bool ok = machine && verify_watch_run(watch, verifier->runner, machine_run(machine), options->cancel, errp);
+	bool ok = machine && verify_watch_run(watch, verifier->runner, machine, options->cancel, errp);
 	machine_stop(machine);
 	return ok;
 }

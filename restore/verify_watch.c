@@ -88,12 +88,14 @@ void verify_watch_changed(void *arg)
 	pthread_mutex_unlock(&watch->lock);
 }
 
-void verify_watch_complaint(void *arg, bool damage, const char *text)
+void verify_watch_complaint(void *arg, enum export_complaint kind, const char *text)
 {
 	struct verify_watch *watch = arg;
 	pthread_mutex_lock(&watch->lock);
-	if (damage)
+	if (kind == EXPORT_DAMAGE)
 		judge_damage(&watch->judge, text, elapsed(watch));
+	if (kind == EXPORT_UNREADABLE)
+		judge_unable(&watch->judge, text);
 	stir(watch);
 	pthread_mutex_unlock(&watch->lock);
 }
@@ -144,19 +146,26 @@ static void look_at_screen(struct verify_watch *watch, struct runner *runner, st
 	pthread_mutex_unlock(&watch->lock);
 }
 
-static void look_at_state(struct verify_watch *watch, struct runner *runner, struct run *run, struct run_state *ret)
+/* Without its disks a machine does what it cannot help doing. */
+static void look_at_state(struct verify_watch *watch, struct runner *runner, const struct machine *machine,
+			  struct run_state *ret)
 {
-	runner->ops->look(run, ret);
+	bool served = machine_is_served(machine);
+	runner->ops->look(machine_run(machine), ret);
 	pthread_mutex_lock(&watch->lock);
+	if (!served)
+		judge_unable(&watch->judge, "the NBD server of its disks ended");
 	judge_state(&watch->judge, ret, elapsed(watch));
 	pthread_mutex_unlock(&watch->lock);
 }
 
 /* The state comes last again: a machine that was killed while one waited for it is not one that had its time. */
-static void look(struct verify_watch *watch, struct runner *runner, struct run *run, struct rounds *rounds)
+static void look(struct verify_watch *watch, struct runner *runner, const struct machine *machine,
+		 struct rounds *rounds)
 {
 	struct run_state state;
-	look_at_state(watch, runner, run, &state);
+	struct run *run = machine_run(machine);
+	look_at_state(watch, runner, machine, &state);
 	uint64_t now = clock_monotonic_ns();
 	if (watch->judge.rules.agent_counts && state.agent && now >= rounds->ping_ns) {
 		ask_agent(watch, runner, run);
@@ -166,7 +175,7 @@ static void look(struct verify_watch *watch, struct runner *runner, struct run *
 		look_at_screen(watch, runner, run);
 		rounds->picture_ns = clock_monotonic_ns() + PICTURE_S * SECOND_NS;
 	}
-	look_at_state(watch, runner, run, &state);
+	look_at_state(watch, runner, machine, &state);
 }
 
 /* ---- waiting ---- */
@@ -212,15 +221,15 @@ static void begin(struct verify_watch *watch)
 	pthread_mutex_unlock(&watch->lock);
 }
 
-bool verify_watch_run(struct verify_watch *watch, struct runner *runner, struct run *run, const struct cancel *cancel,
-		      struct err **errp)
+bool verify_watch_run(struct verify_watch *watch, struct runner *runner, const struct machine *machine,
+		      const struct cancel *cancel, struct err **errp)
 {
 	struct rounds rounds = {0};
 	begin(watch);
 	do {
 		if (!cancel_check(cancel, errp))
 			return false;
-		look(watch, runner, run, &rounds);
+		look(watch, runner, machine, &rounds);
 		wait_a_moment(watch);
 	} while (!is_decided(watch));
 	while (!is_settled(watch)) {
@@ -228,7 +237,7 @@ bool verify_watch_run(struct verify_watch *watch, struct runner *runner, struct 
 			return false;
 		wait_a_moment(watch);
 	}
-	look_at_screen(watch, runner, run);
+	look_at_screen(watch, runner, machine_run(machine));
 	return true;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/cancel.h"
 #include "hypervisor/runner.h"
+#include "restore/machine.h"
 #include "restore/plain_text.h"
 #include "restore/tail.h"
 #include "restore/verify_judge.h"
@@ -33,10 +34,10 @@ void verify_watch_release(struct verify_watch *watch);
 /* Callbacks; arg is the watch. */
 void verify_watch_heard(void *arg, enum run_voice voice, const char *data, size_t len);
 void verify_watch_changed(void *arg);
-void verify_watch_complaint(void *arg, bool damage, const char *text);
+void verify_watch_complaint(void *arg, enum export_complaint kind, const char *text);
 
 /* Until the judge has decided, and until the machine has said what it had to say about a failure. ERR_CANCELLED. */
-NODISCARD bool verify_watch_run(struct verify_watch *watch, struct runner *runner, struct run *run,
+NODISCARD bool verify_watch_run(struct verify_watch *watch, struct runner *runner, const struct machine *machine,
 				const struct cancel *cancel, struct err **errp);
 /* For people, while it runs: seconds since the start, and the console's last line. From any thread. */
 unsigned verify_watch_look(struct verify_watch *watch, char line[JUDGE_LINE_SIZE]);

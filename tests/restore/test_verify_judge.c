@@ -319,7 +319,11 @@ static void a_silent_boot_loader_is_waited_for_a_while(void **state)
 	read_screen(&judge, text, 129 * S);
 	assert_int_equal(judge.judgement, JUDGE_OPEN);
 	read_screen(&judge, text, 130 * S);
-	expect_failure(&judge, "the boot loader was started and never said anything");
+	expect_failure(&judge, "the boot loader was started and got no further");
+	begin(&judge);
+	read_screen(&judge, "Booting from Hard Disk...\nGRUB \n", 10 * S);
+	read_screen(&judge, "Booting from Hard Disk...\nGRUB \n", 70 * S);
+	expect_failure(&judge, "the screen says 'GRUB' for 60 s");
 	begin(&judge);
 	judge_line(&judge, RUN_CONSOLE, "Linux version 6.1", true, S);
 	read_screen(&judge, text, 10 * S);
@@ -334,10 +338,11 @@ static void patience_ends_with_what_was_seen_last(void **state)
 	begin(&judge);
 	judge_line(&judge, RUN_CONSOLE, "Started something", true, S);
 	judge_line(&judge, RUN_CONSOLE, "", true, S);
+	judge_line(&judge, RUN_CONSOLE, "", true, S);
+	read_screen(&judge, "Starting up\n\n", 2 * S);
 	judge_time(&judge, 300 * S);
-	expect_failure(&judge,
-		       "no answer of the guest agent, nothing on the console like 'login:'; the console said last: "
-		       "Started something");
+	expect_failure(&judge, "no answer of the guest agent, and nothing on the console like 'login:'; "
+			       "the console said last: Started something; the screen says: Starting up; a slow");
 }
 
 int main(void)
