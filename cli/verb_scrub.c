@@ -111,26 +111,43 @@ static bool is_of(const struct scrub_point *points, size_t n, const char *worklo
 	return false;
 }
 
-/* What a person needs first: what can still be relied on, and what to do. */
+static const struct scrub_point *whole_of(const struct scrub_report *report, const char *workload)
+{
+	for (size_t i = 0; i < report->n_whole; i++)
+		if (strcmp(report->whole[i].workload, workload) == 0)
+			return &report->whole[i];
+	return NULL;
+}
+
+/* What of this workload can still be relied on. */
+static void print_newest_whole(const struct scrub_report *report, const char *workload)
+{
+	const struct scrub_point *whole = whole_of(report, workload);
+	char name[WORKLOAD_NAME_MAX + 1];
+	if (whole) {
+		printf("the newest whole one is ");
+		print_point(whole);
+		putchar('\n');
+		return;
+	}
+	memcpy(name, workload, sizeof(name));
+	printf("no point of %s is whole\n", words_make_printable(name));
+}
+
 static void print_advice(const struct scrub_report *report)
 {
-	for (size_t i = 0; i < report->n_whole; i++) {
-		if (!is_of(report->hurt, report->n_hurt, report->whole[i].workload))
-			continue;
-		printf("the newest whole one is ");
-		print_point(&report->whole[i]);
-		putchar('\n');
-	}
+	bool behind = false; /* some workload's newest point is hurt */
 	for (size_t i = 0; i < report->n_hurt; i++) {
-		char workload[WORKLOAD_NAME_MAX + 1];
-		memcpy(workload, report->hurt[i].workload, sizeof(workload));
-		if (!is_of(report->whole, report->n_whole, workload) && !is_of(report->hurt, i, workload))
-			printf("no point of %s is whole\n", words_make_printable(workload));
+		const struct scrub_point *hurt = &report->hurt[i], *whole = whole_of(report, hurt->workload);
+		behind = behind || !whole || whole->cut_ns < hurt->cut_ns;
+		if (!is_of(report->hurt, i, hurt->workload))
+			print_newest_whole(report, hurt->workload);
 	}
-	if (report->n_hurt > 0)
-		printf("Back up again from here while the source is intact: what is damaged is stored again, and the "
-		       "new point is whole. An intact copy of a damaged object, put back in its place, mends the old "
-		       "points too.\n");
+	if (behind)
+		printf("Back up again from here while the source is intact: what is damaged is stored again. The new "
+		       "point is whole, and 'restore' reads from it what older ones lack of the same.\n");
+	if (report->n_damaged > 0)
+		printf("An intact copy of a damaged object, put back in its place, mends every point that it hurts.\n");
 }
 
 static void print_pass(const struct scrub_report *report, enum scrub_level level)
@@ -157,7 +174,7 @@ static bool print(const struct scrub_report *report, enum scrub_level level, str
 		printf(": all whole\n");
 		return true;
 	}
-	printf(": %zu damaged, %zu points hurt, %" PRIu64 " whole\n", report->n_damaged, report->n_hurt,
+	printf(": %zu damaged; points hurt: %zu, whole: %" PRIu64 "\n", report->n_damaged, report->n_hurt,
 	       report->whole_points);
 	print_advice(report);
 	return true;

@@ -15,6 +15,7 @@
 #include "restore/image_fill.h"
 #include "restore/image_temporary.h"
 #include "restore/stream_name.h"
+#include "storage/rescue.h"
 #include "storage/stream_read.h"
 
 enum {
@@ -31,6 +32,7 @@ struct item {
 
 struct plan {
 	const struct restore_options *options;
+	struct rescue *rescue;
 	struct pack_reader *packs;
 	struct item *items;
 	size_t n;
@@ -42,6 +44,7 @@ static void plan_release(struct plan *plan)
 		free(plan->items[i].path);
 	free(plan->items);
 	pack_reader_free(plan->packs);
+	rescue_free(plan->rescue);
 }
 
 /* ---- plan ---- */
@@ -312,6 +315,30 @@ void restore_result_release(struct restore_result *result)
 	*result = (struct restore_result){0};
 }
 
+static bool open_packs(struct plan *plan, const struct repository *repository, struct err **errp)
+{
+	plan->packs = pack_reader_new(repository, FOOTERS_BYTES, errp);
+	plan->rescue = plan->packs ? rescue_new(repository, errp) : NULL;
+	if (!plan->rescue)
+		return false;
+	pack_reader_set_rescue(plan->packs, plan->rescue);
+	return true;
+}
+
+/* What came back is right, but the repository is not. */
+static void tell_rescued(const struct plan *plan)
+{
+	uint64_t count = rescue_count(plan->rescue);
+	if (count == 0 || !plan->options->note)
+		return;
+	AUTO(freep)
+	char *text = file_format("%llu places of the point are damaged, and were read from where a later backup stored "
+				 "the same again; 'salvor scrub' tells what is damaged",
+				 (unsigned long long)count);
+	if (text)
+		plan->options->note(plan->options->note_arg, text);
+}
+
 bool restore_point(const struct repository *repository, const struct point *point,
 		   const struct restore_options *options, struct restore_result *ret, struct err **errp)
 {
@@ -321,10 +348,10 @@ bool restore_point(const struct repository *repository, const struct point *poin
 		return false;
 	if (options->to && !file_make_folders(options->to, 0777, errp))
 		return false;
-	plan.packs = pack_reader_new(repository, FOOTERS_BYTES, errp);
-	if (!plan.packs || !make_plan(&plan, point, errp) || !check_plan(&plan, errp) ||
+	if (!open_packs(&plan, repository, errp) || !make_plan(&plan, point, errp) || !check_plan(&plan, errp) ||
 	    !write_plan(&plan, &result, errp))
 		return false;
+	tell_rescued(&plan);
 	*ret = result;
 	result = (struct restore_result){0};
 	return true;

@@ -145,12 +145,12 @@ static bool note_gone(struct index *index, struct err **errp)
 /* What a scrub of this machine found damaged is there, and of no use. */
 static bool leave_out_damaged(const struct index *index, struct class_packs *present, struct err **errp)
 {
-	AUTO(pack_memory_release) struct pack_memory damaged = {0};
+	AUTO(pack_set_release) struct pack_set damaged = {0};
 
-	if (!pack_memory_load(index->repository, PACK_MEMORY_DAMAGED, &damaged, errp))
+	if (!pack_memory_add_damaged(index->repository, &damaged, errp))
 		return false;
-	pack_set_subtract(&present->chunks, &damaged.packs);
-	pack_set_subtract(&present->nodes, &damaged.packs);
+	pack_set_subtract(&present->chunks, &damaged);
+	pack_set_subtract(&present->nodes, &damaged);
 	return true;
 }
 

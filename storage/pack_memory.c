@@ -116,3 +116,15 @@ bool pack_memory_forget(const struct repository *repository, const char *name, s
 		return !*errp;
 	return unlink(path) == 0 || errno == ENOENT || err_set_errno(errp, errno, "remove %s", path);
 }
+
+bool pack_memory_add_damaged(const struct repository *repository, struct pack_set *ret, struct err **errp)
+{
+	static const char *const names[] = {PACK_MEMORY_DAMAGED_DIGESTS, PACK_MEMORY_DAMAGED_CONTENTS};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		AUTO(pack_memory_release) struct pack_memory memory = {0};
+		if (!pack_memory_load(repository, names[i], &memory, errp) || !pack_set_merge(ret, &memory.packs, errp))
+			return false;
+	}
+	return true;
+}

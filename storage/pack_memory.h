@@ -8,7 +8,9 @@
 #include "storage/pack_set.h"
 #include "storage/repository.h"
 
-#define PACK_MEMORY_DAMAGED "damaged-packs"
+/* What scrubs of a level found damaged. One that opens chunks finds what one that does not would forget again. */
+#define PACK_MEMORY_DAMAGED_DIGESTS "damaged-digests"
+#define PACK_MEMORY_DAMAGED_CONTENTS "damaged-contents"
 
 struct pack_memory {
 	uint64_t began_ns; /* 0: nothing is remembered */
@@ -22,4 +24,6 @@ NODISCARD bool pack_memory_load(const struct repository *repository, const char 
 /* Durable and atomic. Does nothing where nothing is remembered of this repository. */
 NODISCARD bool pack_memory_save(const struct repository *repository, const char *name, const struct pack_memory *memory,
 				struct err **errp);
+/* Adds all packs that scrubs of this machine found damaged. */
+NODISCARD bool pack_memory_add_damaged(const struct repository *repository, struct pack_set *ret, struct err **errp);
 NODISCARD bool pack_memory_forget(const struct repository *repository, const char *name, struct err **errp);

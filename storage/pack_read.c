@@ -10,12 +10,14 @@
 #include "base/err.h"
 #include "storage/pack_cache_internal.h"
 #include "storage/pack_internal.h"
+#include "storage/rescue.h"
 
 enum { GAP_MAX = 64 << 10, RANGE_MAX = 4 << 20 };
 
 struct pack_reader {
 	const struct repository *repository;
 	struct pack_cache *cache;
+	struct rescue *rescue; /* NULL: none */
 };
 
 struct pack_reader *pack_reader_new(const struct repository *repository, size_t cache_bytes, struct err **errp)
@@ -36,6 +38,11 @@ void pack_reader_free(struct pack_reader *reader)
 		return;
 	pack_cache_free(reader->cache);
 	free(reader);
+}
+
+void pack_reader_set_rescue(struct pack_reader *reader, struct rescue *rescue)
+{
+	reader->rescue = rescue;
 }
 
 /* Bytes [start, end) of a pack, and the wanted entries that lie in them. */
@@ -201,6 +208,36 @@ static bool read_sorted(struct pack_reader *reader, struct chunk_ref **refs, siz
 	return true;
 }
 
+static bool may_rescue(const struct pack_reader *reader, const struct err *err)
+{
+	return reader->rescue && !err_is_of_run(err_code(err)) && err_code(err) != ERR_DENIED;
+}
+
+/* Every place is tried once. Where none has the chunk, the error is that of its own place. */
+static bool read_anywhere(struct pack_reader *reader, const struct chunk_ref *wanted, struct err **errp)
+{
+	struct chunk_ref ref = *wanted, *refs = &ref;
+	if (read_sorted(reader, &refs, 1, errp))
+		return true;
+	while (may_rescue(reader, *errp) && rescue_find(reader->rescue, PACK_CHUNKS, &ref.id, &ref.at, &ref.at)) {
+		AUTO(err_freep) struct err *again = NULL;
+		if (!read_sorted(reader, &refs, 1, &again))
+			continue;
+		rescue_note_read(reader->rescue);
+		err_clear(errp);
+		return true;
+	}
+	return false;
+}
+
+static bool read_each(struct pack_reader *reader, const struct chunk_ref *refs, size_t n, struct err **errp)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!read_anywhere(reader, &refs[i], errp))
+			return false;
+	return true;
+}
+
 bool pack_reader_chunks(struct pack_reader *reader, struct chunk_ref *refs, size_t n, struct err **errp)
 {
 	AUTO(freep) struct chunk_ref **sorted = calloc(n + 1, sizeof(sorted[0]));
@@ -209,7 +246,12 @@ bool pack_reader_chunks(struct pack_reader *reader, struct chunk_ref *refs, size
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = &refs[i];
 	qsort(sorted, n, sizeof(sorted[0]), compare_places);
-	return read_sorted(reader, sorted, n, errp);
+	if (read_sorted(reader, sorted, n, errp))
+		return true;
+	if (!may_rescue(reader, *errp))
+		return false;
+	err_clear(errp);
+	return read_each(reader, refs, n, errp);
 }
 
 bool pack_reader_has(struct pack_reader *reader, const struct chunk_ref *refs, size_t n, struct err **errp)
@@ -258,8 +300,8 @@ static bool read_node(const struct pack_reader *reader, struct open_pack *pack, 
 	return open_node(reader, pack, entry, ret, errp);
 }
 
-bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
-		      struct tree_node *ret, struct err **errp)
+static bool node_at(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
+		    struct tree_node *ret, struct err **errp)
 {
 	const struct chunk_ref ref = {.id = *id, .at = *at};
 	struct open_pack *pack = pack_cache_get(reader->cache, PACK_META, &at->session, at->seq, errp);
@@ -268,4 +310,21 @@ bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, con
 	bool ok = read_node(reader, pack, &ref, ret, errp) || entry_err(open_pack_footer(pack), at, errp);
 	pack_cache_put(reader->cache, pack);
 	return ok;
+}
+
+bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
+		      struct tree_node *ret, struct err **errp)
+{
+	struct locator other = *at;
+	if (node_at(reader, id, at, ret, errp))
+		return true;
+	while (may_rescue(reader, *errp) && rescue_find(reader->rescue, PACK_META, id, &other, &other)) {
+		AUTO(err_freep) struct err *again = NULL;
+		if (!node_at(reader, id, &other, ret, &again))
+			continue;
+		rescue_note_read(reader->rescue);
+		err_clear(errp);
+		return true;
+	}
+	return false;
 }

@@ -10,6 +10,7 @@
 #include "storage/tree.h"
 
 struct pack_reader;
+struct rescue;
 
 struct chunk_ref {
 	struct chunk_id id;
@@ -23,6 +24,10 @@ NODISCARD struct pack_reader *pack_reader_new(const struct repository *repositor
 					      struct err **errp);
 void pack_reader_free(struct pack_reader *reader);
 DEFINE_AUTO_FREE(struct pack_reader, pack_reader_free);
+
+/* From now on, what is damaged where it lies is read from where else it lies; before others use the reader. Borrowed.
+ */
+void pack_reader_set_rescue(struct pack_reader *reader, struct rescue *rescue);
 
 /*
  * Fills all n chunks. Neighbours in a pack (gaps up to 64 KiB) are fetched in one range of at most 4 MiB. ERR_CORRUPT

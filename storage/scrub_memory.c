@@ -58,19 +58,28 @@ bool scrub_memory_add(struct scrub *scrub, const struct scrub_pack *pack, struct
 	return ++scrub->unsaved < SAVE_EVERY || save(scrub, errp);
 }
 
+static bool save_damaged(const struct scrub *scrub, const char *name, const struct pack_memory *damaged,
+			 struct err **errp)
+{
+	return tolerate(damaged->packs.n > 0 ? pack_memory_save(scrub->repository, name, damaged, errp)
+					     : pack_memory_forget(scrub->repository, name, errp),
+			errp);
+}
+
 /* A whole pass knows all that is damaged; one that was broken off knows only more than before. */
 static bool remember_damaged(struct scrub *scrub, bool over, struct err **errp)
 {
 	AUTO(pack_memory_release) struct pack_memory damaged = {0};
+	bool opened = scrub->options->level == SCRUB_CONTENTS;
+	const char *name = opened ? PACK_MEMORY_DAMAGED_CONTENTS : PACK_MEMORY_DAMAGED_DIGESTS;
 
-	if (!over && !pack_memory_load(scrub->repository, PACK_MEMORY_DAMAGED, &damaged, errp))
+	if (!over && !pack_memory_load(scrub->repository, name, &damaged, errp))
 		return false;
 	damaged.began_ns = scrub->memory.began_ns;
-	if (!pack_set_merge(&damaged.packs, &scrub->named, errp))
+	if (!pack_set_merge(&damaged.packs, &scrub->named, errp) || !save_damaged(scrub, name, &damaged, errp))
 		return false;
-	if (damaged.packs.n == 0)
-		return tolerate(pack_memory_forget(scrub->repository, PACK_MEMORY_DAMAGED, errp), errp);
-	return tolerate(pack_memory_save(scrub->repository, PACK_MEMORY_DAMAGED, &damaged, errp), errp);
+	return !over || !opened ||
+	       tolerate(pack_memory_forget(scrub->repository, PACK_MEMORY_DAMAGED_DIGESTS, errp), errp);
 }
 
 bool scrub_memory_close(struct scrub *scrub, bool over, struct err **errp)

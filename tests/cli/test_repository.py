@@ -98,6 +98,11 @@ class Repository(CommandTest):
         self.assertRegex(self.run_salvor("diff", first, second).stdout, r"vda +changed .* 192 KiB +2\n1 of 1 streams differ, in 2 ranges of 192 KiB\n")
         self.assertRegex(self.run_salvor("diff", second, second).stdout, r"vda +same .*\n0 of 1 streams differ")
         self.assertEqual([s["change"] for s in self.succeed("diff", second, second)["streams"]], ["same"])
+        for folder, _, packs in os.walk(self.path("repository", "m")):
+            for pack in packs:
+                os.truncate(os.path.join(folder, pack), 100)
+        self.assertEqual(self.succeed("diff", second, second)["streams"][0]["change"], "same")
+        self.fail_with(4, "corrupt", "vda.*m/", "diff", first, second)
 
     def test_diff_of_other_workloads(self):
         self.write("disk.raw", b"x" * 100_000 + bytes(900_000))
@@ -158,13 +163,25 @@ class Repository(CommandTest):
         self.assertEqual(self.run_salvor("scrub", "--key", "host7.key").returncode, 4)
 
     def test_damage_heals_with_the_next_backup(self):
-        self.backup()
+        first = self.backup()["point"]
         self.damage(self.pack())
-        self.run_json(4, "scrub")
+        for root, _, files in os.walk(self.path("repository", "m")):
+            for file in files:
+                os.unlink(os.path.join(root, file))
+        found = self.run_json(4, "scrub")
+        self.assertEqual(({point["id"] for point in found["hurt"]}, found["newest_whole"]), ({first}, []))
+        self.fail_with(4, "corrupt", "vda", "restore", first[:12], "--to", "none")
         again = self.backup()["point"]
-        scrubbed = self.run_json(4, "scrub")
-        self.assertEqual([point["id"] for point in scrubbed["newest_whole"]], [again])
-        self.succeed("restore", again[:12], "--to", "out")
+        found = self.run_json(4, "scrub")
+        self.assertEqual([point["id"] for point in found["newest_whole"]], [again])
+        with open(self.path("disk.raw"), "rb") as file:
+            data = file.read()
+        for point, note in (again, ""), (first, "places of the point are damaged"):
+            done = self.run_salvor("restore", point[:12], "--to", point)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(note, done.stderr)
+            with open(self.path(point, "vda.raw"), "rb") as file:
+                self.assertEqual(file.read(), data)
 
     def test_restore_names_damaged_ranges(self):
         first = self.write("first.raw", os.urandom(400_000))

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where else content lies whose pack is damaged: a backup that came after stored it again under the same id. Asks this
+ * machine's index, which is made where there is none; only when it is needed, for reading as such needs no index.
+ * Thread-safe.
+ */
+#pragma once
+
+#include "storage/ids.h"
+#include "storage/repository.h"
+
+struct rescue;
+
+/* The repository must outlive it. */
+NODISCARD struct rescue *rescue_new(const struct repository *repository, struct err **errp);
+void rescue_free(struct rescue *rescue);
+DEFINE_AUTO_FREE(struct rescue, rescue_free);
+/* A place of the id outside of all packs that were given up, to which that of `damaged` is added. False: none is known.
+ */
+bool rescue_find(struct rescue *rescue, enum pack_class cls, const struct chunk_id *id, const struct locator *damaged,
+		 struct locator *ret);
+/* What was found was read, and is what it must be. */
+void rescue_note_read(struct rescue *rescue);
+uint64_t rescue_count(struct rescue *rescue);
