@@ -286,7 +286,7 @@ bool receipt_print(const struct receipt_view *view, struct err **errp)
 	print_row("Workload", receipt->workload);
 	print_row("Time", clock_format(receipt->cut_ns, time));
 	print_outcome(receipt);
-	printf("%-12s %s of %s that the console said", "Evidence", progress_size_text(receipt->log.size, kept),
+	printf("%-12s %s of %s that the machine said", "Evidence", progress_size_text(receipt->log.size, kept),
 	       progress_size_text(receipt->log_total, total));
 	if (receipt->screen.size > 0)
 		printf(", and a picture of the screen of %s", progress_size_text(receipt->screen.size, kept));

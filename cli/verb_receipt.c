@@ -236,11 +236,15 @@ static bool find_in_repository(struct context *context, const char *text, struct
 
 static bool find(struct context *context, const char *text, struct shown *shown, struct err **errp)
 {
-	if (!is_file(text))
+	bool file = is_file(text), repository = has_repository(context);
+	if (!file && !repository)
+		return err_set(errp, ERR_USAGE, "there is no file '%s', and no repository is named: say --repo URL",
+			       text);
+	if (!file)
 		return find_in_repository(context, text, shown, errp);
 	if (!read_file(text, shown, errp))
 		return false;
-	if (!has_repository(context))
+	if (!repository)
 		return true;
 	shown->repository = context_open_repository(context, errp);
 	return shown->repository != NULL;

@@ -201,15 +201,16 @@ static void put_log(struct bytes *out, const struct receipt *receipt)
 {
 	char kept[PROGRESS_SIZE_TEXT], total[PROGRESS_SIZE_TEXT];
 
-	put(out, "<h2>What the serial console said</h2>\n");
+	put(out, "<h2>What the machine said</h2>\n");
 	if (receipt->log.size == 0) {
 		put(out, "<p class=\"quiet\">Nothing.</p>\n");
 		return;
 	}
+	put(out, "<p class=\"quiet\">On its serial console, and by its firmware");
 	if (receipt->log.size < receipt->log_total)
-		put_format(out, "<p class=\"quiet\">The last %s of %s.</p>\n",
-			   progress_size_text(receipt->log.size, kept), progress_size_text(receipt->log_total, total));
-	put(out, "<pre>\n");
+		put_format(out, ": the last %s of %s", progress_size_text(receipt->log.size, kept),
+			   progress_size_text(receipt->log_total, total));
+	put(out, ".</p>\n<pre>\n");
 	put_foreign(out, bytes_span(&receipt->log.bytes));
 	put(out, "</pre>\n");
 }

@@ -195,6 +195,7 @@ class Receipts(CommandTest):
 
     def test_usage(self):
         self.fail_with(2, "usage", "neither", "receipt", "print")
+        self.fail_with(2, "usage", "no file 'none.html', and no repository", "receipt", "show", "none.html", SALVOR_REPO="")
         self.fail_with(2, "usage", "needs a receipt", "receipt", "show")
         self.fail_with(2, "usage", "neither --html nor --out", "receipt", "list", "--html", "x")
 
