@@ -129,11 +129,11 @@ static bool compare(struct comparison *comparison, const struct repository *repo
 	comparison->packs = pack_reader_new(repository, FOOTERS_KEPT, errp);
 	if (!comparison->packs)
 		return false;
-	report_point(&comparison->from);
-	report_point(&comparison->to);
 	for (size_t i = 0; i < comparison->n; i++)
 		if (!compare_stream(comparison, &comparison->changes[i], errp))
 			return false;
+	report_point(&comparison->from);
+	report_point(&comparison->to);
 	return true;
 }
 

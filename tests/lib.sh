@@ -153,7 +153,7 @@ new_random_disk() {
 	local disk=$1 size=$2 kinds=(random repeated compressible zero never) offset=0 length
 	truncate --size "$size" "$disk"
 	while ((offset < size)); do
-		length=$(((RANDOM * 1024 + RANDOM % 1024) / 4 * (size >> 20) / 256 / 512 * 512 + 512))
+		length=$(((RANDOM * 1024 + RANDOM % 1024) * (size >> 20) / 1024 / 512 * 512 + 512))
 		((length <= size - offset)) || length=$((size - offset))
 		put_random "$disk" $offset $length "${kinds[RANDOM % 5]}"
 		offset=$((offset + length))

@@ -60,7 +60,7 @@ flip_bit() {
 	at=$(((RANDOM * 32768 + RANDOM) % $(stat --format %s "$1")))
 	byte=$(od --address-radix n --format u1 --skip-bytes $at --read-bytes 1 "$1")
 	chmod 600 "$1"
-	printf "\\x$(printf %02x $((byte ^ (1 << RANDOM % 8))))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
+	printf '%b' "\\x$(printf %02x $((byte ^ (1 << RANDOM % 8))))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
 }
 
 # In the session of the second point, so that nothing else can be read in its place.
