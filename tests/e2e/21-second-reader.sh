@@ -12,7 +12,7 @@ require qemu-img jq shuf od
 
 reader=$tests/reader/reader.py
 repository=$work/repository
-size=$(quick_or_full $((96 << 20)) $((4 << 30)))
+size=$(quick_or_full $((96 << 20)) $((1 << 30)))
 disk=$work/disk.raw
 seed=${SALVOR_TEST_SEED:-$RANDOM}
 say "a disk of $((size >> 20)) MiB, seed $seed"
@@ -54,9 +54,11 @@ say "both readers bring back both points"
 both_restore "$first" "$work/first.raw"
 both_restore "$second" "$disk"
 
-# flip_bit FILE: a random one.
+# flip_bit FILE: a random one, in a file of its own.
 flip_bit() {
 	local at byte
+	cp "$1" "$work/object"
+	mv --force "$work/object" "$1"
 	at=$(((RANDOM * 32768 + RANDOM) % $(stat --format %s "$1")))
 	byte=$(od --address-radix n --format u1 --skip-bytes $at --read-bytes 1 "$1")
 	chmod 600 "$1"
@@ -66,11 +68,11 @@ flip_bit() {
 # In the session of the second point, so that nothing else can be read in its place.
 session=$(session_of "$second")
 mv "$repository" "$work/whole"
-for _ in $(seq "$(quick_or_full 1 20)"); do
+for _ in $(seq "$(quick_or_full 1 10)"); do
 	for kind in config k "l/$session" "c/$session" "p/$session" "m/$session"; do
 		rm -rf "$repository" "$work/damaged"
 		mkdir "$work/damaged"
-		cp -r "$work/whole" "$repository"
+		cp --recursive --link "$work/whole" "$repository"
 		object=$(find "$repository/$kind" -type f | shuf --head-count 1)
 		flip_bit "$object"
 		say "a bit is flipped in ${object#"$repository"/}"
