@@ -192,14 +192,25 @@ static void wait_a_moment(struct verify_watch *watch)
 	pthread_mutex_unlock(&watch->lock);
 }
 
-/* Also tells the judge the time. */
 static bool is_decided(struct verify_watch *watch)
 {
 	pthread_mutex_lock(&watch->lock);
-	judge_time(&watch->judge, elapsed(watch));
 	bool decided = watch->judge.judgement != JUDGE_OPEN;
 	pthread_mutex_unlock(&watch->lock);
 	return decided;
+}
+
+/* When the time is up. Before that is held against the machine, QEMU has to show that it is not itself what hangs. */
+static void look_at_last(struct verify_watch *watch, struct runner *runner, const struct machine *machine)
+{
+	struct run_state state;
+	if (elapsed(watch) < watch->judge.rules.limit_s * SECOND_NS)
+		return;
+	look_at_screen(watch, runner, machine_run(machine));
+	look_at_state(watch, runner, machine, &state);
+	pthread_mutex_lock(&watch->lock);
+	judge_time(&watch->judge, elapsed(watch));
+	pthread_mutex_unlock(&watch->lock);
 }
 
 static bool is_settled(struct verify_watch *watch)
@@ -231,6 +242,7 @@ bool verify_watch_run(struct verify_watch *watch, struct runner *runner, const s
 			return false;
 		look(watch, runner, machine, &rounds);
 		wait_a_moment(watch);
+		look_at_last(watch, runner, machine);
 	} while (!is_decided(watch));
 	while (!is_settled(watch)) {
 		if (!cancel_check(cancel, errp))
