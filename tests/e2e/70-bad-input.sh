@@ -153,6 +153,22 @@ full_disks() {
 	umount "$work/tight"
 }
 
+read_only_repository() {
+	say "a repository that is read-only, and one that is not mounted"
+	local there=$work/tight/repository
+	mount -t tmpfs -o size=100M none "$work/tight"
+	expect 0 salvor init --repo "$there" --recovery-key "$work/read-only.key"
+	expect 0 salvor backup small --disk "vda=$disk" --repo "$there"
+	mount -o remount,ro "$work/tight"
+	expect_sentence $failed "$there.*read-only.*mount" salvor backup small --disk "vda=$disk" --repo "$there"
+	expect 0 salvor points --repo "$there"
+	expect 0 salvor scrub --level contents --repo "$there"
+	expect 0 salvor restore small@latest --to "$work/from-read-only" --repo "$there"
+	cmp "$disk" "$work/from-read-only/vda.raw"
+	umount "$work/tight"
+	expect_sentence $failed "$there.*mounted" salvor points --repo "$there"
+}
+
 two_at_once() {
 	say "two backups of one workload at once"
 	random_file "$big" $((700 << 20))
@@ -189,5 +205,6 @@ unknown_names
 bad_disk_files
 bad_targets
 full_disks
+read_only_repository
 two_at_once
 missing_programs
