@@ -200,6 +200,31 @@ stop_libvirt() {
 	wait "$libvirtd_pid" || true
 }
 
+# Another host's libvirt, which sees the same disks; $other_libvirt is its URI.
+start_other_libvirt() {
+	mkdir "$work/other"
+	other_libvirt="qemu+unix:///system?socket=$work/other/libvirt-sock"
+	cat >"$work/other/libvirtd.conf" <<-END
+		auth_unix_rw = "none"
+		unix_sock_dir = "$work/other"
+		host_uuid = "$(cat /proc/sys/kernel/random/uuid)"
+		log_outputs = "3:file:$work/other/log"
+	END
+	# shellcheck disable=SC2016
+	unshare --mount --uts --propagation private bash -c '
+		hostname other
+		for folder in /run/libvirt /var/lib/libvirt /var/log/libvirt; do
+			mount -t tmpfs -o mode=755 none $folder
+		done
+		exec libvirtd --config "$1/libvirtd.conf" --pid-file "$1/pid"' - "$work/other" 2>>"$work/other/log" &
+	wait_until 60 "the other libvirt to answer" virsh --connect "$other_libvirt" version
+}
+
+# migrate NAME [OPTION...]: to the other libvirt.
+migrate() {
+	"${virsh[@]}" migrate --live --unsafe --migrateuri tcp://127.0.0.1 "${@:2}" "$1" "$other_libvirt"
+}
+
 # ---- guests ------------------------------------------------------------------------------------------------------------------
 
 # new_debian NAME: a copy of the Debian guest's disk, $guests/NAME-vda.qcow2.

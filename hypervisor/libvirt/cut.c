@@ -108,6 +108,15 @@ static bool cut_shut_off(struct libvirt_cut *cut, const struct cut_request *requ
 	return cut->files != NULL;
 }
 
+/* Its files do not lie still: another host's QEMU writes to them. */
+static bool refuse_migrated(const struct libvirt_cut *cut, struct err **errp)
+{
+	int reason;
+	if (domain_state(cut->domain, &reason) != VIR_DOMAIN_SHUTOFF || reason != VIR_DOMAIN_SHUTOFF_MIGRATED)
+		return true;
+	return err_set(errp, ERR_FAILED, "it was migrated away: back it up on the host where it runs");
+}
+
 static bool open_cut(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
 {
 	if (!domain_describe(cut->domain, &cut->info.workload, &cut->xml, errp))
@@ -116,7 +125,7 @@ static bool open_cut(struct libvirt_cut *cut, const struct cut_request *request,
 	if (active < 0)
 		return err_from_virt(errp, "ask whether it runs");
 	if (!active)
-		return cut_shut_off(cut, request, errp);
+		return refuse_migrated(cut, errp) && cut_shut_off(cut, request, errp);
 	if (cut_running(cut, request, errp))
 		return true;
 	if (err_code(*errp) == ERR_CANCELLED || !domain_is_off(cut->domain))

@@ -169,6 +169,22 @@ scenario_stuck() {
 	expect_same
 }
 
+migrates() { [[ $("${virsh[@]}" domjobinfo engE) == *"Outgoing migration"* ]]; }
+
+scenario_migrating() {
+	local migration
+	say "while it is migrated"
+	start_other_libvirt
+	migrate engE --bandwidth 1 >"$work/migration" 2>&1 &
+	migration=$!
+	wait_until 60 "the migration" migrates
+	refuse "busy: it is being migrated: run the backup again when that is done"
+	"${virsh[@]}" domjobabort engE
+	wait $migration || true
+	expect_running
+	expect_same
+}
+
 # as_owner NAME FUNCTION: with copies and a change map of its own.
 as_owner() {
 	local copies=$work/copies-$1 tracking
@@ -289,6 +305,7 @@ scenario_spill
 scenario_two_at_once
 scenario_left_alone
 scenario_stuck
+scenario_migrating
 scenario_two_owners
 scenario_power_off
 scenario_lost_bitmaps

@@ -291,6 +291,18 @@ scenario_two_repositories() {
 	(($(checkpoint | wc -l) == 2)) || fail "the checkpoints are: $(checkpoint)"
 }
 
+scenario_migration() {
+	say "migrated to another host, and back"
+	start_other_libvirt
+	migrate lost
+	expect_sentence 1 "it was migrated away: back it up on the host where it runs" salvor backup lost --freeze-timeout 0
+	virsh --quiet --connect "$other_libvirt" destroy lost
+	on
+	expect 0 salvor backup lost --freeze-timeout 0 --json
+	expect_same "$(jq --raw-output .point "$work/out")"
+	expect_tracked
+}
+
 start_libvirt
 new_image lost-vda.qcow2 qcow2 8M
 vda=$image
@@ -306,4 +318,5 @@ scenario_power_off
 scenario_disks
 scenario_backing_file
 scenario_two_repositories
+scenario_migration
 destroy_guest lost
