@@ -27,7 +27,7 @@ Stream = namedtuple("Stream", "number name kind c depth size root top")
 Point = namedtuple("Point", "id session workload16 workload cut_ns r streams places lists packs")
 
 
-# ---- 1. Objects and their names
+# ---- 1. Objects: their names, and what several of them have
 
 def names(folder, kind, pattern):
     found = sorted(path.name for path in folder.joinpath(kind).glob("*") if not path.name.startswith((".", "tmp")))
@@ -127,7 +127,8 @@ class Repository:
                 id8, was = sha256(sign + seal)[:8], self.members.get(sha256(sign + seal)[:8])
                 check(roles < 32 and not zero and not {id8, name} & found, "a member cannot be")
                 check(not was or was.revoked_from in (NEVER, revoked_from), "a revocation is taken back")
-                members[id8], found = Member(id8, sign, seal, roles, name, revoked_from), found | {id8, name}
+                members[id8] = Member(id8, sign, seal, roles, name, revoked_from)
+                found.update((id8, name))
                 check(not was or was[:-1] == members[id8][:-1], "a member is another than it was")
             for kind in EPOCH, METADATA:
                 for number in range(1, 1 + body.number("H", 1, 1024)):

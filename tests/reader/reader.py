@@ -5,10 +5,10 @@
 The best introduction to the format is format1.py beside this file, together with docs/format.md.
 """
 import argparse
+import re
 import sys
 import time
 from pathlib import Path
-from urllib.parse import quote
 
 from format1 import Repository, material_of_key_file, material_of_passphrase, names
 from primitives import Damage, check, reading
@@ -27,17 +27,19 @@ def restore_point(repository, session, folder):
     point = repository.read_point(session) or sys.exit("this session has made no point")
     with reading(f"c/{session.hex()}"):
         check(repository.lists(session)[1] == point.lists, "its session has other lists")
+        check(all(re.fullmatch("[A-Za-z0-9_][A-Za-z0-9._-]*", stream.name) for stream in point.streams), "no name of a file")
     for stream, place in zip(point.streams, point.places):
-        path = folder / quote(stream.name, safe="")
-        repository.restore(point, stream, place, path.with_name(path.name + ".part"))
-        path.with_name(path.name + ".part").rename(path)
+        part = folder / f"{stream.name}.part"
+        repository.restore(point, stream, place, part)
+        part.rename(folder / stream.name)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Lists the points of a repository, or restores the one of a session.")
     parser.add_argument("repository", type=Path)
-    parser.add_argument("--key", type=Path, help="a key file")
-    parser.add_argument("--passphrase", type=Path, help="a file with the passphrase")
+    opener = parser.add_mutually_exclusive_group(required=True)
+    opener.add_argument("--key", type=Path, help="a key file")
+    opener.add_argument("--passphrase", type=Path, help="a file with the passphrase")
     parser.add_argument("--restore", nargs=2, metavar=("SESSION", "FOLDER"))
     args = parser.parse_args()
     try:
@@ -50,6 +52,8 @@ def main():
     except Damage as damage:
         print(damage, file=sys.stderr)
         sys.exit(4)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
