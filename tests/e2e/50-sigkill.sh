@@ -9,7 +9,7 @@
 sandbox "$@"
 require mkfs.ext4 jq openssl
 
-rounds=$(quick_or_full 6 20)
+rounds=$(quick_or_full 6 100)
 disk=$work/disk.raw
 disk_bytes=$((384 << 20))
 change_bytes=$((192 << 20))

@@ -62,7 +62,7 @@ check_guest() {
 check_ended() {
 	case $status in
 	0 | 3) ;;
-	1) [[ $(grep --count '^salvor: ' "$work/err") == 1 ]] || complain "it did not say one sentence" ;;
+	1) [[ $(grep --count --invert-match ' as of .*(point ' "$work/err") == 1 ]] || complain "it did not say one sentence" ;;
 	"$killed") [[ $fault == *kill ]] || complain "it died" ;;
 	*) complain "it crashed or hung" ;;
 	esac
