@@ -24,27 +24,39 @@ void pack_memory_release(struct pack_memory *memory)
 	*memory = (struct pack_memory){0};
 }
 
-/* False, with an error of any kind, when the bytes are not what encode() makes. */
-static bool parse(struct span file, struct pack_memory *ret, struct err **errp)
+bool pack_memory_parse(struct span body, struct pack_memory *ret, struct err **errp)
 {
+	AUTO(pack_memory_release) struct pack_memory memory = {0};
 	struct cursor cursor;
-	uint8_t check[HASH_SIZE];
 
-	if (file.len < HASH_SIZE)
-		return err_set(errp, ERR_CORRUPT, "too short");
-	const struct span body = SPAN(file.data, file.len - HASH_SIZE);
-	if (!crypto_sha256(&body, 1, check, errp))
-		return false;
 	cursor_init(&cursor, body);
 	struct span magic = cursor_take(&cursor, MAGIC_SIZE);
 	uint16_t version = cursor_u16(&cursor), reserved = cursor_u16(&cursor);
-	ret->began_ns = cursor_u64(&cursor);
-	ret->bytes = cursor_u64(&cursor);
-	if (!cursor_ok(&cursor) || memcmp(check, (const uint8_t *)file.data + body.len, HASH_SIZE) != 0 ||
-	    memcmp(magic.data, MAGIC, MAGIC_SIZE) != 0 || version != VERSION || reserved != 0)
+	memory.began_ns = cursor_u64(&cursor);
+	memory.bytes = cursor_u64(&cursor);
+	if (!cursor_ok(&cursor) || memcmp(magic.data, MAGIC, MAGIC_SIZE) != 0 || version != VERSION || reserved != 0)
 		return err_set(errp, ERR_CORRUPT, "not a memory of packs");
-	return pack_set_parse(&cursor, &ret->packs, errp) &&
-	       (cursor_done(&cursor) || err_set(errp, ERR_CORRUPT, "too long"));
+	if (!pack_set_parse(&cursor, &memory.packs, errp))
+		return false;
+	if (!cursor_done(&cursor))
+		return err_set(errp, ERR_CORRUPT, "a memory of packs with bytes behind its end");
+	*ret = memory;
+	memory = (struct pack_memory){0};
+	return true;
+}
+
+static bool open_file(struct span file, struct pack_memory *ret, struct err **errp)
+{
+	uint8_t check[HASH_SIZE];
+
+	if (file.len < HASH_SIZE)
+		return err_set(errp, ERR_CORRUPT, "too short for a memory of packs");
+	const struct span body = SPAN(file.data, file.len - HASH_SIZE);
+	if (!crypto_sha256(&body, 1, check, errp))
+		return false;
+	if (memcmp(check, (const uint8_t *)file.data + body.len, HASH_SIZE) != 0)
+		return err_set(errp, ERR_CORRUPT, "a memory of packs with a wrong checksum");
+	return pack_memory_parse(body, ret, errp);
 }
 
 static bool encode(const struct pack_memory *memory, struct bytes *ret, struct err **errp)
@@ -81,19 +93,15 @@ static char *path_of(const struct repository *repository, const char *name, stru
 bool pack_memory_load(const struct repository *repository, const char *name, struct pack_memory *ret, struct err **errp)
 {
 	AUTO(bytes_release) struct bytes file = {0};
-	AUTO(pack_memory_release) struct pack_memory memory = {0};
 	AUTO(freep) char *path = path_of(repository, name, errp);
 
 	if (!path)
 		return !*errp;
-	if (!file_read_all(path, FILE_MAX, &file, errp) || !parse(bytes_span(&file), &memory, errp)) {
-		if (err_is_of_run(err_code(*errp)))
-			return false;
-		err_clear(errp);
+	if (file_read_all(path, FILE_MAX, &file, errp) && open_file(bytes_span(&file), ret, errp))
 		return true;
-	}
-	*ret = memory;
-	memory = (struct pack_memory){0};
+	if (err_is_of_run(err_code(*errp)))
+		return false;
+	err_clear(errp);
 	return true;
 }
 

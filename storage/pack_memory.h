@@ -27,3 +27,5 @@ NODISCARD bool pack_memory_save(const struct repository *repository, const char 
 /* Adds all packs that scrubs of this machine found damaged. */
 NODISCARD bool pack_memory_add_damaged(const struct repository *repository, struct pack_set *ret, struct err **errp);
 NODISCARD bool pack_memory_forget(const struct repository *repository, const char *name, struct err **errp);
+/* Parser of a file without its checksum, for fuzzing. ERR_CORRUPT. */
+NODISCARD bool pack_memory_parse(struct span body, struct pack_memory *ret, struct err **errp);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "storage/list.h"
 #include "tests/storage/runs.h"
 #include "tests/unit.h"
@@ -406,6 +407,28 @@ static void test_an_interrupted_pass_goes_on(void **state)
 	scrub_report_release(&anew);
 }
 
+static void test_a_damaged_memory_counts_as_none(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char commit[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_session('c', &a.session, commit);
+	interrupt(runs, commit);
+	AUTO(freep) char *path = file_join(repository_state_path(runs->repository), "scrub-digests");
+	AUTO(bytes_release) struct bytes memory = {0};
+	assert_true(file_read_all(path, 1 << 20, &memory, &err));
+	memory.data[memory.len / 2] ^= 1;
+	assert_true(file_replace(path, bytes_span(&memory), 0600, &err));
+	scrub(runs, &report);
+	assert_int_equal(report.bytes_before, 0);
+	assert_int_equal(report.n_damaged, 0);
+	scrub_report_release(&report);
+}
+
 /* What is damaged is not found by the next backup, which stores it again. */
 static void test_the_next_backup_stores_again_what_is_damaged(void **state)
 {
@@ -454,6 +477,7 @@ int main(void)
 		BOTH(test_sizes_see_what_is_missing_or_short),
 		BOTH(test_contents_open_every_chunk),
 		BOTH(test_an_interrupted_pass_goes_on),
+		BOTH(test_a_damaged_memory_counts_as_none),
 		BOTH(test_the_next_backup_stores_again_what_is_damaged),
 		cmocka_unit_test_setup_teardown(test_a_repository_that_vanishes, runs_setup_local, runs_teardown),
 		cmocka_unit_test_setup_teardown(test_write_only_key, runs_setup_local, runs_teardown),
