@@ -34,6 +34,15 @@ static bool may_begin_line(const char *word)
 	return word[0] != '.' && word[0] != '\'';
 }
 
+/* What comes before the next place at which a line may end. */
+static size_t unbroken(const char *text, const char *end)
+{
+	size_t len = strcspn(text, " \n");
+	while (text + len + 1 < end && !may_begin_line(text + len + 1))
+		len += 1 + strcspn(text + len + 1, " \n");
+	return len;
+}
+
 /* Text in which nothing is an escape, filled to lines of mdoc's taste. */
 static void print_text(FILE *out, const char *text, size_t len)
 {
@@ -46,7 +55,7 @@ static void print_text(FILE *out, const char *text, size_t len)
 		print_escaped(out, text, word);
 		column += word + 1;
 		const char *next = text + word + 1;
-		size_t coming = next < end ? strcspn(next, " \n") : 0;
+		size_t coming = next < end ? unbroken(next, end) : 0;
 		bool break_line = next >= end || ends_sentence(text, word, *next) ||
 				  (column + coming > LINE_MAX_WIDTH && may_begin_line(next));
 		fputc(break_line ? '\n' : ' ', out);
