@@ -41,14 +41,19 @@ static void offer_name(struct nearest *nearest, const char *name, size_t distanc
 	nearest->distances[at] = distance;
 }
 
-static const char *damage_note(const struct point_list *list)
+/* Why what was asked for may be missing: a phrase, and the first object of it. */
+static const char *trouble_note(const struct point_list *list)
 {
-	return list->n_damaged > 0 ? "; some objects could not be read, the first is " : "";
+	if (list->n_damaged > 0)
+		return "; some objects could not be read, the first is ";
+	return list->n_vanished > 0 ? "; something that was here has vanished, the first is " : "";
 }
 
-static const char *first_damaged(const struct point_list *list)
+static const char *first_trouble(const struct point_list *list)
 {
-	return list->n_damaged > 0 ? list->damaged[0] : "";
+	if (list->n_damaged > 0)
+		return list->damaged[0];
+	return list->n_vanished > 0 ? list->vanished[0] : "";
 }
 
 /* What cannot be read may be what was asked for: then it is not missing, but damaged. */
@@ -57,9 +62,9 @@ static enum err_code code_of_missing(const struct point_list *list)
 	return list->n_damaged > 0 ? ERR_CORRUPT : ERR_NOT_FOUND;
 }
 
-static bool name_first_damaged(const struct point_list *list, struct err **errp)
+static bool name_first_trouble(const struct point_list *list, struct err **errp)
 {
-	const char *object = first_damaged(list);
+	const char *object = first_trouble(list);
 
 	return *object ? err_about(errp, "%.*s", (int)strcspn(object, ":"), object) : false;
 }
@@ -74,8 +79,8 @@ static bool no_workload(const struct point_list *list, const char *name, struct 
 	err_set(errp, code_of_missing(list), "there is no point of '%s'%s%s%s%s%s%s%s%s", name,
 		nearest.n > 0 ? "; nearest: " : "", nearest.n > 0 ? nearest.names[0] : "", nearest.n > 1 ? ", " : "",
 		nearest.n > 1 ? nearest.names[1] : "", nearest.n > 2 ? ", " : "", nearest.n > 2 ? nearest.names[2] : "",
-		damage_note(list), first_damaged(list));
-	return name_first_damaged(list, errp);
+		trouble_note(list), first_trouble(list));
+	return name_first_trouble(list, errp);
 }
 
 static struct point *newest_not_after(struct point_list *list, const char *name, uint64_t ns)
@@ -169,8 +174,8 @@ static struct point *select_by_prefix(struct point_list *list, const char *prefi
 	}
 	if (!found) {
 		err_set(errp, code_of_missing(list), "no point's id begins with '%s'; 'salvor points' lists them%s%s",
-			prefix, damage_note(list), first_damaged(list));
-		name_first_damaged(list, errp);
+			prefix, trouble_note(list), first_trouble(list));
+		name_first_trouble(list, errp);
 	}
 	return found;
 }

@@ -138,6 +138,7 @@ static void test_vanished_head_is_an_alarm(void **state)
 	assert_int_equal(list.n_vanished, 1);
 	assert_non_null(strstr(list.vanished[0], "vanished"));
 	assert_non_null(strstr(list.vanished[0], "'owner'"));
+	must_not_find(runs, "web03", ERR_NOT_FOUND, "vanished");
 	release(points);
 }
 
