@@ -15,7 +15,8 @@ void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /*
  * The one line at the bottom of a terminal that is redrawn in place, and stays below what log_write() writes; NULL or
- * "" takes it away. Only its owner, base/progress, calls it, and only when standard error is a terminal.
+ * "" takes it away. Only one at a time owns it, base/progress or a verb with a line of its own, and only when standard
+ * error is a terminal.
  */
 void log_set_status(const char *text);
 

@@ -23,8 +23,9 @@ static const struct option_spec options[] = {
 	 .offset = offsetof(struct options, agent)},
 	{.name = "accept-screen",
 	 .kind = OPTION_FLAG,
-	 .text = "a screen counts, too, that is not black, shows no failure that is known, and stays as it is for half "
-		 "a minute",
+	 .text = "a screen counts, too, that is not black and stays as it is for half a minute; that it shows no "
+		 "error, a "
+		 "person has to see in the receipt",
 	 .offset = offsetof(struct options, accept_screen)},
 	{.name = "timeout",
 	 .kind = OPTION_TEXT,
