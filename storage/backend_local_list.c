@@ -70,10 +70,14 @@ static bool whole_name(const struct listing *listing, const char *folder, const 
 	return len < OBJECT_NAME_SIZE - 1 && begins_with(ret, listing->prefix) && backend_name_is_valid(ret);
 }
 
-/* Objects of these kinds lie in one folder; in it another folder stands where an object should be. */
+/* How deep the objects of a kind lie is known; there, another folder stands where an object should be. */
 static bool may_be_folder(const char *name)
 {
-	return !strchr(name, '/') || !strchr("cdksw", name[0]);
+	const char *slash = strchr(name, '/');
+	if (!slash)
+		return true;
+	bool inner = strchr(slash + 1, '/');
+	return inner ? !strchr("lmpv", name[0]) : !strchr("cdksw", name[0]);
 }
 
 /* One that vanished meanwhile counts as a file, and is passed over when its size is asked for. */

@@ -30,7 +30,10 @@ make_repository() {
 		random_bytes $host $((300 << 10)) | dd of="$disk" bs=64K seek=5 conv=notrunc status=none
 		point=$(SALVOR_STATE_DIR=$work/$host salvor backup disk --disk "vda=$disk" --key "$work/$host.key" --json | jq --raw-output .point)
 		hashes[$point]=$(hash_of "$disk")
+		# Nothing boots from random bytes, and that is what the receipt says.
+		SALVOR_STATE_DIR=$work/$host salvor verify "$point" --timeout 5 --memory 64M --key "$work/$host.key" >/dev/null 2>&1 || true
 	done
+	[[ -d $repository/v ]] || fail "no receipt was written"
 	cp -a "$repository" "$work/whole"
 }
 

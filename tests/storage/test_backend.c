@@ -325,6 +325,9 @@ static void what_is_no_object_is_damage(void **state)
 	assert_false(backend_size(backend, "c/00/00", &size, &err));
 	assert_code(&err, ERR_CORRUPT);
 	assert_list(backend, "c/", "c/00=1 c/01=0 c/02=0 c/03=0 ");
+	put(backend, "p/0a/00", "x");
+	assert_int_equal(mkdir("repository with blanks/p/0a/01", 0700), 0);
+	assert_list(backend, "p/", "p/0a/00=1 p/0a/01=0 ");
 }
 
 static void reading_writes_nothing(void **state)
