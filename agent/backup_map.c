@@ -87,9 +87,19 @@ static bool add_extent(void *arg, const struct extent *extent, struct err **errp
 	return true;
 }
 
-/* What a collection condemned under the parent must be read and stored again. */
-static bool mark_lost(struct backup *run, const struct stream *stream, struct change_map *map, struct err **errp)
+/* What the maps mean for the progress line. */
+static void expect_bytes(struct backup *run, uint64_t more)
 {
+	if (run->options->progress)
+		atomic_fetch_add(&run->options->progress->total, more);
+}
+
+/* What a collection condemned under the parent must be read and stored again. */
+static bool mark_lost(struct backup *run, size_t i, struct err **errp)
+{
+	const struct stream *stream = backup_parent_disk(run, &backup_cut_info(run)->workload.disks[i]);
+	struct change_map *map = &run->maps[i];
+	uint64_t before = change_map_read_bytes(map);
 	bool whole;
 
 	if (!session_parent_is_whole(run->session, &run->parent.point, &whole, errp))
@@ -98,14 +108,10 @@ static bool mark_lost(struct backup *run, const struct stream *stream, struct ch
 		return true;
 	AUTO(tree_reader_freep)
 	struct tree_reader *tree = tree_reader_new(run->packs, &stream->shape, &stream->top, errp);
-	return tree && tree_condemned(tree, session_is_condemned, run->session, mark_condemned, map, errp);
-}
+	bool ok = tree && tree_condemned(tree, session_is_condemned, run->session, mark_condemned, map, errp);
 
-/* What the maps mean for the progress line. */
-static void expect_bytes(struct backup *run, uint64_t more)
-{
-	if (run->options->progress)
-		atomic_fetch_add(&run->options->progress->total, more);
+	expect_bytes(run, change_map_read_bytes(map) - before);
+	return ok;
 }
 
 void backup_read_whole(struct backup *run, size_t i)
@@ -126,13 +132,12 @@ static bool map_disk(struct backup *run, size_t i, struct err **errp)
 
 	if (!change_map_init(map, &shape, errp) || !run->engine->ops->map(run->cut, i, add_extent, map, errp))
 		return false;
-	if (tracked && !mark_lost(run, backup_parent_disk(run, disk), map, errp))
-		return false;
-	if (tracked && run->options->full && !change_map_copy(map, &run->said[i], errp))
-		return false;
 	expect_bytes(run, change_map_read_bytes(map));
-	if (!tracked || run->options->full)
-		backup_read_whole(run, i);
+	if (tracked && !run->options->full)
+		return mark_lost(run, i, errp);
+	if (tracked && !change_map_copy(map, &run->said[i], errp))
+		return false;
+	backup_read_whole(run, i);
 	return true;
 }
 

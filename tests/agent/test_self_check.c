@@ -2,6 +2,8 @@
 /* What changes behind the engine's back is found, told, and in the point of the same run. */
 #include "agent/self_check.h"
 
+#include <ftw.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/agent/backups.h"
@@ -119,12 +121,40 @@ static void full_read_finds_data_that_became_zeros(void **state)
 	expect_alarm(memory, back_up_with(memory, &(struct backup_options){.cancel = &never, .full = true}));
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+/* Nothing can be compared with a parent that cannot be read: a person is told, and the full read goes on. */
+static void damaged_parent_is_told(void **state)
+{
+	struct memory_engine *memory = make_small_machine(SELF_CHECK_DATA, 0);
+	struct cancel never = {false};
+
+	(void)state;
+	done(back_up(memory));
+	assert_int_equal(nftw("repo/m", remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+	struct outcome outcome = back_up_with(memory, &(struct backup_options){.cancel = &never, .full = true});
+	assert_true(outcome.ok && outcome.result.needs_attention);
+	assert_non_null(strstr(outcome.result.attention, "could not be compared with the last point"));
+	backup_result_release(&outcome.result);
+	engine_free(memory_engine_seam(memory));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_REPOSITORY(unseen_change_is_found),	      IN_REPOSITORY(unseen_zeros_are_found),
-		IN_REPOSITORY(unseen_data_in_zeros_is_found), IN_REPOSITORY(choice_is_made_anew),
-		IN_REPOSITORY(full_read_compares_all),	      IN_REPOSITORY(full_read_finds_data_that_became_zeros),
+		IN_REPOSITORY(unseen_change_is_found),
+		IN_REPOSITORY(unseen_zeros_are_found),
+		IN_REPOSITORY(unseen_data_in_zeros_is_found),
+		IN_REPOSITORY(choice_is_made_anew),
+		IN_REPOSITORY(full_read_compares_all),
+		IN_REPOSITORY(damaged_parent_is_told),
+		IN_REPOSITORY(full_read_finds_data_that_became_zeros),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

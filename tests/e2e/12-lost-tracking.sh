@@ -291,6 +291,22 @@ scenario_two_repositories() {
 	(($(checkpoint | wc -l) == 2)) || fail "the checkpoints are: $(checkpoint)"
 }
 
+scenario_names() {
+	local disk=$guests/lost-vda.qcow2
+	say "a workload of files whose disks are not named, with and without libvirt"
+	expect 0 salvor backup archive --disk "vda=$guests/vdc.raw"
+	expect_sentence 1 "'archive' was protected as disk files until now: name them with --disk.*no domain of this name" salvor backup archive
+	LIBVIRT_DEFAULT_URI="qemu+unix:///system?socket=$work/nowhere" \
+		expect_sentence 1 "'archive' was protected as disk files until now.*libvirt does not answer" salvor backup archive
+	say "a workload that goes on as one of another engine"
+	off
+	expect 3 salvor backup lost --disk "vda=$disk" --json
+	[[ $(jq --raw-output .attention "$work/out") == "the name was another workload's before"*"by the engine 'libvirt'"* ]] ||
+		fail "it said '$(cat "$work/out")'"
+	expect 0 salvor backup lost --disk "vda=$disk"
+	on
+}
+
 scenario_migration() {
 	say "migrated to another host, and back"
 	start_other_libvirt
@@ -318,5 +334,6 @@ scenario_power_off
 scenario_disks
 scenario_backing_file
 scenario_two_repositories
+scenario_names
 scenario_migration
 destroy_guest lost

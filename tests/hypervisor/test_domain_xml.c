@@ -11,7 +11,9 @@ static const char machine[] =
 	"<domain type='qemu'><name>web01</name><os><nvram "
 	"template='/usr/share/OVMF/V.fd'>/var/lib/nvram/web01_VARS.fd</nvram></os><devices>"
 	"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/img/a &amp; "
-	"b.qcow2'/><target dev='vda'/></disk>"
+	"b.qcow2'/><backingStore type='file'><format type='qcow2'/><source file='/img/base'/>"
+	"<backingStore type='block'><source dev='/dev/vg/base'/><backingStore/></backingStore></backingStore>"
+	"<target dev='vda'/></disk>"
 	"<disk type='block' device='disk'><driver type='raw'/><source dev='/dev/vg/web01'/><target dev='vdb'/></disk>"
 	"<disk type='file' device='cdrom'><driver type='raw'/><target dev='sda'/><readonly/></disk>"
 	"<disk type='network' device='disk'><driver type='raw'/><source protocol='rbd' name='x'/><target "
@@ -32,6 +34,10 @@ static void test_machine(void **state)
 	assert_string_equal(domain.disks[0].name, "vda");
 	assert_string_equal(domain.disks[0].source, "/img/a & b.qcow2");
 	assert_true(domain.disks[0].qcow2 && !domain.disks[0].block);
+	assert_int_equal(domain.disks[0].n_below, 2);
+	assert_string_equal(domain.disks[0].below[0], "/img/base");
+	assert_string_equal(domain.disks[0].below[1], "/dev/vg/base");
+	assert_int_equal(domain.disks[1].n_below, 0);
 	assert_string_equal(domain.disks[1].source, "/dev/vg/web01");
 	assert_true(!domain.disks[1].qcow2 && domain.disks[1].block);
 	assert_string_equal(domain.nvram, "/var/lib/nvram/web01_VARS.fd");
