@@ -59,6 +59,19 @@ bool config_is_one(struct span object)
 	return object.len >= MAGIC_SIZE && memcmp(object.data, MAGIC, MAGIC_SIZE) == 0;
 }
 
+/* The last bytes keep their meaning in every version, so that damage is not taken for a newer format. */
+static bool check_sum(struct span object, struct err **errp)
+{
+	uint8_t sum[HASH_SIZE];
+	if (object.len <= HASH_SIZE)
+		return err_set(errp, ERR_CORRUPT, "it is cut off");
+	size_t checked = object.len - HASH_SIZE;
+	if (!sha256_of(object.data, checked, sum, errp))
+		return false;
+	return memcmp(sum, (const uint8_t *)object.data + checked, HASH_SIZE) == 0 ||
+	       err_set(errp, ERR_CORRUPT, "its checksum does not match");
+}
+
 /* The first 16 bytes, which keep their meaning in every version. */
 static bool parse_versions(struct cursor *cursor, struct config *config, struct err **errp)
 {
@@ -98,19 +111,15 @@ bool config_parse(struct span object, struct config *ret, struct err **errp)
 {
 	struct cursor cursor;
 	struct config config = {0};
-	uint8_t check[HASH_SIZE];
 	if (!config_is_one(object))
 		return err_set(errp, ERR_CORRUPT, "it is not the configuration of a repository");
 	cursor_init(&cursor, object);
-	if (!parse_versions(&cursor, &config, errp))
+	if (!check_sum(object, errp) || !parse_versions(&cursor, &config, errp))
 		return false;
 	if (object.len != CONFIG_SIZE)
 		return err_set(errp, ERR_CORRUPT, "it has %zu bytes where it must have %d", object.len, CONFIG_SIZE);
-	if (!sha256_of(object.data, CHECKED_SIZE, check, errp) ||
-	    !sha256_of(object.data, CONFIG_SIZE, config.hash, errp))
+	if (!sha256_of(object.data, CONFIG_SIZE, config.hash, errp))
 		return false;
-	if (memcmp(check, (const uint8_t *)object.data + CHECKED_SIZE, HASH_SIZE) != 0)
-		return err_set(errp, ERR_CORRUPT, "its checksum does not match");
 	if (!parse_rest(&cursor, &config))
 		return err_set(errp, ERR_CORRUPT, "it has a value that format %d does not know", FORMAT_VERSION);
 	*ret = config;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The verbs on a repository of small files: what they say, as text and as JSON."""
+import hashlib
 import json
 import os
 import pty
@@ -247,8 +248,11 @@ class Repository(CommandTest):
         config = self.path("repository", "config")
         os.chmod(config, 0o600)
         with open(config, "r+b") as file:
-            file.seek(10)
-            file.write(struct.pack("<H", 2))
+            newer = bytearray(file.read())
+            newer[10:12] = struct.pack("<H", 2)
+            newer[-32:] = hashlib.sha256(newer[:-32]).digest()
+            file.seek(0)
+            file.write(newer)
         self.fail_with(1, "unsupported", "2", "points")
 
     def test_passphrase_is_exact_but_for_one_line_end(self):
