@@ -213,13 +213,17 @@ static bool may_rescue(const struct pack_reader *reader, const struct err *err)
 	return reader->rescue && !err_is_of_run(err_code(err)) && err_code(err) != ERR_DENIED;
 }
 
-/* Every place is tried once. Where none has the chunk, the error is that of its own place. */
+/*
+ * Every place is tried once. Where none has the chunk, the error is that of its own place. A pack that has one damaged
+ * chunk may still have the next: what was tried is of one chunk.
+ */
 static bool read_anywhere(struct pack_reader *reader, const struct chunk_ref *wanted, struct err **errp)
 {
+	AUTO(pack_set_release) struct pack_set tried = {0};
 	struct chunk_ref ref = *wanted, *refs = &ref;
 	if (read_sorted(reader, &refs, 1, errp))
 		return true;
-	while (may_rescue(reader, *errp) && rescue_find(reader->rescue, PACK_CHUNKS, &ref.id, &ref.at, &ref.at)) {
+	while (may_rescue(reader, *errp) && rescue_find(reader->rescue, PACK_CHUNKS, &ref.id, &tried, &ref.at)) {
 		AUTO(err_freep) struct err *again = NULL;
 		if (!read_sorted(reader, &refs, 1, &again))
 			continue;
@@ -315,10 +319,11 @@ static bool node_at(struct pack_reader *reader, const struct chunk_id *id, const
 bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
 		      struct tree_node *ret, struct err **errp)
 {
+	AUTO(pack_set_release) struct pack_set tried = {0};
 	struct locator other = *at;
 	if (node_at(reader, id, at, ret, errp))
 		return true;
-	while (may_rescue(reader, *errp) && rescue_find(reader->rescue, PACK_META, id, &other, &other)) {
+	while (may_rescue(reader, *errp) && rescue_find(reader->rescue, PACK_META, id, &tried, &other)) {
 		AUTO(err_freep) struct err *again = NULL;
 		if (!node_at(reader, id, &other, ret, &again))
 			continue;

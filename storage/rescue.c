@@ -13,7 +13,6 @@ struct rescue {
 	pthread_mutex_t lock; /* of what follows */
 	bool asked;
 	struct index *index; /* NULL: nobody here knows */
-	struct pack_set given_up;
 	uint64_t count;
 };
 
@@ -35,7 +34,6 @@ void rescue_free(struct rescue *rescue)
 	if (!rescue)
 		return;
 	index_free(rescue->index);
-	pack_set_release(&rescue->given_up);
 	pthread_mutex_destroy(&rescue->lock);
 	free(rescue);
 }
@@ -56,22 +54,22 @@ static void open_index(struct rescue *rescue)
 }
 
 /* The lock is held. */
-static bool find(struct rescue *rescue, enum pack_class cls, const struct chunk_id *id, const struct locator *damaged,
-		 struct locator *ret)
+static bool find(struct rescue *rescue, enum pack_class cls, const struct chunk_id *id, struct pack_set *tried,
+		 struct locator *at)
 {
 	AUTO(err_freep) struct err *err = NULL;
 
 	if (!rescue->asked)
 		open_index(rescue);
-	return rescue->index && pack_set_add(&rescue->given_up, &damaged->session, damaged->seq, &err) &&
-	       index_find(rescue->index, cls, id, &rescue->given_up, ret);
+	return rescue->index && pack_set_add(tried, &at->session, at->seq, &err) &&
+	       index_find(rescue->index, cls, id, tried, at);
 }
 
-bool rescue_find(struct rescue *rescue, enum pack_class cls, const struct chunk_id *id, const struct locator *damaged,
-		 struct locator *ret)
+bool rescue_find(struct rescue *rescue, enum pack_class cls, const struct chunk_id *id, struct pack_set *tried,
+		 struct locator *at)
 {
 	pthread_mutex_lock(&rescue->lock);
-	bool found = find(rescue, cls, id, damaged, ret);
+	bool found = find(rescue, cls, id, tried, at);
 	pthread_mutex_unlock(&rescue->lock);
 	return found;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "storage/ids.h"
+#include "storage/pack_set.h"
 #include "storage/repository.h"
 
 struct rescue;
@@ -15,10 +16,12 @@ struct rescue;
 NODISCARD struct rescue *rescue_new(const struct repository *repository, struct err **errp);
 void rescue_free(struct rescue *rescue);
 DEFINE_AUTO_FREE(struct rescue, rescue_free);
-/* A place of the id outside of all packs that were given up, to which that of `damaged` is added. False: none is known.
+/*
+ * Where else the content of this id lies than at *at, whose pack is added to those that were tried for it. *at becomes
+ * that place; false: none is known.
  */
-bool rescue_find(struct rescue *rescue, enum pack_class cls, const struct chunk_id *id, const struct locator *damaged,
-		 struct locator *ret);
+bool rescue_find(struct rescue *rescue, enum pack_class cls, const struct chunk_id *id, struct pack_set *tried,
+		 struct locator *at);
 /* What was found was read, and is what it must be. */
 void rescue_note_read(struct rescue *rescue);
 uint64_t rescue_count(struct rescue *rescue);

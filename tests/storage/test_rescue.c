@@ -71,11 +71,62 @@ static void test_old_points_heal(void **state)
 	assert_int_equal(read_with_rescue(runs, &old, plain, 0), 1); /* a chunk */
 }
 
+static void flip_entry(struct runs *runs, const struct pack_footer *footer, const struct chunk_id *id)
+{
+	char name[OBJECT_NAME_SIZE];
+
+	object_name_pack(PACK_CHUNKS, &footer->session, footer->seq, name);
+	for (size_t i = 0; i < footer->n_entries; i++)
+		if (chunk_id_equal(&footer->entries[i].id, id))
+			flip(runs, name, footer->entries[i].offset);
+}
+
+static bool read_entry(struct pack_reader *reader, const struct pack_footer *footer, uint16_t entry, struct err **errp)
+{
+	AUTO(freep) uint8_t *plain = malloc(footer->entries[entry].plain_len);
+	struct chunk_ref ref = {.id = footer->entries[entry].id,
+				.at = {.session = footer->session, .seq = footer->seq, .entry = entry},
+				.plain_len = footer->entries[entry].plain_len,
+				.plain = plain};
+
+	return pack_reader_chunks(reader, &ref, 1, errp);
+}
+
+/* Where a chunk is damaged in both places, the others of these packs are still found. */
+static void test_one_loss_does_not_spread(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point old = {0}, again = {0};
+	AUTO(freep) uint8_t *plain = runs_bytes(1, LEN);
+	AUTO(pack_footer_release) struct pack_footer first = {0}, second = {0};
+
+	runs_back_up(runs, "web01", 1, plain, LEN, &old);
+	assert_true(pack_footer_fetch(runs->repository, PACK_CHUNKS, &old.session, 1, &first, &err));
+	flip_entry(runs, &first, &first.entries[0].id);
+	flip_entry(runs, &first, &first.entries[1].id);
+	AUTO(scrub_report_release) struct scrub_report report = {0};
+	assert_true(scrub_run(runs->repository, &(struct scrub_options){.level = SCRUB_DIGESTS}, &report, &err));
+	runs_back_up(runs, "web01", 2, plain, LEN, &again);
+	assert_true(pack_footer_fetch(runs->repository, PACK_CHUNKS, &again.session, 1, &second, &err));
+	flip_entry(runs, &second, &first.entries[0].id);
+
+	AUTO(rescue_freep) struct rescue *rescue = rescue_new(runs->repository, &err);
+	AUTO(pack_reader_freep) struct pack_reader *reader = pack_reader_new(runs->repository, 1 << 20, &err);
+	pack_reader_set_rescue(reader, rescue);
+	assert_false(read_entry(reader, &first, 0, &err));
+	assert_int_equal(err_code(err), ERR_CORRUPT);
+	err_clear(&err);
+	assert_true(read_entry(reader, &first, 1, &err));
+	assert_int_equal(rescue_count(rescue), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_old_points_heal, runs_setup_local, runs_teardown),
 		cmocka_unit_test_setup_teardown(test_old_points_heal, runs_setup_memory, runs_teardown),
+		cmocka_unit_test_setup_teardown(test_one_loss_does_not_spread, runs_setup_local, runs_teardown),
 	};
 
 	return cmocka_run_group_tests_name("rescue", tests, NULL, NULL);
