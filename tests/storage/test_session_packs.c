@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Thousands of increments: a commit names what its point needs, and little else. */
+/* After a thousand increments, a commit names what its point needs, and little else. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 #define CHUNK ((size_t)1 << CHUNK_EXPONENT_DISK)
 #define CHUNKS 160u
-#define INCREMENTS 1500u
+#define INCREMENTS 1000u
 #define LEN (CHUNKS * CHUNK)
 
 static void must(bool ok, struct err **errp)
