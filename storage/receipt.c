@@ -151,12 +151,10 @@ enum receipt_standing receipt_standing(const struct repository *repository, cons
 	return member->roles & ROLE_READ ? RECEIPT_OF_READER : RECEIPT_OF_BLIND;
 }
 
-static bool has_stream(const struct point *point, const struct receipt_stream *stream)
+static bool is_stream(const struct receipt_stream *said, const struct stream *stream)
 {
-	const struct stream *found = point_stream(point, stream->name);
-
-	return found && found->number == stream->number && found->kind == stream->kind &&
-	       found->shape.size == stream->size && memcmp(found->root.b, stream->root, ID_SIZE) == 0;
+	return said->number == stream->number && said->kind == stream->kind && strcmp(said->name, stream->name) == 0 &&
+	       said->size == stream->shape.size && memcmp(said->root, stream->root.b, ID_SIZE) == 0;
 }
 
 bool receipt_check_point(const struct receipt *receipt, const struct point *point, struct err **errp)
@@ -167,7 +165,7 @@ bool receipt_check_point(const struct receipt *receipt, const struct point *poin
 		    receipt->n_streams == point->n_streams;
 
 	for (size_t i = 0; same && i < receipt->n_streams; i++)
-		same = has_stream(point, &receipt->streams[i]);
+		same = is_stream(&receipt->streams[i], &point->streams[i]);
 	return same || err_set(errp, ERR_CORRUPT, "the receipt says of its point what the point does not say");
 }
 

@@ -98,7 +98,8 @@ NODISCARD bool receipt_sign(const struct repository *repository, struct receipt 
  * OBJECT_NAME_SIZE. */
 NODISCARD bool receipt_publish(const struct repository *repository, const struct receipt *receipt, struct span file,
 			       char *ret_name, struct err **errp);
-/* Durable, create-once: ERR_EXISTS when the path is taken by other bytes. */
+/* Durable, create-once, for its owner alone, since consoles tell secrets. ERR_EXISTS when the path is taken by other
+ * bytes. */
 NODISCARD bool receipt_write_file(const char *path, struct span file, struct err **errp);
 
 /*

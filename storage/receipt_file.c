@@ -61,7 +61,7 @@ bool receipt_write_file(const char *path, struct span file, struct err **errp)
 	if (!for_folder || !for_name)
 		return err_set_no_memory(errp);
 	const char *folder = dirname(for_folder);
-	return file_create_once(folder, basename(for_name), folder, file, 0644, errp) || err_prefix(errp, "receipt");
+	return file_create_once(folder, basename(for_name), folder, file, 0600, errp) || err_prefix(errp, "receipt");
 }
 
 static bool check_signature(const struct receipt *receipt, struct span statement,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/file.h"
@@ -268,6 +269,16 @@ static void test_a_moved_object_is_refused(void **state)
 		assert_refused(loads(runs, names[i], false, &err), &err, ERR_CORRUPT, names[i]);
 	}
 	assert_refused(receipt_check_point(&made.receipt, &other, &err), &err, ERR_CORRUPT, "point");
+	/* A stream that is named twice does not stand for another. */
+	struct stream streams[] = {made.point.streams[0], made.point.streams[0]};
+	struct receipt_stream twice[] = {made.receipt.streams[0], made.receipt.streams[0]};
+	struct point point = made.point;
+	struct receipt receipt = made.receipt;
+	streams[1].name[0] ^= 1;
+	point.streams = streams;
+	receipt.streams = twice;
+	point.n_streams = receipt.n_streams = 2;
+	assert_refused(receipt_check_point(&receipt, &point, &err), &err, ERR_CORRUPT, "point");
 	made.point.streams[0].root.b[0] ^= 1;
 	assert_refused(receipt_check_point(&made.receipt, &made.point, &err), &err, ERR_CORRUPT, "point");
 }
@@ -481,12 +492,15 @@ static void test_files_are_made_once(void **state)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	AUTO(bytes_release) struct bytes again = {0};
+	struct stat st;
 	(void)state;
 
 	must(receipt_write_file("web01.receipt", SPAN_TEXT("one"), &err), &err);
 	assert_refused(receipt_write_file("web01.receipt", SPAN_TEXT("two"), &err), &err, ERR_EXISTS, "web01.receipt");
 	must(file_read_all("web01.receipt", 100, &again, &err), &err);
 	assert_memory_equal(again.data, "one", 3);
+	assert_int_equal(stat("web01.receipt", &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
 }
 
 static void test_names(void **state)
