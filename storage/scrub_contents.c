@@ -54,6 +54,7 @@ bool scrub_contents(struct scrub *scrub, const struct session_id *session, uint3
 static bool open_unlisted(void *arg, const struct session_id *session, uint32_t seq, struct err **errp)
 {
 	struct scrub *scrub = arg;
+	struct locator at = {.session = *session, .seq = seq};
 	char name[OBJECT_NAME_SIZE];
 	uint64_t size;
 
@@ -62,7 +63,7 @@ static bool open_unlisted(void *arg, const struct session_id *session, uint32_t 
 	if (backend_size(repository_backend(scrub->repository), name, &size, errp))
 		return scrub_contents(scrub, session, seq, errp);
 	if (err_code(*errp) != ERR_NOT_FOUND)
-		return false;
+		return scrub_take_pack_error(scrub, PACK_CHUNKS, &at, errp);
 	err_clear(errp);
 	return true;
 }

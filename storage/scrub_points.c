@@ -112,10 +112,13 @@ bool scrub_judge_points(struct scrub *scrub, struct err **errp)
 			return false;
 		if (!scrub_counts(scrub, &scrub->commits[i]))
 			continue;
-		if (!commit_load(scrub->repository, &scrub->commits[i], &commit, errp))
+		if (!commit_load(scrub->repository, &scrub->commits[i], &commit, errp)) {
+			if (err_is_of_run(err_code(*errp)))
+				return false;
 			err_clear(errp);
-		else if (commit.kind == COMMIT_POINT && !judge(&judging, &commit, errp))
+		} else if (commit.kind == COMMIT_POINT && !judge(&judging, &commit, errp)) {
 			return false;
+		}
 	}
 	return true;
 }
