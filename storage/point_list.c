@@ -201,24 +201,33 @@ static bool check_checkpoint(struct gathering *gathering, struct err **errp)
 	return true;
 }
 
-/* Which workloads the writer's other points are of: as near as one can come to what is missing. */
+struct workloads {
+	const char *name; /* of the first that was seen */
+	size_t others;	  /* points of another name */
+};
+
+static void note_workload(struct workloads *workloads, const struct point *point, const uint8_t writer[WRITER_SIZE])
+{
+	if (!point->workload[0] || memcmp(point->session.writer, writer, WRITER_SIZE) != 0)
+		return;
+	workloads->others += workloads->name && strcmp(workloads->name, point->workload) != 0;
+	workloads->name = workloads->name ? workloads->name : point->workload;
+}
+
+/* Which workloads the writer's other points are of, also those that were not asked for: as near as one can come to what
+ * is missing. */
 static char *workloads_of(const struct gathering *gathering, const uint8_t writer[WRITER_SIZE])
 {
-	const struct point_list *list = &gathering->list;
-	const char *name = NULL;
-	size_t others = 0;
+	struct workloads workloads = {0};
 
-	for (size_t i = 0; i < list->n; i++) {
-		const struct point *point = &list->points[i];
-		if (memcmp(point->session.writer, writer, WRITER_SIZE) != 0)
-			continue;
-		others += name && strcmp(name, point->workload) != 0;
-		name = name ? name : point->workload;
-	}
-	if (!name)
+	for (size_t i = 0; i < gathering->list.n; i++)
+		note_workload(&workloads, &gathering->list.points[i], writer);
+	for (size_t i = 0; i < gathering->n_sessions; i++)
+		note_workload(&workloads, &gathering->loaded[i].point, writer);
+	if (!workloads.name)
 		return strdup(", of whose points none is left,");
-	return others ? strdup(", who protects several workloads,")
-		      : file_format(", whose other points are of '%s',", name);
+	return workloads.others ? strdup(", who protects several workloads,")
+				: file_format(", whose other points are of '%s',", workloads.name);
 }
 
 static bool tell_vanished(struct gathering *gathering, const struct session_id *session, struct err **errp)

@@ -230,6 +230,15 @@ class Repository(CommandTest):
             self.assertRegex(done.stderr, "'owner'.*'web01'.*vanished")
             self.assertEqual(len(self.run_json(3, verb)["vanished"]), 1)
 
+    def test_vanished_point_among_points_of_one_workload(self):
+        for workload in "web01", "db1", "web02":
+            self.backup(workload)
+        commits = self.path("repository", "c")
+        os.unlink(os.path.join(commits, sorted(os.listdir(commits))[-1]))
+        done = self.run_salvor("points", "web01")
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, "'owner', who protects several workloads, has vanished")
+
     def test_another_writer(self):
         self.backup()
         self.assertNotIn("was made by", self.run_salvor("restore", "web01", "--to", "one").stderr)
