@@ -42,5 +42,6 @@ const struct verb verb_boot = {
 		 "Ctrl-], SIGINT or SIGTERM ends it, and nothing stays. With --json there is no console.",
 	.options = options,
 	.examples = examples,
+	.attention = "done, but a commit that may be of a newer point cannot be read, or has vanished",
 	.damage = "the point is damaged",
 };

@@ -28,5 +28,6 @@ const struct verb verb_diff = {
 		 "them, but not every byte of them differs.",
 	.options = options,
 	.examples = examples,
+	.attention = "done, but a commit that may be of a newer point cannot be read, or has vanished",
 	.damage = "the structure of a point is damaged",
 };

@@ -34,5 +34,6 @@ const struct verb verb_export = {
 		 "can read them: qemu-img, nbdcopy, nbdfuse, QEMU.",
 	.options = options,
 	.examples = examples,
+	.attention = "done, but a commit that may be of a newer point cannot be read, or has vanished",
 	.damage = "the point is damaged",
 };

@@ -58,5 +58,6 @@ const struct verb verb_restore = {
 		 "point that needs nothing of what is damaged.",
 	.options = options,
 	.examples = examples,
+	.attention = "done, but a commit that may be of a newer point cannot be read, or has vanished",
 	.damage = "some of it is damaged; files were made of what is whole",
 };

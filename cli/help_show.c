@@ -20,5 +20,6 @@ const struct verb verb_show = {
 		 "same root are the same. With a key that may read, says whether the point was verified.",
 	.options = options,
 	.examples = examples,
+	.attention = "done, but a commit that may be of a newer point cannot be read, or has vanished",
 	.damage = "the point is damaged",
 };

@@ -162,6 +162,16 @@ void report_point(struct point *point)
 		 POINT_ID_SHORT, point_id_text(point->id, id));
 }
 
+void report_missed(struct context *context, const struct point *point)
+{
+	AUTO(freep) char *name = point->missed[0] ? point_name_text(point) : NULL;
+	if (name)
+		report_attention(context,
+				 "%s cannot be read or has vanished, and may be of a newer point than %s, which was "
+				 "taken; 'salvor points' tells more",
+				 point->missed, name);
+}
+
 static const char *writer_name(const struct repository *repository, const uint8_t id8[WRITER_SIZE])
 {
 	const struct keyring_member *member = keyring_find(repository_keyring(repository), id8);

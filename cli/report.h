@@ -27,6 +27,9 @@ void report_point(struct point *point);
 /* Warns where a point that was chosen by time was made by another writer than the one before it. */
 void report_other_writer(const struct repository *repository, const struct point *point);
 
+/* Calls for attention where a point that was chosen by time may not be the one that was meant. */
+void report_missed(struct context *context, const struct point *point);
+
 /* "web01@2026-11-22T07:00:00Z (point 3f9a12bc0d4e)", printable; a new string, NULL on lack of memory. */
 char *point_name_text(const struct point *point);
 char *point_id_text(const uint8_t id[POINT_ID_SIZE], char text[POINT_ID_TEXT_SIZE]);

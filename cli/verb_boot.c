@@ -68,6 +68,7 @@ bool run_boot(struct context *context, struct err **errp)
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
 	report_other_writer(repository, &point);
+	report_missed(context, &point);
 	uint64_t start = clock_monotonic_ns();
 	if (!boot_point(repository, &point, &options, errp))
 		return false;

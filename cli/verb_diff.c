@@ -132,6 +132,8 @@ static bool compare(struct comparison *comparison, const struct repository *repo
 	for (size_t i = 0; i < comparison->n; i++)
 		if (!compare_stream(comparison, &comparison->changes[i], errp))
 			return false;
+	report_missed(comparison->context, &comparison->from);
+	report_missed(comparison->context, &comparison->to);
 	report_point(&comparison->from);
 	report_point(&comparison->to);
 	return true;

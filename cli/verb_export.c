@@ -99,6 +99,7 @@ bool run_export(struct context *context, struct err **errp)
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp) ||
 	    !check_disk(&point, options.disk, errp))
 		return false;
+	report_missed(context, &point);
 	AUTO(export_stopp) struct export *export = export_start(repository, &point, &options, errp);
 	if (!export)
 		return false;

@@ -157,6 +157,7 @@ bool run_restore(struct context *context, struct err **errp)
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
 	report_other_writer(repository, &point);
+	report_missed(context, &point);
 	if (!write_files(context, repository, &point, &options, &result, errp))
 		return false;
 	if (result.n_damaged > 0)

@@ -110,6 +110,7 @@ bool run_show(struct context *context, struct err **errp)
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
+	report_missed(context, &point);
 	if (!receipt_find_newest(repository, &point, false, &receipt, &verified, errp))
 		return false;
 	const struct receipt *of = verified ? &receipt : NULL;

@@ -52,6 +52,8 @@ struct point {
 	uint8_t previous_point[POINT_ID_SIZE];
 	/* Filled by point_find() where a name and a time chose it: who made the workload's point before; else zero. */
 	uint8_t writer_before[WRITER_SIZE];
+	/* Likewise: a commit that cannot be read, or has vanished, and may have been what was meant; else "". */
+	char missed[OBJECT_NAME_SIZE];
 	uint32_t keyring_n;
 	uint8_t keyring_hash[HASH_SIZE];
 	uint64_t checkpoint_x;

@@ -102,6 +102,24 @@ static void note_writer_before(const struct point_list *list, struct point *poin
 	}
 }
 
+/* Of which workload a commit was that cannot be read nobody can say; only what its writer made before is older. */
+static void note_missed(char *const *texts, size_t n, struct point *point)
+{
+	for (size_t i = 0; i < n && !point->missed[0]; i++) {
+		char name[OBJECT_NAME_SIZE] = "";
+		struct session_id session;
+		size_t len = strcspn(texts[i], ":");
+		if (len < sizeof(name))
+			memcpy(name, texts[i], len);
+		if (!object_name_parse_session('c', name, &session))
+			continue;
+		bool before = memcmp(session.writer, point->session.writer, WRITER_SIZE) == 0 &&
+			      session.number < point->session.number;
+		if (!before)
+			memcpy(point->missed, name, sizeof(name));
+	}
+}
+
 /* `name@selector`, the newest first. */
 static struct point *select_by_time(struct point_list *list, const char *name, const char *selector, struct err **errp)
 {
@@ -117,11 +135,14 @@ static struct point *select_by_time(struct point_list *list, const char *name, c
 		return NULL;
 	}
 	struct point *point = newest_not_after(list, name, ns);
-	if (point)
+	if (point) {
 		note_writer_before(list, point);
-	else
+		note_missed(list->damaged, list->n_damaged, point);
+		note_missed(list->vanished, list->n_vanished, point);
+	} else {
 		err_set(errp, ERR_NOT_FOUND, "'%s' has no point at or before %s; 'salvor points' lists what it has",
 			name, selector);
+	}
 	return point;
 }
 

@@ -239,6 +239,26 @@ class Repository(CommandTest):
         self.assertEqual(done.returncode, 3)
         self.assertRegex(done.stderr, "'owner', who protects several workloads, has vanished")
 
+    def test_newest_point_that_cannot_be_read(self):
+        old = self.backup()["point"]
+        self.backup()
+        commits = self.path("repository", "c")
+        first, newest = (os.path.join(commits, name) for name in sorted(os.listdir(commits)))
+        os.chmod(newest, 0o600)
+        os.truncate(newest, 100)
+        for verb in ("show", "web01"), ("restore", "web01@latest", "--to", "out", "--force"):
+            done = self.run_salvor(*verb)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertRegex(done.stderr, f"c/{os.path.basename(newest)} cannot be read.*{old[:12]}")
+        self.assertEqual(self.run_salvor("show", old[:12]).returncode, 0)
+        os.unlink(newest)
+        self.assertEqual(self.run_salvor("show", "web01").returncode, 3)
+        self.assertEqual(self.run_salvor("backup", "web01", "--disk", "disk.raw").returncode, 3)  # it tells, too
+        self.assertEqual(self.run_salvor("show", "web01").returncode, 0)
+        os.chmod(first, 0o600)
+        os.truncate(first, 100)
+        self.assertEqual(self.run_salvor("show", "web01").returncode, 0)
+
     def test_another_writer(self):
         self.backup()
         self.assertNotIn("was made by", self.run_salvor("restore", "web01", "--to", "one").stderr)
