@@ -32,9 +32,9 @@ static void unlink_freep(char **path)
 /* What will not be read soon need not push out of the page cache what is. */
 enum { LARGE = 1 << 20 };
 
-static bool fill(int fd, const char *temporary, struct span body, mode_t mode, const char *path, struct err **errp)
+static bool fill(int fd, struct span body, mode_t mode, const char *path, struct err **errp)
 {
-	AUTO(file_closep) int direct = body.len >= LARGE ? file_open_direct(temporary) : -1;
+	AUTO(file_closep) int direct = body.len >= LARGE ? file_open_direct(fd) : -1;
 	if (fchmod(fd, mode) < 0)
 		return err_set_errno(errp, errno, "%s: set mode", path);
 	if (!file_write_past_cache(fd, direct, body.data, body.len, 0, path, errp))
@@ -56,7 +56,7 @@ static char *write_temporary(const char *folder, struct span body, mode_t mode, 
 		return NULL;
 	}
 	AUTO(unlink_freep) char *temporary = STEAL(&pattern);
-	return fill(fd, temporary, body, mode, path, errp) ? STEAL(&temporary) : NULL;
+	return fill(fd, body, mode, path, errp) ? STEAL(&temporary) : NULL;
 }
 
 /* What file systems without hard links say, FAT and some network ones among them. */

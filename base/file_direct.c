@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "base/file.h"
@@ -17,9 +18,11 @@ enum { ALIGNMENT = 4096 };
 /* A disk is asked for less than this many bytes at once more cheaply by the page cache, which collects them. */
 enum { LEAST = 256 << 10 };
 
-int file_open_direct(const char *path)
+int file_open_direct(int fd)
 {
-	return open(path, O_WRONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+	char same[sizeof("/proc/self/fd/") + 3 * sizeof(fd)];
+	snprintf(same, sizeof(same), "/proc/self/fd/%d", fd);
+	return open(same, O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY);
 }
 
 /* As much from the start as is aligned. */

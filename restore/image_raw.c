@@ -58,7 +58,7 @@ struct image_sink *image_sink_raw(const struct image_request *request, struct er
 	AUTO(image_sink_freep) struct image_sink *sink = &raw->sink;
 	if (!image_temporary_make(path, request->force, &raw->temporary, errp))
 		return NULL;
-	raw->direct = file_open_direct(raw->temporary.path);
+	raw->direct = file_open_direct(raw->temporary.fd);
 	if (ftruncate(raw->temporary.fd, (off_t)request->size) < 0) {
 		err_set_errno(errp, errno, "make %s of %llu bytes", path, (unsigned long long)request->size);
 		return NULL;

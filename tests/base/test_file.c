@@ -221,13 +221,29 @@ static void past_the_cache_the_same_bytes_arrive(void **state)
 		data[i] = (uint8_t)(i * 31 >> 5);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		AUTO(file_closep) int fd = open("disk", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		AUTO(file_closep) int direct = file_open_direct("disk");
+		AUTO(file_closep) int direct = file_open_direct(fd);
 		const uint8_t *from = data + cases[i].skipped;
 		assert_true(file_write_past_cache(fd, direct, from, cases[i].len, cases[i].offset, "disk", &err));
 		assert_true(file_read_at(fd, back, cases[i].len, cases[i].offset, "disk", &err));
 		assert_memory_equal(back, from, cases[i].len);
 		assert_int_equal(lseek(fd, 0, SEEK_END), cases[i].len ? cases[i].offset + cases[i].len : 0);
 	}
+}
+
+static void what_goes_past_the_page_cache_goes_to_the_same_file(void **state)
+{
+	(void)state;
+	struct stat mine, opened;
+	AUTO(file_closep) int fd = open("disk", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_int_equal(rename("disk", "elsewhere"), 0);
+	AUTO(file_closep) int other = open("disk", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(other >= 0);
+	AUTO(file_closep) int direct = file_open_direct(fd);
+	if (direct < 0)
+		skip();
+	assert_int_equal(fstat(fd, &mine), 0);
+	assert_int_equal(fstat(direct, &opened), 0);
+	assert_int_equal(opened.st_ino, mine.st_ino);
 }
 
 static void folders_are_made_down_to_the_last(void **state)
@@ -277,6 +293,8 @@ int main(void)
 						folder_leave),
 		cmocka_unit_test_setup_teardown(past_the_cache_the_same_bytes_arrive, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(past_the_cache_the_same_bytes_arrive, enter_folder_with_tmp,
+						folder_leave),
+		cmocka_unit_test_setup_teardown(what_goes_past_the_page_cache_goes_to_the_same_file, folder_enter,
 						folder_leave),
 		cmocka_unit_test_setup_teardown(folders_are_made_down_to_the_last, enter_folder_with_tmp, folder_leave),
 		cmocka_unit_test_setup_teardown(a_lock_has_one_holder, enter_folder_with_tmp, folder_leave),

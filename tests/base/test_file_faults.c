@@ -179,7 +179,7 @@ static void what_fails_past_the_cache_goes_through_it(void **state)
 	AUTO(bytes_release) struct bytes back = {0};
 	AUTO(freep) uint8_t *body = aligned_alloc(4096, LEN);
 	AUTO(file_closep) int probe = open("probe", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	AUTO(file_closep) int direct = file_open_direct("probe");
+	AUTO(file_closep) int direct = file_open_direct(probe);
 	if (direct < 0)
 		skip();
 	memset(body, 'x', LEN);
