@@ -238,6 +238,7 @@ bool image_fill(const struct image_fill *fill, struct err **errp)
 
 struct count {
 	const struct stream_shape *shape;
+	const struct cancel *cancel;
 	uint64_t bytes;
 };
 
@@ -245,9 +246,8 @@ static bool count_chunk(void *arg, uint64_t index, const struct tree_ref *chunk,
 {
 	struct count *count = arg;
 	(void)chunk;
-	(void)errp;
 	count->bytes += stream_chunk_len(count->shape, index);
-	return true;
+	return !count->cancel || cancel_check(count->cancel, errp);
 }
 
 /* Whoever fills an image from it will tell. */
@@ -262,9 +262,10 @@ static bool pass_over_lost(void *arg, uint64_t first, uint64_t end, struct err *
 	return true;
 }
 
-bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, uint64_t *ret, struct err **errp)
+bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, const struct cancel *cancel,
+		      uint64_t *ret, struct err **errp)
 {
-	struct count count = {.shape = &stream->shape};
+	struct count count = {.shape = &stream->shape, .cancel = cancel};
 	AUTO(tree_reader_freep) struct tree_reader *tree = tree_reader_new(packs, &stream->shape, &stream->top, errp);
 	if (!tree || !tree_each_around(tree, count_chunk, pass_over_lost, &count, errp))
 		return err_prefix(errp, "disk %s", stream->name);

@@ -20,6 +20,7 @@ struct image_fill {
 
 /* Damage is no failure: it is in fill->damage, sorted. */
 NODISCARD bool image_fill(const struct image_fill *fill, struct err **errp);
-/* Bytes of data in the stream, without its holes, and without what a damaged tree does not tell. Reads the tree. */
-NODISCARD bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, uint64_t *ret,
-				struct err **errp);
+/* Bytes of data in the stream, without its holes, and without what a damaged tree does not tell. Reads the tree;
+ * cancel may be NULL. */
+NODISCARD bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, const struct cancel *cancel,
+				uint64_t *ret, struct err **errp);

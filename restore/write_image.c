@@ -214,7 +214,8 @@ static bool check_plan(struct plan *plan, struct err **errp)
 	uint64_t total = 0;
 	sweep_leftovers(plan);
 	for (size_t i = 0; i < plan->n; i++) {
-		if (!image_data_bytes(plan->packs, plan->items[i].stream, &plan->items[i].data, errp))
+		if (!image_data_bytes(plan->packs, plan->items[i].stream, plan->options->cancel, &plan->items[i].data,
+				      errp))
 			return false;
 		total += plan->items[i].data;
 	}

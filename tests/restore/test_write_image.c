@@ -115,9 +115,13 @@ static void a_cancelled_restore_leaves_nothing(void **state)
 {
 	struct stream stream;
 	struct cancel cancel = {true};
+	struct progress progress = {0};
 	enum err_code code;
 	make_disk(*state, &stream);
-	assert_false(restore(*state, &stream, &(struct restore_options){.to = "cancelled", .cancel = &cancel}, &code));
+	assert_false(restore(*state, &stream,
+			     &(struct restore_options){.to = "cancelled", .cancel = &cancel, .progress = &progress},
+			     &code));
+	assert_int_equal(progress.total, 0); /* what it will be was not read to the end */
 	assert_int_equal(code, ERR_CANCELLED);
 	assert_int_equal(files_in("cancelled"), 0);
 }
