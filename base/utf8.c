@@ -45,6 +45,18 @@ bool utf8_is_control(struct span character)
 	       (character.len == 2 && at[0] == 0xc2 && at[1] < 0xa0);
 }
 
+/* U+061C, U+200E and F, U+202A to E, U+2066 to 9. */
+bool utf8_turns_direction(struct span character)
+{
+	const uint8_t *at = character.data;
+	if (character.len == 2)
+		return at[0] == 0xd8 && at[1] == 0x9c;
+	if (character.len != 3 || at[0] != 0xe2)
+		return false;
+	return (at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xaa && at[2] <= 0xae))) ||
+	       (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9);
+}
+
 bool utf8_is_text(struct span span)
 {
 	const uint8_t *at = span.data;

@@ -11,6 +11,8 @@
 size_t utf8_character(struct span span);
 /* A character of span, as utf8_character() found it, that steers a terminal: C0, DEL, C1. */
 bool utf8_is_control(struct span character);
+/* One that makes what follows, or what came before, appear elsewhere: text that lies about itself. */
+bool utf8_turns_direction(struct span character);
 /* Nothing but characters, and no NUL among them. */
 bool utf8_is_text(struct span span);
 /* A new string with U+FFFD in place of every byte that belongs to no character; NULL on lack of memory. */

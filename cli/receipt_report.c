@@ -205,7 +205,9 @@ static const char *standing_phrase(const struct receipt_view *view)
 static void print_signer(const struct receipt_view *view, const uint8_t fingerprint[HASH_SIZE])
 {
 	char text[2 * HASH_SIZE + 1];
-	printf("%-12s %s (%s)\n", "Signed by", view->receipt->signer_name, standing_phrase(view));
+	char name[KEYRING_NAME_MAX + 1];
+	memcpy(name, view->receipt->signer_name, sizeof(name));
+	printf("%-12s %s (%s)\n", "Signed by", words_make_printable(name), standing_phrase(view));
 	print_row("Fingerprint", hex_encode(fingerprint, HASH_SIZE, text));
 	if (!standing_is_known(view))
 		printf("%-12s Whose key that is, only its repository knows: there 'salvor key list' has the ID %s.\n",
@@ -215,7 +217,7 @@ static void print_signer(const struct receipt_view *view, const uint8_t fingerpr
 
 static void print_outcome(const struct receipt *receipt)
 {
-	char time[CLOCK_TEXT_SIZE], duration[WORDS_SIZE];
+	char time[CLOCK_TEXT_SIZE], duration[WORDS_SIZE], software[3 * (RECEIPT_WORD_MAX + 2)];
 	print_row("Verdict", receipt_verdict_text(receipt->verdict));
 	print_row("Reason", receipt->reason);
 	if (receipt->sign != RECEIPT_NOTHING)
@@ -225,7 +227,8 @@ static void print_outcome(const struct receipt *receipt)
 		print_row("Expected", receipt->expected);
 	print_row("Verified", clock_format(receipt->ended_ns, time));
 	print_row("Host", receipt->host);
-	printf("%-12s %s, %s, %s\n", "Software", receipt->salvor, receipt->hypervisor, receipt->accelerator);
+	snprintf(software, sizeof(software), "%s, %s, %s", receipt->salvor, receipt->hypervisor, receipt->accelerator);
+	print_row("Software", software);
 }
 
 static bool print_streams(const struct receipt *receipt, struct err **errp)

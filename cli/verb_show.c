@@ -72,12 +72,18 @@ static bool print_streams(const struct point *point, struct err **errp)
 	return table_print(&table, errp);
 }
 
+static const char *printable_name(const char *name, char text[KEYRING_NAME_MAX + 1])
+{
+	snprintf(text, KEYRING_NAME_MAX + 1, "%s", name);
+	return words_make_printable(text);
+}
+
 static void print_verified(const struct repository *repository, const struct receipt *receipt)
 {
-	char time[CLOCK_TEXT_SIZE];
+	char time[CLOCK_TEXT_SIZE], name[KEYRING_NAME_MAX + 1];
 	if (receipt)
 		printf("Verified     %s, on %s by %s\n", receipt_verdict_text(receipt->verdict),
-		       clock_format(receipt->ended_ns, time), receipt->signer_name);
+		       clock_format(receipt->ended_ns, time), printable_name(receipt->signer_name, name));
 	else if (repository_may(repository, ROLE_READ))
 		printf("Verified     never\n");
 }
@@ -85,12 +91,12 @@ static void print_verified(const struct repository *repository, const struct rec
 static bool print(const struct repository *repository, struct point *point, const struct receipt *receipt,
 		  struct err **errp)
 {
-	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE], name[KEYRING_NAME_MAX + 1];
 	const char *by = writer(repository, point);
 	printf("Point        %s\n", point_id_text(point->id, id));
 	printf("Workload     %s\n", words_make_printable(point->workload));
 	printf("Time         %s\n", clock_format(point->cut_ns, time));
-	printf("Made by      %s\n", by ? by : "unknown");
+	printf("Made by      %s\n", by ? printable_name(by, name) : "unknown");
 	printf("Engine       %s\n", words_make_printable(point->engine));
 	printf("Consistency  %s\n", consistency_text(point->consistency));
 	printf("Read         %s%s%s%s\n", point->full ? "in full" : "only what changed", fallback(point) ? " (" : "",

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/utf8.h"
 
 /* How many times 1024 a unit stands for; -1 when it is none. */
 static int unit_power(const char *unit)
@@ -98,12 +99,12 @@ bool words_split_disk(const char *text, char **ret_name, const char **ret_path, 
 
 char *words_make_printable(char *text)
 {
-	for (unsigned char *c = (unsigned char *)text; *c; c++) {
-		if (*c < ' ' || *c == 0x7f)
-			*c = '?';
-		else if (c[0] == 0xc2 && c[1] >= 0x80 &&
-			 c[1] < 0xa0) /* the second set of control characters, in UTF-8 */
-			c[0] = c[1] = '?';
+	for (size_t at = 0, left = strlen(text), step; left > 0; at += step, left -= step) {
+		size_t len = utf8_character(SPAN(text + at, left));
+		struct span character = SPAN(text + at, len);
+		if (utf8_is_control(character) || utf8_turns_direction(character))
+			memset(text + at, '?', len);
+		step = len > 0 ? len : 1;
 	}
 	return text;
 }

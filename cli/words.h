@@ -20,5 +20,6 @@ char *words_duration(double seconds, char text[WORDS_SIZE]);
 /* Splits "[NAME=]PATH". A NAME is letters, digits, '-' and '_'; what has another form is a path. *ret_name is new, or
  * NULL. */
 NODISCARD bool words_split_disk(const char *text, char **ret_name, const char **ret_path, struct err **errp);
-/* Replaces what would steer a terminal: control characters become '?'. Returns text. */
+/* Replaces what would steer a terminal, or make a line lie about itself: control characters, and those that turn the
+ * direction of writing, become '?'. Returns text. */
 char *words_make_printable(char *text);

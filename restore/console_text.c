@@ -63,18 +63,6 @@ static size_t escape_sequence(struct span span, bool *ret_moves)
 	return len < span.len && is_between(bytes[len], 0x30, 0x7e) ? len + 1 : len;
 }
 
-/* U+061C, U+200E and F, U+202A to E, U+2066 to 9. */
-static bool turns_direction(struct span character)
-{
-	const uint8_t *at = character.data;
-	if (character.len == 2)
-		return at[0] == 0xd8 && at[1] == 0x9c;
-	if (character.len != 3 || at[0] != 0xe2)
-		return false;
-	return (at[1] == 0x80 && (is_between(at[2], 0x8e, 0x8f) || is_between(at[2], 0xaa, 0xae))) ||
-	       (at[1] == 0x81 && is_between(at[2], 0xa6, 0xa9));
-}
-
 static bool at_line_start(const struct bytes *out, size_t begin)
 {
 	return out->len <= begin || out->data[out->len - 1] == '\n';
@@ -86,7 +74,7 @@ static size_t append_character(struct span span, struct bytes *out)
 	const uint8_t *bytes = span.data;
 	size_t len = utf8_character(span);
 	struct span character = SPAN(bytes, len);
-	bool plain = len > 0 && !turns_direction(character) &&
+	bool plain = len > 0 && !utf8_turns_direction(character) &&
 		     (bytes[0] == '\t' || bytes[0] == '\n' || !utf8_is_control(character));
 	if (plain)
 		bytes_put(out, bytes, len);
