@@ -40,17 +40,28 @@ static char *receipt_file_of(const struct verifier *verifier, const struct point
 
 /* ---- before ---- */
 
+/* `what` goes to the folder. */
+static bool check_folder(const char *folder, const char *what, struct err **errp)
+{
+	return access(folder, W_OK | X_OK) == 0 ||
+	       err_set(errp, ERR_DENIED, "%s cannot be written to (%s), and %s", folder, strerror(errno), what);
+}
+
 static bool check_repository(const struct repository *repository, struct err **errp)
 {
 	const char *url = repository_url(repository);
-	if (!repository_check_writable(repository, errp))
-		return false;
-	if (url[0] != '/' || access(url, W_OK) == 0)
-		return true;
-	return err_set(
-		errp, ERR_DENIED,
-		"%s cannot be written to (%s), and the receipt goes there: say --receipt FILE to keep it elsewhere",
-		url, strerror(errno));
+	return repository_check_writable(repository, errp) &&
+	       (url[0] != '/' ||
+		check_folder(url, "the receipt goes there: say --receipt FILE to keep it elsewhere", errp));
+}
+
+static bool check_receipt_folder(const char *file, struct err **errp)
+{
+	const char *slash = strrchr(file, '/');
+	AUTO(freep) char *folder = slash ? strndup(file, (size_t)(slash - file) + 1) : strdup(".");
+	if (!folder)
+		return err_set_no_memory(errp);
+	return check_folder(folder, "the receipt goes there: say another place with --receipt", errp);
 }
 
 static bool check_receipt_file(const struct verifier *verifier, const struct point *point, struct err **errp)
@@ -58,15 +69,22 @@ static bool check_receipt_file(const struct verifier *verifier, const struct poi
 	AUTO(freep) char *path = receipt_file_of(verifier, point);
 	if (!path)
 		return err_set_no_memory(errp);
-	return access(path, F_OK) != 0 ||
-	       err_set(errp, ERR_EXISTS, "%s is there already, and a receipt does not replace anything", path);
+	if (access(path, F_OK) == 0)
+		return err_set(errp, ERR_EXISTS, "%s is there already, and a receipt does not replace anything", path);
+	return check_receipt_folder(path, errp);
+}
+
+static bool check_evidence_folder(const char *folder, struct err **errp)
+{
+	return !folder || (file_make_folders(folder, 0700, errp) &&
+			   check_folder(folder, "the evidence goes there: say another place with --evidence", errp));
 }
 
 bool verify_check_places(const struct verifier *verifier, const struct point *const *points, size_t n,
 			 struct err **errp)
 {
 	const struct verify_options *options = verifier->options;
-	if (options->evidence_dir && !file_make_folders(options->evidence_dir, 0700, errp))
+	if (!check_evidence_folder(options->evidence_dir, errp))
 		return false;
 	if (!options->receipt_path)
 		return check_repository(verifier->repository, errp);

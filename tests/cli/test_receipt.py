@@ -193,6 +193,9 @@ class Receipts(CommandTest):
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn("ANOTHER repository", done.stdout)
 
+    def test_a_receipt_that_would_have_no_place(self):
+        self.fail_with(1, "denied", "none/ cannot be written to", "verify", "web01", "--receipt", "none/web01.receipt")
+
     def test_usage(self):
         self.fail_with(2, "usage", "neither", "receipt", "print")
         self.fail_with(2, "usage", "no file 'none.html', and no repository", "receipt", "show", "none.html", SALVOR_REPO="")
