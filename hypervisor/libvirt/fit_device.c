@@ -47,6 +47,14 @@ static void keep_input(struct fit *fit, xmlNodePtr old)
 	fit_copy(fit, old, "address", input);
 }
 
+/* What is plugged in behind it has an address there. */
+static void keep_hub(struct fit *fit, xmlNodePtr old)
+{
+	xmlNodePtr hub = fit_add(fit, fit->devices, "hub");
+	fit_copy_attribute(fit, old, "type", hub);
+	fit_copy(fit, old, "address", hub);
+}
+
 static void add_video(struct fit *fit, const char *model, xmlNodePtr old)
 {
 	xmlNodePtr video = fit_add(fit, fit->devices, "video");
@@ -59,8 +67,10 @@ static void keep_video(struct fit *fit, xmlNodePtr old)
 {
 	static const char *const models[] = {"vga", "virtio", "cirrus", "bochs"};
 	AUTO(freep) char *type = fit_attribute(fit_child(old, "model"), "type");
-	if (fit_child(fit->devices, "video"))
+	if (fit_child(fit->devices, "video")) {
+		fit_note(fit, "left out: video %.32s beside the first", type ? type : "without a model");
 		return;
+	}
 	for (size_t i = 0; type && i < ARRAY_LENGTH(models); i++) {
 		if (strcmp(type, models[i]) == 0) {
 			add_video(fit, models[i], old);
@@ -110,6 +120,7 @@ static void replace_console(struct fit *fit, xmlNodePtr old)
 static void leave_out_host_device(struct fit *fit, xmlNodePtr old)
 {
 	xmlNodePtr address = fit_child(fit_child(old, "source"), "address");
+	AUTO(freep) char *type = fit_attribute(old, "type");
 	AUTO(freep) char *domain = fit_attribute(address, "domain");
 	AUTO(freep) char *bus = fit_attribute(address, "bus");
 	AUTO(freep) char *slot = fit_attribute(address, "slot");
@@ -118,7 +129,7 @@ static void leave_out_host_device(struct fit *fit, xmlNodePtr old)
 		fit_note(fit, "left out: hostdev %04llx:%02llx:%02llx.%llx", domain ? strtoull(domain, NULL, 0) : 0,
 			 strtoull(bus, NULL, 0), strtoull(slot, NULL, 0), function ? strtoull(function, NULL, 0) : 0);
 	else
-		fit_note(fit, "left out: hostdev");
+		fit_note(fit, "left out: hostdev %.16s", type ? type : "without a type");
 }
 
 static void leave_out_folder(struct fit *fit, xmlNodePtr old)
@@ -163,7 +174,7 @@ static device_function *treatment(xmlNodePtr old)
 		{"memballoon", nothing},
 		{"audio", nothing},
 		{"panic", leave_out_panic},
-		{"hub", nothing},
+		{"hub", keep_hub},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(treatments); i++) {
 		if (fit_is(old, treatments[i].name))

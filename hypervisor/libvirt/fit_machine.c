@@ -32,6 +32,16 @@ static const char *family(const char *machine)
 	return NULL;
 }
 
+/* The one that has what the disks are at. */
+static const char *board_for_disks(struct fit *fit)
+{
+	for (xmlNodePtr node = fit_first(fit_child(fit->old, "devices")); node; node = fit_next(node)) {
+		if (fit_is(node, "disk") && fit_attribute_is(fit_child(node, "target"), "bus", "ide"))
+			return "pc";
+	}
+	return "q35";
+}
+
 static char *choose_board(struct fit *fit, xmlNodePtr type)
 {
 	AUTO(freep) char *machine = fit_attribute(type, "machine");
@@ -41,8 +51,10 @@ static char *choose_board(struct fit *fit, xmlNodePtr type)
 	if (near && host_has(fit->host, machine))
 		return STEAL(&machine);
 	fit->same_board = near;
-	fit_note(fit, "machine type: %s instead of %.64s, which this QEMU does not have", near ? near : "q35", machine);
-	return strdup(near ? near : "q35");
+	if (!near)
+		near = board_for_disks(fit);
+	fit_note(fit, "machine type: %s instead of %.64s, which this QEMU does not have", near, machine);
+	return strdup(near);
 }
 
 static void add_firmware(struct fit *fit, xmlNodePtr os)
@@ -64,6 +76,8 @@ static void add_boot_order(struct fit *fit, xmlNodePtr old_os, xmlNodePtr os)
 	for (xmlNodePtr boot = fit_first(old_os); boot; boot = fit_next(boot)) {
 		if (fit_is(boot, "boot") && fit_attribute_is(boot, "dev", "hd"))
 			fit_set(fit, fit_add(fit, os, "boot"), "dev", "hd");
+		if (fit_is(boot, "smbios") || fit_is(boot, "acpi"))
+			fit_note(fit, "left out: tables of the firmware: %s", (const char *)boot->name);
 	}
 	if (fit_child(old_os, "kernel"))
 		fit_note(fit, "left out: the kernel outside of the machine; it starts from its disk");

@@ -13,6 +13,7 @@
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 #define INTERFACES_MAX 32u
 
+/* All of them are PCI devices: one that was none gets another address. */
 static const char *known_model(struct fit *fit, xmlNodePtr model)
 {
 	static const char *const models[] = {
@@ -52,7 +53,8 @@ void fit_interface(struct fit *fit, xmlNodePtr old)
 	AUTO(freep) char *alias = file_format("ua-net%u", fit->interfaces++);
 	fit_set(fit, fit_add(fit, interface, "alias"), "name", alias);
 	fit_copy(fit, old, "boot", interface);
-	fit_copy(fit, old, "address", interface);
+	if (fit_attribute_is(fit_child(old, "address"), "type", "pci"))
+		fit_copy(fit, old, "address", interface);
 }
 
 static xmlNodePtr add(struct fit *fit, xmlNodePtr parent, xmlNsPtr ns, const char *name)
