@@ -7,7 +7,7 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 sandbox "$@"
-require sfdisk mkfs.ext4 jq pgrep qemu-system-x86_64 nbdkit
+require jq pgrep qemu-system-x86_64 nbdkit
 
 failed=1
 damaged=4
@@ -15,41 +15,10 @@ memory=256M
 
 # ---- guests ------------------------------------------------------------------------------------------------------------------
 
-# A system that is nothing but a busybox and the script from standard input, in the kernel's initial RAM disk.
-make_initrd() {
-	local root=$work/initrd name
-	rm -rf "$root"
-	mkdir -p "$root"/{bin,dev,proc,sys}
-	cp "$debian/busybox" "$root/bin/"
-	cp -r "$debian/modules" "$root/modules"
-	for name in sh mount echo sleep reboot poweroff cat dd insmod; do
-		ln -s busybox "$root/bin/$name"
-	done
-	{
-		echo '#!/bin/busybox sh'
-		echo 'export PATH=/bin'
-		echo 'mount -t devtmpfs none /dev'
-		echo 'mount -t proc none /proc'
-		cat
-	} >"$root/init"
-	chmod 755 "$root/init"
-	(cd "$root" && find . | "$debian/busybox" cpio -o -H newc 2>/dev/null | gzip -1)
-}
-
-# new_guest NAME <INIT: a bootable disk, $work/NAME.raw, and its point. The boot loader is that of the Debian guest: it starts
-# /vmlinuz with /initrd.img from the first partition.
+# new_guest NAME <INIT: a bootable disk, $work/NAME.raw, and its point.
 new_guest() {
-	local disk=$work/$1.raw files=$work/files
-	rm -rf "$files"
-	mkdir "$files"
-	cp "$debian/vmlinuz" "$files/vmlinuz"
-	make_initrd >"$files/initrd.img"
-	truncate --size 160M "$disk"
-	echo 'start=1MiB, size=62MiB, type=83, bootable' | sfdisk --quiet --label dos "$disk"
-	dd if="$debian/disk.raw" of="$disk" bs=440 count=1 conv=notrunc status=none
-	dd if="$debian/disk.raw" of="$disk" bs=512 skip=1 seek=1 count=2047 conv=notrunc status=none
-	mkfs.ext4 -q -F -L guest-root -O ^metadata_csum_seed,^orphan_file -E offset=$((1 << 20)) -d "$files" "$disk" 62M
-	back_up "$1" "$disk"
+	new_bootable_disk "$work/$1.raw"
+	back_up "$1" "$work/$1.raw"
 }
 
 # changed_guest NAME FROM DD_OPTION...: the disk of another with zeros in a place.
