@@ -108,12 +108,17 @@ static bool fill_result(const struct judge *judge, struct verify_result *result,
 	return true;
 }
 
+/* Neither is lost because the other cannot be written. */
 static bool keep(const struct verifier *verifier, struct verify_watch *watch, struct verify_evidence *evidence,
 		 struct verify_result *result, struct err **errp)
 {
-	return collect(watch, evidence, errp) && verify_write_evidence(verifier, evidence, result, errp) &&
-	       (result->verdict == VERIFY_UNDECIDED ||
-		verify_write_receipt(verifier, &watch->judge, evidence, result, errp));
+	AUTO(err_freep) struct err *second = NULL;
+	if (!collect(watch, evidence, errp))
+		return false;
+	bool receipt = result->verdict == VERIFY_UNDECIDED ||
+		       verify_write_receipt(verifier, &watch->judge, evidence, result, errp);
+	bool files = verify_write_evidence(verifier, evidence, result, receipt ? errp : &second);
+	return receipt && files;
 }
 
 static bool conclude(const struct verifier *verifier, struct verify_watch *watch, uint64_t started_ns,

@@ -45,7 +45,8 @@ static bool cut_now(struct libvirt_cut *cut, const struct cut_request *request, 
 	guard_owe(&cut->guard, GUARD_JOB);
 	ok = ok && backup_job_begin(cut->domain, &cut->plan, errp);
 	cut->begun = ok;
-	if (!ok)
+	/* Where libvirt's answer was lost, the job may run all the same; then the guard ends it. */
+	if (!ok && virConnectIsAlive(virDomainGetConnect(cut->domain)) == 1)
 		guard_paid(&cut->guard, GUARD_JOB | GUARD_RESUME);
 	freeze_end(&cut->freeze);
 	if (ok)
