@@ -35,6 +35,7 @@ static int compare_numbers(const void *a, const void *b)
 static bool draw(uint64_t below, size_t n, uint64_t *ret, struct err **errp)
 {
 	uint64_t dice[SAMPLE_MAX];
+	_Static_assert(sizeof(dice) <= 256, "so much comes in one piece, see getrandom(2)");
 
 	if (getrandom(dice, sizeof(dice), 0) != (ssize_t)sizeof(dice))
 		return err_set_errno(errp, errno, "ask for random bytes");

@@ -274,7 +274,7 @@ static bool verify(struct context *context, const struct repository *repository,
 	if (options->status)
 		log_set_status(NULL);
 	if (!ok)
-		return context_explain_interruption(errp, "the points that are named above have their receipts");
+		return context_explain_interruption(errp, "what was judged above is judged, and the rest is not");
 	if (context->options.json && !report_results(context, results, selection->n, errp))
 		return false;
 	return conclude(context, results, selection->n, errp);

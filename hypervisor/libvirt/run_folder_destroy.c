@@ -18,6 +18,7 @@ enum {
 	COMMAND_LINE_MAX = 128 << 10,
 	DEPTH_MAX = 16,
 	END_MS = 10000,
+	KILL_ROUNDS = 6,
 };
 
 /* ---- QEMU ---- */
@@ -111,10 +112,11 @@ void machine_folder_destroy_overlays(const char *path)
 	unlink(link);
 }
 
-/* libvirt may have been about to start one: look again until there is none. */
+/* libvirt may have been about to start one: look again until there is none. One that waits for a dead disk does not die;
+ * a later sweep finds it. */
 void machine_folder_kill(const char *path)
 {
-	while (kill_some(path)) {
+	for (int i = 0; i < KILL_ROUNDS && kill_some(path); i++) {
 	}
 }
 
