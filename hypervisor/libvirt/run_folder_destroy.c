@@ -112,8 +112,8 @@ void machine_folder_destroy_overlays(const char *path)
 	unlink(link);
 }
 
-/* libvirt may have been about to start one: look again until there is none. One that waits for a dead disk does not die;
- * a later sweep finds it. */
+/* libvirt may have been about to start one: look again until there is none. One that waits for a dead disk does not
+ * die; a later sweep finds it. */
 void machine_folder_kill(const char *path)
 {
 	for (int i = 0; i < KILL_ROUNDS && kill_some(path); i++) {
