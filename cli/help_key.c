@@ -40,7 +40,8 @@ const struct verb verb_key = {
 	.operand_words = "add list",
 	.about = "With add, makes a key for a host and writes it to a file for --key or SALVOR_KEY_FILE on that host. "
 		 "A host with the role write alone makes full and incremental backups, yet with everything found on it "
-		 "nobody can read what was backed up. Adding needs the owner's passphrase.\n\n"
+		 "nobody can read what was backed up. Adding needs a key with the role admin: the "
+		 "owner's passphrase or the recovery key.\n\n"
 		 "With list, shows all keys of the repository and their roles. No secret is shown.",
 	.options = options,
 	.examples = examples,

@@ -42,7 +42,8 @@ static void print_damaged(FILE *text, const struct restore_result *result)
 	if (kept)
 		fprintf(text, "; what was written has zeros there");
 	if (left_out)
-		fprintf(text, "; no file was made of it (--keep-damaged makes one, with zeros there)");
+		fprintf(text, "; no file was made of it (--keep-damaged makes one, with zeros there; --force replaces "
+			      "what is restored already)");
 }
 
 static void print_whole(FILE *text, const struct restore_result *result)

@@ -94,12 +94,18 @@ bool key_file_parse(struct span text, uint8_t ret_material[MATERIAL_SIZE], struc
 	return parse_line(key, ret_material, errp);
 }
 
+/* Some other file was named; nothing is damaged. */
+static bool explain_size(const char *path, struct err **errp)
+{
+	err_clear(errp);
+	return err_set(errp, ERR_USAGE, "'%s' is not a key file: it is too large for one", path);
+}
+
 bool key_file_read(const char *path, uint8_t ret_material[MATERIAL_SIZE], struct err **errp)
 {
 	AUTO(bytes_release) struct bytes text = {0};
 	if (!file_read_all(path, FILE_MAX, &text, errp))
-		return err_code(*errp) == ERR_CORRUPT ? err_prefix(errp, "not a key file")
-						      : err_prefix(errp, "key file");
+		return err_code(*errp) == ERR_CORRUPT ? explain_size(path, errp) : err_prefix(errp, "key file");
 	bool parsed = key_file_parse(bytes_span(&text), ret_material, errp);
 	if (text.len > 0)
 		crypto_wipe(text.data, text.len);

@@ -54,7 +54,8 @@ static bool find_by_passphrase(struct search *search, struct err **errp)
 	if (search->found)
 		return true;
 	if (search->damage)
-		return err_move(errp, &search->damage);
+		return err_move(errp, &search->damage) ||
+		       err_prefix(errp, "no passphrase opens it now, but a key file still may, as the recovery key");
 	if (search->slots == 0)
 		return err_set(errp, ERR_DENIED,
 			       "no passphrase opens this repository: it takes a key file, as the recovery key");
