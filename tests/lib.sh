@@ -211,9 +211,11 @@ start_other_libvirt() {
 		log_outputs = "3:file:$work/other/log"
 	END
 	# shellcheck disable=SC2016
-	unshare --mount --uts --propagation private bash -c '
+	unshare --mount --uts --propagation "$(propagation)" bash -c '
 		hostname other
 		for folder in /run/libvirt /var/lib/libvirt /var/log/libvirt; do
+			mount --bind $folder $folder
+			mount --make-private $folder
 			mount -t tmpfs -o mode=755 none $folder
 		done
 		exec libvirtd --config "$1/libvirtd.conf" --pid-file "$1/pid"' - "$work/other" 2>>"$work/other/log" &
