@@ -13,7 +13,7 @@ require openssl jq qemu-img qemu-io qemu-nbd
 
 faults=${SALVOR_BUILD:-$(dirname "$0")/../../build/release}/tests/faults.so
 [[ -e $faults ]] || skip "$faults is not built"
-seed=${SALVOR_TEST_SEED:-$RANDOM}
+seed=${SALVOR_TEST_SEED:-$(quick_or_full 3 $RANDOM)}
 killed=137
 place=$work/place
 base=$work/base
@@ -164,10 +164,17 @@ check_next_backup() {
 	rm "$work/points/$point"
 }
 
+# Where the newest point cannot be read, the one before it is taken, and that is said with exit status 3.
+restored_point() {
+	local id
+	id=$(sed --quiet 's/^salvor: disks as of .*(point \([0-9a-f]*\)).*/\1/p' "$work/err")
+	if ((status == 3)); then echo "$work/points/$id"*; else echo "$latest"; fi
+}
+
 # Whatever has an image's name is whole; only a process that was killed, or could not delete, leaves a temporary file.
 check_restored() {
 	local image disks names=(vda vdb) n=0
-	read -ra disks <"$latest"
+	read -ra disks <"$(restored_point)"
 	for image in "${names[@]/#/$place/restored/}"; do
 		if [[ -e $image.raw || -e $image.qcow2 ]]; then
 			[[ ! -e $image.qcow2 ]] || qemu-img convert -f qcow2 -O raw "$image.qcow2" "$image.raw" || complain "$image is no image"

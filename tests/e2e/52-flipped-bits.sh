@@ -11,7 +11,7 @@ sandbox "$@"
 require openssl jq
 
 places=$(quick_or_full 40 200)
-seed=${SALVOR_TEST_SEED:-$RANDOM}
+seed=${SALVOR_TEST_SEED:-$(quick_or_full 3 $RANDOM)}
 damaged=4
 repository=$work/repository
 disk=$work/disk.raw

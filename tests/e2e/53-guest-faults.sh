@@ -12,7 +12,7 @@ require mkfs.ext4 openssl jq
 
 faults=${SALVOR_BUILD:-$(dirname "$0")/../../build/release}/tests/faults.so
 [[ -e $faults ]] || skip "$faults is not built"
-seed=${SALVOR_TEST_SEED:-$RANDOM}
+seed=${SALVOR_TEST_SEED:-$(quick_or_full 3 $RANDOM)}
 rounds=$(quick_or_full 8 100000)
 killed=137
 
