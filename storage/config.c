@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "storage/checksum.h"
 #include "storage/repository.h"
 
 #define MAGIC "SLVRCONF"
@@ -62,14 +63,12 @@ bool config_is_one(struct span object)
 /* The last bytes keep their meaning in every version, so that damage is not taken for a newer format. */
 static bool check_sum(struct span object, struct err **errp)
 {
-	uint8_t sum[HASH_SIZE];
+	struct span body;
+	bool holds;
 	if (object.len <= HASH_SIZE)
 		return err_set(errp, ERR_CORRUPT, "it is cut off");
-	size_t checked = object.len - HASH_SIZE;
-	if (!sha256_of(object.data, checked, sum, errp))
-		return false;
-	return memcmp(sum, (const uint8_t *)object.data + checked, HASH_SIZE) == 0 ||
-	       err_set(errp, ERR_CORRUPT, "its checksum does not match");
+	return checksum_split(object, &body, &holds, errp) &&
+	       (holds || err_set(errp, ERR_CORRUPT, "its checksum does not match"));
 }
 
 /* The first 16 bytes, which keep their meaning in every version. */

@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "storage/checksum.h"
 
 #define MAGIC "SLVRHEAD"
 
@@ -84,14 +85,12 @@ static bool parse_header(struct cursor *cursor, struct heads *heads)
 static bool parse(struct span file, struct heads *heads, struct err **errp)
 {
 	struct cursor cursor;
-	uint8_t check[HASH_SIZE];
-	if (file.len < HASH_SIZE)
-		return false;
-	const struct span body = SPAN(file.data, file.len - HASH_SIZE);
-	if (!crypto_sha256(&body, 1, check, errp))
+	struct span body;
+	bool holds;
+	if (!checksum_split(file, &body, &holds, errp))
 		return false;
 	cursor_init(&cursor, body);
-	if (memcmp(check, (const uint8_t *)file.data + body.len, HASH_SIZE) != 0 || !parse_header(&cursor, heads))
+	if (!holds || !parse_header(&cursor, heads))
 		return false;
 	uint32_t n = cursor_u32(&cursor);
 	for (uint32_t i = 0; i < n && cursor_ok(&cursor); i++) {
@@ -156,7 +155,7 @@ static bool merge(struct heads *into, const struct heads *from, struct err **err
 
 static bool encode(const struct heads *heads, struct bytes *ret, struct err **errp)
 {
-	uint8_t stored[SESSION_SIZE], check[HASH_SIZE];
+	uint8_t stored[SESSION_SIZE];
 	bytes_init(ret, FILE_MAX);
 	bytes_put(ret, MAGIC, MAGIC_SIZE);
 	bytes_u16(ret, VERSION);
@@ -172,13 +171,7 @@ static bool encode(const struct heads *heads, struct bytes *ret, struct err **er
 		bytes_put(ret, stored, SESSION_SIZE);
 		bytes_put(ret, heads->heads[i].point, HASH_SIZE);
 	}
-	const struct span body = bytes_span(ret);
-	if (!bytes_ok(ret))
-		return err_set_no_memory(errp);
-	if (!crypto_sha256(&body, 1, check, errp))
-		return false;
-	bytes_put(ret, check, HASH_SIZE);
-	return bytes_ok(ret) || err_set_no_memory(errp);
+	return checksum_append(ret, errp);
 }
 
 static bool load_merge_replace(const char *state_path, const struct heads *heads, struct err **errp)

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "storage/checksum.h"
 #include "storage/crypto.h"
 #include "storage/format_parts.h"
 
@@ -22,19 +23,6 @@ void manifest_release(struct manifest *manifest)
 	free(manifest->segments);
 	pack_set_release(&manifest->applied);
 	*manifest = (struct manifest){0};
-}
-
-static bool check_hash(struct span *file, struct err **errp)
-{
-	uint8_t hash[HASH_SIZE];
-
-	if (file->len < sizeof(hash))
-		return err_set(errp, ERR_CORRUPT, "manifest: too short");
-	file->len -= sizeof(hash);
-	if (!crypto_sha256(file, 1, hash, errp))
-		return false;
-	return memcmp(hash, (const uint8_t *)file->data + file->len, sizeof(hash)) == 0 ||
-	       err_set(errp, ERR_CORRUPT, "manifest: damaged");
 }
 
 static bool parse_segments(struct cursor *cursor, struct manifest *manifest, struct err **errp)
@@ -57,10 +45,14 @@ bool manifest_parse(struct span file, struct manifest *ret, struct err **errp)
 {
 	AUTO(manifest_release) struct manifest manifest = {0};
 	struct cursor cursor;
+	struct span body;
+	bool holds;
 
-	if (!check_hash(&file, errp))
+	if (!checksum_split(file, &body, &holds, errp))
 		return false;
-	cursor_init(&cursor, file);
+	if (!holds)
+		return err_set(errp, ERR_CORRUPT, "manifest: damaged");
+	cursor_init(&cursor, body);
 	if (!format_begin(&cursor, MANIFEST_MAGIC, "manifest", errp))
 		return false;
 	manifest.next = cursor_u64(&cursor);
@@ -96,7 +88,6 @@ bool manifest_save(const char *folder, const struct manifest *manifest, struct e
 {
 	AUTO(freep) char *path = file_join(folder, "manifest");
 	AUTO(bytes_release) struct bytes out;
-	uint8_t hash[HASH_SIZE];
 
 	bytes_init(&out, MANIFEST_MAX_BYTES);
 	format_put_begin(&out, MANIFEST_MAGIC);
@@ -105,15 +96,9 @@ bool manifest_save(const char *folder, const struct manifest *manifest, struct e
 	for (size_t i = 0; i < manifest->n_segments; i++)
 		bytes_u64(&out, manifest->segments[i]);
 	pack_set_encode(&manifest->applied, &out);
-	struct span body = bytes_span(&out);
-	if (!path || !bytes_ok(&out))
+	if (!path)
 		return err_set_no_memory(errp);
-	if (!crypto_sha256(&body, 1, hash, errp))
-		return false;
-	bytes_put(&out, hash, sizeof(hash));
-	if (!bytes_ok(&out))
-		return err_set_no_memory(errp);
-	return file_replace(path, bytes_span(&out), 0600, errp);
+	return checksum_append(&out, errp) && file_replace(path, bytes_span(&out), 0600, errp);
 }
 
 bool manifest_append(struct manifest *manifest, uint64_t number, struct err **errp)

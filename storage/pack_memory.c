@@ -13,10 +13,12 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "storage/checksum.h"
+#include "storage/format_parts.h"
 
 #define MAGIC "SLVRPMEM"
 
-enum { MAGIC_SIZE = 8, VERSION = 1, FILE_MAX = 64 << 20 };
+enum { FILE_MAX = 64 << 20 };
 
 void pack_memory_release(struct pack_memory *memory)
 {
@@ -30,12 +32,10 @@ bool pack_memory_parse(struct span body, struct pack_memory *ret, struct err **e
 	struct cursor cursor;
 
 	cursor_init(&cursor, body);
-	struct span magic = cursor_take(&cursor, MAGIC_SIZE);
-	uint16_t version = cursor_u16(&cursor), reserved = cursor_u16(&cursor);
+	if (!format_begin(&cursor, MAGIC, "memory of packs", errp))
+		return false;
 	memory.began_ns = cursor_u64(&cursor);
 	memory.bytes = cursor_u64(&cursor);
-	if (!cursor_ok(&cursor) || memcmp(magic.data, MAGIC, MAGIC_SIZE) != 0 || version != VERSION || reserved != 0)
-		return err_set(errp, ERR_CORRUPT, "not a memory of packs");
 	if (!pack_set_parse(&cursor, &memory.packs, errp))
 		return false;
 	if (!cursor_done(&cursor))
@@ -47,36 +47,24 @@ bool pack_memory_parse(struct span body, struct pack_memory *ret, struct err **e
 
 static bool open_file(struct span file, struct pack_memory *ret, struct err **errp)
 {
-	uint8_t check[HASH_SIZE];
+	struct span body;
+	bool holds;
 
-	if (file.len < HASH_SIZE)
-		return err_set(errp, ERR_CORRUPT, "too short for a memory of packs");
-	const struct span body = SPAN(file.data, file.len - HASH_SIZE);
-	if (!crypto_sha256(&body, 1, check, errp))
+	if (!checksum_split(file, &body, &holds, errp))
 		return false;
-	if (memcmp(check, (const uint8_t *)file.data + body.len, HASH_SIZE) != 0)
+	if (!holds)
 		return err_set(errp, ERR_CORRUPT, "a memory of packs with a wrong checksum");
 	return pack_memory_parse(body, ret, errp);
 }
 
 static bool encode(const struct pack_memory *memory, struct bytes *ret, struct err **errp)
 {
-	uint8_t check[HASH_SIZE];
-
 	bytes_init(ret, FILE_MAX);
-	bytes_put(ret, MAGIC, MAGIC_SIZE);
-	bytes_u16(ret, VERSION);
-	bytes_u16(ret, 0);
+	format_put_begin(ret, MAGIC);
 	bytes_u64(ret, memory->began_ns);
 	bytes_u64(ret, memory->bytes);
 	pack_set_encode(&memory->packs, ret);
-	const struct span body = bytes_span(ret);
-	if (!bytes_ok(ret))
-		return err_set_no_memory(errp);
-	if (!crypto_sha256(&body, 1, check, errp))
-		return false;
-	bytes_put(ret, check, HASH_SIZE);
-	return bytes_ok(ret) || err_set_no_memory(errp);
+	return checksum_append(ret, errp);
 }
 
 /* NULL without an error where nothing is remembered. */
