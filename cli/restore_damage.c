@@ -50,11 +50,29 @@ static void print_whole(FILE *text, const struct restore_result *result)
 {
 	const char *before = "; restored whole: ";
 	for (size_t i = 0; i < result->n; i++) {
-		if (result->files[i].damage.bytes > 0)
+		const struct restored_file *file = &result->files[i];
+		if (!restored_file_is_whole(file))
 			continue;
-		fprintf(text, "%s%s", before, result->files[i].name);
+		fprintf(text, "%s%s (%s)", before, file->name, file->path);
 		before = ", ";
 	}
+}
+
+static void print_spoiled(FILE *text, const struct restore_result *result)
+{
+	for (size_t i = 0; i < result->n; i++)
+		if (result->files[i].spoiled)
+			fprintf(text, "; %s holds no whole disk now", result->files[i].path);
+}
+
+/* Ends what open_memstream() began; NULL when it failed. */
+static char *finish_text(FILE *text, char **sentence)
+{
+	bool failed = ferror(text) != 0;
+	if (fclose(text) == 0 && !failed)
+		return *sentence;
+	free(*sentence);
+	return NULL;
 }
 
 static bool gather_packs(const struct restore_result *result, struct pack_set *ret, struct err **errp)
@@ -115,11 +133,7 @@ static char *describe(const struct repository *repository, const struct point *p
 	print_whole(text, result);
 	print_older(text, repository, point, result);
 	fprintf(text, "; 'salvor scrub' tells what else is hurt");
-	bool failed = ferror(text) != 0;
-	if (fclose(text) == 0 && !failed)
-		return sentence;
-	free(sentence);
-	return NULL;
+	return finish_text(text, &sentence);
 }
 
 bool restore_damage_explain(const struct repository *repository, const struct point *point,
@@ -131,6 +145,24 @@ bool restore_damage_explain(const struct repository *repository, const struct po
 		return err_set_no_memory(errp);
 	err_set(errp, ERR_CORRUPT, "%s", sentence);
 	return object ? err_about(errp, "%s", object) : false;
+}
+
+bool restore_failure_explain(const struct restore_result *result, struct err **errp)
+{
+	AUTO(err_freep) struct err *failure = STEAL(errp);
+	char *started = NULL;
+	size_t size;
+	FILE *text = open_memstream(&started, &size);
+	if (!text)
+		return err_move(errp, &failure);
+	fputs(err_message(failure), text);
+	print_whole(text, result);
+	print_spoiled(text, result);
+	AUTO(freep) char *sentence = finish_text(text, &started);
+	if (!sentence)
+		return err_move(errp, &failure);
+	err_set(errp, err_code(failure), "%s", sentence);
+	return err_object(failure) ? err_about(errp, "%s", err_object(failure)) : false;
 }
 
 static struct json *range_to_json(const struct damaged_range *range)

@@ -68,14 +68,14 @@ static bool choose(const struct context *context, struct target_list *list, stru
 	return true;
 }
 
-/* Only what is whole is called restored; damage, NULL where there is none, comes with the error that it is. */
-static struct json *to_json(const struct point *point, const struct restore_result *result, const struct err *damage)
+/* Only what is whole is called restored. err is how it ends: damage, or what kept the rest from being written. */
+static struct json *to_json(const struct point *point, const struct restore_result *result, const struct err *err)
 {
 	char id[POINT_ID_TEXT_SIZE];
 	struct json *json = json_new_object(), *files = json_new_array();
 	json_set(json, "point", json_new_text(point_id_text(point->id, id)));
 	for (size_t i = 0; i < result->n; i++) {
-		if (result->files[i].damage.bytes > 0)
+		if (!restored_file_is_whole(&result->files[i]))
 			continue;
 		struct json *file = json_new_object();
 		json_set(file, "name", json_new_text(result->files[i].name));
@@ -84,10 +84,10 @@ static struct json *to_json(const struct point *point, const struct restore_resu
 		json_append(files, file);
 	}
 	json_set(json, "files", files);
-	if (damage) {
+	if (result->n_damaged > 0)
 		json_set(json, "damaged", restore_damage_to_json(result));
-		json_set(json, "error", error_to_json(damage));
-	}
+	if (err)
+		json_set(json, "error", error_to_json(err));
 	return json;
 }
 
@@ -98,7 +98,7 @@ static bool print(const struct restore_result *result, struct err **errp)
 	table_init(&table, heads, ARRAY_LENGTH(heads));
 	for (size_t i = 0; i < result->n; i++) {
 		char size[PROGRESS_SIZE_TEXT];
-		if (result->files[i].damage.bytes > 0)
+		if (!restored_file_is_whole(&result->files[i]))
 			continue;
 		table_cell(&table, "%s", result->files[i].name);
 		table_cell(&table, "%s", progress_size_text(result->files[i].size, size));
@@ -122,17 +122,17 @@ static bool write_files(struct context *context, const struct repository *reposi
 		return false;
 	bool ok = restore_point(repository, point, &shown, ret, errp);
 	progress_line_end(line);
-	return ok || context_explain_interruption(
-			     errp, options->to ? "no half-written file was left"
-					       : "no half-written file was left, but a device that was being "
-						 "written holds no whole disk now");
+	if (ok)
+		return true;
+	context_explain_interruption(errp, "no half-written file was left");
+	return restore_failure_explain(ret, errp);
 }
 
 static bool report(struct context *context, const struct point *point, const struct restore_result *result,
-		   const struct err *damage, struct err **errp)
+		   const struct err *err, struct err **errp)
 {
 	if (context->options.json)
-		return report_json(context, to_json(point, result, damage), errp);
+		return report_json(context, to_json(point, result, err), errp);
 	return result->n == result->n_damaged || print(result, errp);
 }
 
@@ -143,6 +143,16 @@ static bool report_damage(struct context *context, const struct repository *repo
 	AUTO(err_freep) struct err *damage = NULL;
 	restore_damage_explain(repository, point, result, &damage);
 	return report(context, point, result, damage, errp) && err_move(errp, &damage);
+}
+
+/* What is whole stays; a script finds it where a success names it. The first failure is the one that is told. */
+static bool report_broken(struct context *context, const struct point *point, const struct restore_result *result,
+			  struct err **errp)
+{
+	AUTO(err_freep) struct err *failure = STEAL(errp);
+	if (context->options.json && result->n > 0 && !report(context, point, result, failure, errp))
+		err_clear(errp);
+	return err_move(errp, &failure);
 }
 
 bool run_restore(struct context *context, struct err **errp)
@@ -159,7 +169,7 @@ bool run_restore(struct context *context, struct err **errp)
 	report_other_writer(repository, &point);
 	report_missed(context, &point);
 	if (!write_files(context, repository, &point, &options, &result, errp))
-		return false;
+		return report_broken(context, &point, &result, errp);
 	if (result.n_damaged > 0)
 		return report_damage(context, repository, &point, &result, errp);
 	report_point(&point);

@@ -26,8 +26,9 @@ enum {
 struct item {
 	const struct stream *stream;
 	char *path;
-	bool device;
-	uint64_t data; /* bytes that are no hole */
+	bool device, exists;
+	struct stat there; /* where it exists */
+	uint64_t data;	   /* bytes that are no hole */
 };
 
 struct plan {
@@ -49,6 +50,26 @@ static void plan_release(struct plan *plan)
 
 /* ---- plan ---- */
 
+static bool is_same_place(const struct item *a, const struct item *b)
+{
+	if (strcmp(a->path, b->path) == 0)
+		return true;
+	if (!a->exists || !b->exists || a->device != b->device)
+		return false;
+	return a->device ? a->there.st_rdev == b->there.st_rdev
+			 : a->there.st_dev == b->there.st_dev && a->there.st_ino == b->there.st_ino;
+}
+
+/* The second disk would take the place of the first. */
+static bool check_place_is_new(const struct plan *plan, const struct item *added, struct err **errp)
+{
+	for (const struct item *item = plan->items; item < added; item++)
+		if (is_same_place(item, added))
+			return err_set(errp, ERR_USAGE, "both %s and %s are to be written to %s", item->stream->name,
+				       added->stream->name, added->path);
+	return true;
+}
+
 /* there NULL: nothing is there. */
 static bool add_item(struct plan *plan, const struct stream *stream, char *path, const struct stat *there,
 		     struct err **errp)
@@ -56,7 +77,13 @@ static bool add_item(struct plan *plan, const struct stream *stream, char *path,
 	if (!path)
 		return err_set_no_memory(errp);
 	struct item *item = &plan->items[plan->n++];
-	*item = (struct item){.stream = stream, .path = path, .device = there && S_ISBLK(there->st_mode)};
+	*item = (struct item){.stream = stream,
+			      .path = path,
+			      .device = there && S_ISBLK(there->st_mode),
+			      .exists = there,
+			      .there = there ? *there : (struct stat){0}};
+	if (!check_place_is_new(plan, item, errp))
+		return false;
 	if (!there || item->device)
 		return true;
 	if (!S_ISREG(there->st_mode) && !S_ISLNK(there->st_mode))
@@ -234,8 +261,9 @@ static bool check_plan(struct plan *plan, struct err **errp)
 static bool finish_disk(const struct plan *plan, const struct item *item, struct image_sink *sink,
 			struct restored_file *file, struct err **errp)
 {
-	file->made = file->damage.bytes == 0 || plan->options->keep_damaged || item->device;
-	return !file->made || sink->ops->finish(sink, errp);
+	bool wanted = file->damage.bytes == 0 || plan->options->keep_damaged || item->device;
+	file->made = wanted && sink->ops->finish(sink, errp);
+	return file->made == wanted;
 }
 
 static bool write_disk(const struct plan *plan, const struct item *item, struct restored_file *file, struct err **errp)
@@ -251,7 +279,9 @@ static bool write_disk(const struct plan *plan, const struct item *item, struct 
 		.progress = plan->options->progress,
 		.damage = &file->damage,
 	};
-	return image_fill(&fill, errp) && finish_disk(plan, item, sink, file, errp);
+	bool ok = image_fill(&fill, errp) && finish_disk(plan, item, sink, file, errp);
+	file->spoiled = !ok && item->device;
+	return ok;
 }
 
 /* Definitions and firmware variables hold secrets: they stay with mkostemp()'s mode, which is 0600. */
@@ -272,8 +302,8 @@ static bool write_small(const struct plan *plan, const struct item *item, struct
 	if (!stream_read_all(plan->packs, item->stream, SMALL_MAX, &content, errp))
 		return image_damage_take(&file->damage, 0, item->stream->shape.size, errp) ||
 		       err_prefix(errp, "%s", item->stream->name);
-	file->made = true;
-	return put_small(plan, item, bytes_span(&content), errp);
+	file->made = put_small(plan, item, bytes_span(&content), errp);
+	return file->made;
 }
 
 static bool write_item(const struct plan *plan, const struct item *item, struct restored_file *file, struct err **errp)
@@ -303,6 +333,11 @@ static bool write_plan(const struct plan *plan, struct restore_result *result, s
 		result->n_damaged += result->files[i].damage.bytes > 0;
 	}
 	return true;
+}
+
+bool restored_file_is_whole(const struct restored_file *file)
+{
+	return file->made && file->damage.bytes == 0;
 }
 
 void restore_result_release(struct restore_result *result)
@@ -343,17 +378,15 @@ static void tell_rescued(const struct plan *plan)
 bool restore_point(const struct repository *repository, const struct point *point,
 		   const struct restore_options *options, struct restore_result *ret, struct err **errp)
 {
-	AUTO(restore_result_release) struct restore_result result = {0};
 	AUTO(plan_release) struct plan plan = {.options = options};
+	*ret = (struct restore_result){0};
 	if (!repository_check_readable(repository, errp))
 		return false;
 	if (options->to && !file_make_folders(options->to, 0777, errp))
 		return false;
 	if (!open_packs(&plan, repository, errp) || !make_plan(&plan, point, errp) || !check_plan(&plan, errp) ||
-	    !write_plan(&plan, &result, errp))
+	    !write_plan(&plan, ret, errp))
 		return false;
 	tell_rescued(&plan);
-	*ret = result;
-	result = (struct restore_result){0};
 	return true;
 }

@@ -36,6 +36,7 @@ struct restored_file {
 	char *name, *path; /* "vda", "domain.xml" */
 	uint64_t size;
 	bool made;		    /* path has it, with zeros where it is damaged */
+	bool spoiled;		    /* path is a device that was being written when it failed */
 	struct image_damage damage; /* bytes is 0: it is whole */
 };
 
@@ -46,8 +47,10 @@ struct restore_result {
 
 /*
  * Checks everything that can be checked before the first byte is written: room, sizes, devices in use, existing files.
- * Damage in one stream is no failure, and does not keep the others from being restored: the result tells.
+ * Damage in one stream is no failure, and does not keep the others from being restored: the result tells. After a
+ * failure it tells what was made before.
  */
 NODISCARD bool restore_point(const struct repository *repository, const struct point *point,
 			     const struct restore_options *options, struct restore_result *ret, struct err **errp);
+bool restored_file_is_whole(const struct restored_file *file);
 void restore_result_release(struct restore_result *result);

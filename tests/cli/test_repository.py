@@ -200,7 +200,7 @@ class Repository(CommandTest):
         spot = said["damaged"][0]["ranges"][0]
         self.assertEqual((spot["offset"], spot["length"], spot["object"]), (65536, 65536, self.object_name(self.pack(1))))
         self.assertEqual((said["error"]["code"], said["error"]["object"]), ("corrupt", self.object_name(self.pack(1))))
-        self.assertRegex(said["error"]["message"], f"restored whole: b; the older db@.*{old[:12]}.*scrub")
+        self.assertRegex(said["error"]["message"], rf"restored whole: b \(out/b.raw\); the older db@.*{old[:12]}.*scrub")
         self.assertEqual(os.listdir(self.path("out")), ["b.raw"])
         kept = self.run_json(4, "restore", new[:12], "--to", "kept", "--keep-damaged")
         self.assertEqual(kept["damaged"][0]["path"], "kept/a.raw")
@@ -209,6 +209,21 @@ class Repository(CommandTest):
         with open(self.path("kept", "a.raw"), "rb") as file:
             self.assertEqual(file.read(), data[:65536] + bytes(65536) + data[131072:])
         self.succeed("restore", old[:12], "--to", "old")
+
+    def test_restore_that_fails_names_what_is_whole(self):
+        self.write("small.raw", os.urandom(100_000))
+        self.write("large.raw", os.urandom(3_000_000))
+        point = self.succeed("backup", "db", "--disk", "a=small.raw", "--disk", "b=large.raw")["point"]
+        limited = ["env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={1 << 20}", BIN, "restore", "db"]
+        for words, a, b in (["--to", "out"], "out/a.raw", "out/b.raw"), (["--disk", "a=x", "--disk", "b=y", "--json"], "x", "y"):
+            done = subprocess.run(limited + words, capture_output=True, text=True, check=False, cwd=self.folder, env=self.environment)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertRegex(done.stderr, rf"{b}.*; restored whole: a \({a}\)\n$")
+            self.assertEqual((os.path.exists(self.path(a)), os.path.exists(self.path(b))), (True, False))
+        said = json.loads(done.stdout)
+        self.assertEqual((said["point"], said["files"]), (point, [{"name": "a", "path": "x", "size": 100_000}]))
+        self.assertRegex(said["error"]["message"], "y.*restored whole: a")
+        self.fail_with(2, "usage", "both a and b.*out/z", "restore", "db", "--disk", "a=out/z", "--disk", "b=out/z", "--force")
 
     def test_leftovers_of_a_killed_restore(self):
         self.backup()
