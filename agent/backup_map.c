@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What must be read of each disk, and why. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "agent/backup_internal.h"
 #include "base/err.h"
@@ -20,20 +21,20 @@ const struct stream *backup_parent_disk(const struct backup *run, const struct w
 	return stream;
 }
 
-/* Why changes since the parent are not known; NULL when they are, or on a first backup. */
+/* Why changes since the parent are not known; NULL when they are, or on a first backup. What else changed tells more
+ * than that nothing is tracked. */
 static const char *untracked_reason(const struct backup *run, size_t i)
 {
 	const struct workload_disk *disk = &backup_cut_info(run)->workload.disks[i];
+	const char *reason = run->parent.reason ? run->parent.reason : backup_cut_info(run)->fallback_reason[i];
 
-	if (run->parent.reason)
-		return run->parent.reason;
 	if (!run->parent.found)
-		return NULL;
-	if (backup_cut_info(run)->fallback_reason[i])
-		return backup_cut_info(run)->fallback_reason[i];
-	if (!backup_parent_disk(run, disk))
-		return point_stream(&run->parent.point, disk->name) ? FALLBACK_SIZE_CHANGED : FALLBACK_UNTRACKED;
-	return NULL;
+		return run->parent.reason;
+	if (!point_stream(&run->parent.point, disk->name))
+		return FALLBACK_UNTRACKED;
+	if (reason && strcmp(reason, FALLBACK_UNTRACKED) != 0)
+		return reason;
+	return backup_parent_disk(run, disk) ? reason : FALLBACK_SIZE_CHANGED;
 }
 
 bool backup_disk_is_tracked(const struct backup *run, size_t i)

@@ -27,7 +27,7 @@ struct cut_reader;
 
 #define ENGINE_DISKS_MAX 64
 #define ENGINE_NAME_MAX 64
-#define TRACKING_MAX 64
+#define TRACKING_MAX 640
 #define CUT_OWNER_MAX 16
 
 struct workload_disk {
@@ -92,7 +92,7 @@ struct cut_info {
 	 * Names the change map that begins with this cut; empty: nothing is tracked. The caller remembers it with the
 	 * point before keep(): should the host die between, the next cut may be asked for either name, the old or this
 	 * one. The name that was asked for: no map begins. The old one goes on, and still counts from the point that it
-	 * began with.
+	 * began with. An engine that tracks nothing may put there what else it wants to know of this cut at the next.
 	 */
 	char tracking[TRACKING_MAX + 1];
 };

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/blocks.h"
+#include "hypervisor/files/remembered.h"
 
 struct files_cut {
 	const struct engine_ops *ops;
@@ -60,7 +61,8 @@ static bool open_disk(struct files_cut *cut, size_t disk, const struct files_cut
 	if (!image_open(&image, &cut->images[disk], errp))
 		return prefix_disk(cut, disk, errp);
 	of->size = cut->images[disk].size;
-	cut->info.fallback_reason[disk] = FALLBACK_UNTRACKED;
+	cut->info.fallback_reason[disk] =
+		remembered_judge(options->remember ? options->tracking : NULL, of, &cut->images[disk]);
 	return !cut->images[disk].device_in_use || note_device_in_use(cut, disk, errp);
 }
 
@@ -70,6 +72,8 @@ static bool open_all(struct files_cut *cut, const struct files_cut_options *opti
 		if (!open_disk(cut, i, options, errp))
 			return false;
 	}
+	if (options->remember)
+		remembered_of_cut(&cut->info, cut->images, cut->info.tracking);
 	return true;
 }
 
@@ -85,7 +89,7 @@ struct cut *files_cut_new(struct workload *workload, const struct files_cut_opti
 	cut->ops = &files_engine_ops;
 	cut->info = (struct cut_info){.cut_ns = clock_now_ns(), .consistency = CUT_OFFLINE, .workload = *workload};
 	*workload = (struct workload){0};
-	if (options->tracking)
+	if (options->tracking && !options->remember)
 		snprintf(cut->info.tracking, sizeof(cut->info.tracking), "%s", options->tracking);
 	for (size_t i = 0; i < ENGINE_DISKS_MAX; i++)
 		cut->images[i].fd = -1;

@@ -12,6 +12,7 @@ struct files_cut_options {
 	const enum image_format *formats; /* by disk; NULL: all by name */
 	bool force_share;		  /* see image_server.h */
 	const char *tracking; /* a change map that stays valid, since nothing can be added to it now; NULL: none */
+	bool remember;	      /* there is no change map at all: see remembered.h, whose text tracking is then */
 	const struct cancel *cancel;
 };
 

@@ -151,7 +151,9 @@ static bool files_cut(struct engine *engine, const struct workload *workload, co
 	struct workload copy;
 	if (!copy_workload(of_engine(engine), &copy, errp))
 		return false;
-	struct cut *cut = files_cut_new(&copy, &(struct files_cut_options){.cancel = request->cancel}, errp);
+	const struct files_cut_options options = {
+		.tracking = request->tracking, .remember = true, .cancel = request->cancel};
+	struct cut *cut = files_cut_new(&copy, &options, errp);
 	if (!cut)
 		return false;
 	*ret = cut;

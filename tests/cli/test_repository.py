@@ -55,6 +55,22 @@ class Repository(CommandTest):
         self.assertEqual(self.succeed("show", "web01@latest")["streams"], shown["streams"])
         self.assertIn(first["point"][:12], self.run_salvor("points").stdout)
 
+    def test_images_that_are_others_are_told(self):
+        def reason(*disks):
+            return self.succeed("backup", "db", *(word for disk in disks for word in ("--disk", disk)))["fallback_reason"]
+        disk = self.write("disk.raw", os.urandom(300_000))
+        self.assertEqual([reason("disk.raw"), reason("disk.raw")], [None, "untracked"])
+        self.write("other.raw", os.urandom(300_000))
+        os.replace(self.path("other.raw"), disk)
+        self.assertEqual([reason("disk.raw"), reason("disk.raw")], ["image-replaced", "untracked"])
+        os.truncate(disk, 200_000)
+        self.assertEqual([reason("disk.raw"), reason("disk.raw")], ["size-changed", "untracked"])
+        self.write("second.raw", bytes(1000))
+        self.assertEqual(reason("vdb=second.raw", "vda=disk.raw"), "untracked")
+        self.assertEqual(reason("vda=second.raw", "vdb=disk.raw"), "image-replaced")
+        self.write("third.raw", os.urandom(200_000))
+        self.assertIn("(an image was replaced)", self.run_salvor("backup", "db", "--disk", "third.raw", "--disk", "disk.raw").stdout)
+
     def test_unknown_names(self):
         point = self.backup()["point"]
         self.fail_with(1, "not-found", "web01", "points", "web10")
