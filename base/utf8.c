@@ -57,17 +57,35 @@ bool utf8_turns_direction(struct span character)
 	       (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9);
 }
 
-bool utf8_is_text(struct span span)
+static bool is_printable(struct span character)
+{
+	return !utf8_is_control(character) && !utf8_turns_direction(character);
+}
+
+static bool is_not_nul(struct span character)
+{
+	return ((const uint8_t *)character.data)[0] != '\0';
+}
+
+static bool all_are(struct span span, bool (*is)(struct span character))
 {
 	const uint8_t *at = span.data;
-	for (size_t left = span.len; left > 0;) {
-		size_t len = utf8_character(SPAN(at, left));
-		if (len == 0 || at[0] == '\0')
+	for (size_t left = span.len, len; left > 0; at += len, left -= len) {
+		len = utf8_character(SPAN(at, left));
+		if (len == 0 || !is(SPAN(at, len)))
 			return false;
-		at += len;
-		left -= len;
 	}
 	return true;
+}
+
+bool utf8_is_text(struct span span)
+{
+	return all_are(span, is_not_nul);
+}
+
+bool utf8_is_printable(struct span span)
+{
+	return all_are(span, is_printable);
 }
 
 char *utf8_repair(const char *text)

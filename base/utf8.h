@@ -15,5 +15,7 @@ bool utf8_is_control(struct span character);
 bool utf8_turns_direction(struct span character);
 /* Nothing but characters, and no NUL among them. */
 bool utf8_is_text(struct span span);
+/* The same, and none that steers a terminal or turns the direction. */
+bool utf8_is_printable(struct span span);
 /* A new string with U+FFFD in place of every byte that belongs to no character; NULL on lack of memory. */
 char *utf8_repair(const char *text);

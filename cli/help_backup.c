@@ -61,6 +61,9 @@ const struct verb verb_backup = {
 		 "them with the point before; --full compares all. Where one differs, everything is read in the same "
 		 "run, the point says 'tracking-wrong', and the exit status is 3. Where changes were not tracked, "
 		 "everything is read as well, and the point says why.\n\n"
+		 "The NAME of a set of files is one that can be typed, does not begin with '-', and does not mean a "
+		 "point of another ('web01@latest'). A domain may be called anything: where its name cannot be typed, "
+		 "its points are found by their ids.\n\n"
 		 "A point is whole or it does not exist: interrupted or failed, a backup leaves all earlier points as "
 		 "they were, and the next one uses what was stored.",
 	.options = options,

@@ -157,7 +157,8 @@ struct files_disk {
 	const char *name; /* NULL: vda, vdb … by place */
 	const char *path; /* raw image or block device; a name that ends in .qcow2 is opened as qcow2 */
 };
-/* Bare disk files under a workload name. All borrowed for the call. */
+/* Bare disk files under a workload name. All borrowed for the call. ERR_USAGE for a name that NAME@latest is not typed
+ * with: whoever names a domain so finds its points by their ids. */
 NODISCARD struct engine *engine_files_open(const char *workload, const struct files_disk *disks, size_t n,
 					   struct err **errp);
 

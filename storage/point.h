@@ -88,7 +88,7 @@ NODISCARD bool point_list_load(const struct repository *repository, const char *
 void point_list_release(struct point_list *list);
 /*
  * "web01@latest", "web01@TIME", an id prefix of at least 6 hex digits, or "web01" (as @latest). ERR_NOT_FOUND names the
- * nearest names; ERR_USAGE for an ambiguous prefix, with the candidates.
+ * nearest names; ERR_USAGE for an ambiguous prefix, with the candidates, and for a name that begins an id.
  */
 NODISCARD bool point_find(const struct repository *repository, const char *text, struct point *ret, struct err **errp);
 /* The newest older point of the same workload that needs none of these packs: whole, as far as they are the damage. */

@@ -201,20 +201,56 @@ static struct point *select_by_prefix(struct point_list *list, const char *prefi
 	return found;
 }
 
-/* A workload may have a name that looks like an id; its name counts first. */
+static bool has_prefix(const struct point_list *list, const char *prefix)
+{
+	char text[POINT_TEXT_SIZE];
+
+	for (size_t i = 0; i < list->n; i++)
+		if (matches(&list->points[i], prefix, text))
+			return true;
+	return false;
+}
+
+static struct point *refuse_ambiguous(const char *text, struct err **errp)
+{
+	err_set(errp, ERR_USAGE, "'%s' is a workload, and begins the id of a point: say %s@latest, or more of the id",
+		text, text);
+	return NULL;
+}
+
+/* Without an @, a name or an id; which of them it is must not depend on what some writer calls its workload. */
+static struct point *select_without_time(struct point_list *list, const char *text, struct err **errp)
+{
+	bool named = newest_not_after(list, text, UINT64_MAX);
+
+	if (!is_prefix(text) || (named && !has_prefix(list, text)))
+		return select_by_time(list, text, "latest", errp);
+	return named ? refuse_ambiguous(text, errp) : select_by_prefix(list, text, errp);
+}
+
+/* Where the whole text is a workload's name, it splits only if it means a point of another workload, too. */
+static bool splits(struct point_list *list, const char *text, const char *name, const char *selector)
+{
+	uint64_t ignored;
+	bool is_time = strcmp(selector, "latest") == 0 || clock_parse(selector, &ignored);
+
+	return !newest_not_after(list, text, UINT64_MAX) || (is_time && newest_not_after(list, name, UINT64_MAX));
+}
+
+/* A name may have an @ in it. */
 static struct point *select_point(struct point_list *list, const char *text, struct err **errp)
 {
 	const char *at = strrchr(text, '@');
 
-	if (at) {
-		AUTO(freep) char *name = strndup(text, (size_t)(at - text));
-		if (name)
-			return select_by_time(list, name, at + 1, errp);
+	if (!at)
+		return select_without_time(list, text, errp);
+	AUTO(freep) char *name = strndup(text, (size_t)(at - text));
+	if (!name) {
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	if (is_prefix(text) && !newest_not_after(list, text, UINT64_MAX))
-		return select_by_prefix(list, text, errp);
+	if (splits(list, text, name, at + 1))
+		return select_by_time(list, name, at + 1, errp);
 	return select_by_time(list, text, "latest", errp);
 }
 

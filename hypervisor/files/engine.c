@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/utf8.h"
 #include "hypervisor/engine.h"
 #include "hypervisor/files/cut.h"
 
@@ -186,6 +188,24 @@ const struct engine_ops files_engine_ops = {
 	.free = files_free,
 };
 
+/* Who names a workload can name it so that NAME@latest is typed without a trick, and means it alone. */
+static bool check_name(const char *name, struct err **errp)
+{
+	uint64_t ignored;
+	const char *at = strrchr(name, '@');
+	if (name[0] == '\0')
+		return err_set(errp, ERR_USAGE, "a workload needs a name that is not empty");
+	if (name[0] == '-')
+		return err_set(errp, ERR_USAGE, "'%s' is no name for a workload: it begins like an option", name);
+	if (!utf8_is_printable(SPAN(name, strlen(name))))
+		return err_set(errp, ERR_USAGE, "'%s' is no name for a workload: it has letters that cannot be typed",
+			       name);
+	if (at && (strcmp(at + 1, "latest") == 0 || clock_parse(at + 1, &ignored)))
+		return err_set(errp, ERR_USAGE, "'%s' is no name for a workload: it means a point of '%.*s'", name,
+			       (int)(at - name), name);
+	return true;
+}
+
 static bool fill(struct files_engine *files, const char *workload, const struct files_disk *disks, size_t n,
 		 struct err **errp)
 {
@@ -202,6 +222,8 @@ static bool fill(struct files_engine *files, const char *workload, const struct 
 
 struct engine *engine_files_open(const char *workload, const struct files_disk *disks, size_t n, struct err **errp)
 {
+	if (!check_name(workload, errp))
+		return NULL;
 	if (n == 0 || n > ENGINE_DISKS_MAX) {
 		err_set(errp, ERR_USAGE, "'%s' has 1 to %d disks, not %zu", workload, ENGINE_DISKS_MAX, n);
 		return NULL;

@@ -207,6 +207,32 @@ static void test_names(void **state)
 	err_free(err);
 }
 
+static void test_workload_names(void **state)
+{
+	(void)state;
+	static const char *const refused[] = {"",
+					      "-x",
+					      "two\nlines",
+					      "\xc2\x9b[name",
+					      "web\xe2\x80\xae x",
+					      "web01@latest",
+					      "web01@2026-11-22",
+					      "not\xff text"};
+	static const char *const fine[] = {"web01", "me@nas", "deadbeef", "a b", "größe", "srv/data", "web@home"};
+	const struct files_disk disk = {.path = "a"};
+	for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+		AUTO(err_freep) struct err *err = NULL;
+		assert_null(engine_files_open(refused[i], &disk, 1, &err));
+		assert_int_equal(err_code(err), ERR_USAGE);
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(fine); i++) {
+		struct err *err = NULL;
+		struct engine *engine = engine_files_open(fine[i], &disk, 1, &err);
+		assert_non_null(engine);
+		engine_free(engine);
+	}
+}
+
 /* The id is on repositories: it must never change. */
 static void test_id(void **state)
 {
@@ -229,9 +255,9 @@ static void test_id(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_FOLDER(test_raw),	    IN_FOLDER(test_qcow2),   IN_FOLDER(test_does_not_hold_still),
-		IN_FOLDER(test_short_read), IN_FOLDER(test_refused), IN_FOLDER(test_names),
-		IN_FOLDER(test_id),
+		IN_FOLDER(test_raw),	    IN_FOLDER(test_qcow2),	    IN_FOLDER(test_does_not_hold_still),
+		IN_FOLDER(test_short_read), IN_FOLDER(test_refused),	    IN_FOLDER(test_names),
+		IN_FOLDER(test_id),	    IN_FOLDER(test_workload_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,37 @@ static void test_find(void **state)
 	release(points);
 }
 
+/* A workload is found by its name, whatever it looks like, and never in place of another's point. */
+static void test_names_that_look_like_something_else(void **state)
+{
+	struct runs *runs = *state;
+	struct point points[5];
+	AUTO(freep) uint8_t *plain = runs_bytes(9, LEN);
+	char id[2 * POINT_ID_SIZE + 1], prefix[8];
+
+	make_points(runs, points);
+	snprintf(prefix, sizeof(prefix), "%.7s", hex_encode(points[0].id, POINT_ID_SIZE, id));
+	runs_back_up(runs, prefix, 5 * DAY, plain, LEN, &points[3]);
+	must_not_find(runs, prefix, ERR_USAGE, "@latest, or more of the id");
+	id[8] = '\0';
+	must_find(runs, id, &points[0]);
+	snprintf(id, sizeof(id), "%s@latest", prefix);
+	must_find(runs, id, &points[3]);
+	runs_back_up(runs, "backup@nas", 6 * DAY, plain, LEN, &points[4]);
+	must_find(runs, "backup@nas", &points[4]);
+	must_find(runs, "backup@nas@latest", &points[4]);
+	release(points);
+	point_release(&points[3]);
+	point_release(&points[4]);
+	runs_back_up(runs, "web01@latest", 7 * DAY, plain, LEN, &points[3]);
+	runs_back_up(runs, "web03@1970-01-03", 8 * DAY, plain, LEN, &points[4]);
+	must_find(runs, "web01@latest@latest", &points[3]);
+	must_find(runs, "web03@1970-01-03", &points[4]);
+	must_not_find(runs, "web01@latest@1970-01-03", ERR_NOT_FOUND, "at or before");
+	point_release(&points[3]);
+	point_release(&points[4]);
+}
+
 static void test_list_is_newest_first(void **state)
 {
 	struct runs *runs = *state;
@@ -188,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(test_find),
+		BOTH(test_names_that_look_like_something_else),
 		BOTH(test_list_is_newest_first),
 		BOTH(test_damage_is_named_and_hides_nothing),
 		BOTH(test_bad_sector_hides_nothing),
