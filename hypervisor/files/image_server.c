@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The socket listens before qemu-nbd starts and is handed to it (LISTEN_FDS), so nobody waits for it to appear: a
- * connection is served once the image is open, or cut when it cannot be opened. Complaints go to a file in memory.
+ * connection is served once the image is open, or cut when it cannot be opened. It loses its name as soon as it has one
+ * and is found through a descriptor, so that nothing is left of it however this process ends. Complaints go to a file
+ * in memory.
  */
 #include "hypervisor/files/image_server.h"
 
@@ -28,8 +30,8 @@ static const char no_program[] = "the program 'qemu-nbd' is needed to read qcow2
 static const char listen_pid[] = "LISTEN_PID=";
 
 struct image_server {
-	char *folder;
-	char *socket;
+	int place;    /* the socket's inode */
+	char *socket; /* the way to it, for this process alone */
 	int complaints;
 	pid_t pid; /* 0: not started */
 };
@@ -68,17 +70,39 @@ static _Noreturn void become_server(const struct image_server *server, int liste
 	_exit(written < 0 ? EXEC_FAILED : EXIT_FAILURE);
 }
 
-static int listen_on(const char *path, struct err **errp)
+/* Nobody but us can pass through a folder of ours to a socket in it, nor find one that has no name. */
+static int bind_without_name(int fd, struct err **errp)
 {
+	char folder[] = "/tmp/salvor-image-XXXXXX";
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		err_set(errp, ERR_FAILED, "%s: too long for the name of a socket", path);
+	if (!mkdtemp(folder)) {
+		err_set_errno(errp, errno, "make %s", folder);
 		return -1;
 	}
-	memcpy(address.sun_path, path, strlen(path) + 1);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/nbd", folder);
+	int place = -1;
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		place = open(address.sun_path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (place < 0)
+		err_set_errno(errp, errno, "make %s", address.sun_path);
+	unlink(address.sun_path);
+	rmdir(folder);
+	return place;
+}
+
+static int make_listener(struct image_server *server, struct err **errp)
+{
 	AUTO(file_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
-		err_set_errno(errp, errno, "%s: listen", path);
+	if (fd < 0) {
+		err_set_errno(errp, errno, "make a socket");
+		return -1;
+	}
+	server->place = bind_without_name(fd, errp);
+	if (server->place < 0)
+		return -1;
+	server->socket = file_format("/proc/self/fd/%d", server->place);
+	if (!server->socket || listen(fd, LISTEN_BACKLOG) < 0) {
+		err_set_errno(errp, errno, "listen");
 		return -1;
 	}
 	int ret = fd;
@@ -113,7 +137,7 @@ static char *image_option(const struct image_server_options *options)
 
 static bool spawn(struct image_server *server, const struct image_server_options *options, struct err **errp)
 {
-	AUTO(file_closep) int listener = listen_on(server->socket, errp);
+	AUTO(file_closep) int listener = make_listener(server, errp);
 	if (listener < 0)
 		return false;
 	AUTO(freep) char *image = image_option(options);
@@ -131,23 +155,6 @@ static bool spawn(struct image_server *server, const struct image_server_options
 	return true;
 }
 
-static bool prepare(struct image_server *server, struct err **errp)
-{
-	server->folder = file_format("/tmp/salvor-image-XXXXXX");
-	if (!server->folder)
-		return err_set_no_memory(errp);
-	if (!mkdtemp(server->folder)) {
-		err_set_errno(errp, errno, "%s", server->folder);
-		free(STEAL(&server->folder));
-		return false;
-	}
-	server->socket = file_join(server->folder, "nbd");
-	if (!server->socket)
-		return err_set_no_memory(errp);
-	server->complaints = memfd_create("salvor-complaints", MFD_CLOEXEC);
-	return server->complaints >= 0 || err_set_errno(errp, errno, "make a file in memory");
-}
-
 struct image_server *image_server_start(const struct image_server_options *options, struct err **errp)
 {
 	AUTO(image_server_freep) struct image_server *server = calloc(1, sizeof(*server));
@@ -155,10 +162,13 @@ struct image_server *image_server_start(const struct image_server_options *optio
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	server->complaints = -1;
-	if (!prepare(server, errp) || !spawn(server, options, errp))
+	server->place = -1;
+	server->complaints = memfd_create("salvor-complaints", MFD_CLOEXEC);
+	if (server->complaints < 0) {
+		err_set_errno(errp, errno, "make a file in memory");
 		return NULL;
-	return STEAL(&server);
+	}
+	return spawn(server, options, errp) ? STEAL(&server) : NULL;
 }
 
 void image_server_free(struct image_server *server)
@@ -170,13 +180,9 @@ void image_server_free(struct image_server *server)
 		while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
-	if (server->socket)
-		unlink(server->socket);
-	if (server->folder)
-		rmdir(server->folder);
+	file_closep(&server->place);
 	file_closep(&server->complaints);
 	free(server->socket);
-	free(server->folder);
 	free(server);
 }
 

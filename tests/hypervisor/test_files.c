@@ -2,6 +2,7 @@
 /* The engine of bare files on real ones: raw, sparse, qcow2 through a real qemu-nbd, and files that do not hold still.
  */
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,32 @@ static void test_qcow2(void **state)
 	make_raw("disk.raw");
 	run("qemu-img convert -f raw -O qcow2 disk.raw 'a, b.qcow2'");
 	whole_disk_is_right("a, b.qcow2");
+}
+
+/* Whoever is killed while it reads leaves no name behind. */
+static void test_no_name_is_left(void **state)
+{
+	(void)state;
+	struct err *err = NULL;
+	glob_t before = {0}, during = {0};
+	make_raw("disk.raw");
+	run("qemu-img convert -f raw -O qcow2 disk.raw disk.qcow2");
+	glob("/tmp/salvor-image-*", 0, NULL, &before);
+	struct engine *engine = open_one("disk.qcow2");
+	struct cut *cut = make_cut(engine, &err);
+	assert_non_null(cut);
+	glob("/tmp/salvor-image-*", 0, NULL, &during);
+	for (size_t i = 0, old = 0; i < during.gl_pathc; i++) {
+		while (old < before.gl_pathc && strcmp(before.gl_pathv[old], during.gl_pathv[i]) < 0)
+			old++;
+		bool is_old = old < before.gl_pathc && strcmp(before.gl_pathv[old], during.gl_pathv[i]) == 0;
+		if (!is_old && access(during.gl_pathv[i], F_OK) == 0)
+			fail_msg("%s", during.gl_pathv[i]);
+	}
+	globfree(&before);
+	globfree(&during);
+	engine->ops->drop(cut);
+	engine_free(engine);
 }
 
 /* Cuts `path`, does `harm`, and returns what check() says. */
@@ -255,9 +282,15 @@ static void test_id(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_FOLDER(test_raw),	    IN_FOLDER(test_qcow2),	    IN_FOLDER(test_does_not_hold_still),
-		IN_FOLDER(test_short_read), IN_FOLDER(test_refused),	    IN_FOLDER(test_names),
-		IN_FOLDER(test_id),	    IN_FOLDER(test_workload_names),
+		IN_FOLDER(test_raw),
+		IN_FOLDER(test_qcow2),
+		IN_FOLDER(test_no_name_is_left),
+		IN_FOLDER(test_does_not_hold_still),
+		IN_FOLDER(test_short_read),
+		IN_FOLDER(test_refused),
+		IN_FOLDER(test_names),
+		IN_FOLDER(test_id),
+		IN_FOLDER(test_workload_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
