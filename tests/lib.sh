@@ -81,6 +81,8 @@ make_sandbox() {
 	local folder
 	make_dev
 	make_qemu_user
+	export TMPDIR=$work/tmp
+	mkdir -m 1777 "$TMPDIR"
 	for folder in /run/salvor /run/libvirt /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
 		mkdir -p $folder
 		mount -t tmpfs -o mode=755 none $folder

@@ -258,6 +258,7 @@ static bool run_start(struct runner *base, const struct run_request *request, ru
 	if (!run)
 		return err_set_no_memory(errp);
 	run->runner = (struct libvirt_runner *)base;
+	run->folder.lock = -1;
 	run->workload = strdup(request->workload);
 	run->watched = request->watcher;
 	if (request->watcher)

@@ -16,6 +16,8 @@
 #include "base/err.h"
 #include "base/file.h"
 
+enum { OVERLAYS_TRIES = 10 };
+
 /* The group of QEMU when root uses libvirt, as distributions name it; the driver does not start where there is none. */
 static const char *const qemu_groups[] = {"libvirt-qemu", "qemu"};
 
@@ -156,13 +158,43 @@ static bool make_machine_folder(const char *path, struct err **errp)
 	return let_qemu_pass(path, errp);
 }
 
+/* Waits for a sweep that holds the lock; one that was faster has removed the folder. */
+static bool lock_overlays(const char *path, int *ret, bool *ret_swept, struct err **errp)
+{
+	struct stat there;
+	AUTO(file_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*ret_swept = fd < 0 && errno == ENOENT;
+	if (fd < 0 || TEMP_FAILURE_RETRY(flock(fd, LOCK_EX)) < 0 || fstat(fd, &there) < 0)
+		return err_set_errno(errp, errno, "lock %s", path);
+	*ret_swept = there.st_nlink == 0;
+	if (*ret_swept)
+		return err_set(errp, ERR_FAILED, "%s was removed by somebody else", path);
+	*ret = fd;
+	fd = -1;
+	return true;
+}
+
+static bool make_overlays(struct machine_folder *folder, const char *overlay_dir, struct err **errp)
+{
+	bool swept = true, ok = false;
+	overlays_sweep(overlay_dir);
+	for (int i = 0; !ok && swept && i < OVERLAYS_TRIES; i++) {
+		free(STEAL(&folder->overlays));
+		err_clear(errp);
+		if (!make_unique(overlay_dir, OVERLAYS_NAME, &folder->overlays, errp))
+			return false;
+		ok = lock_overlays(folder->overlays, &folder->lock, &swept, errp);
+	}
+	return ok;
+}
+
 bool machine_folder_make(const struct run_folder *folder, unsigned number, const char *overlay_dir,
 			 struct machine_folder *ret, struct err **errp)
 {
-	struct machine_folder made = {.path = file_format("%s/m%u", folder->path, number)};
+	struct machine_folder made = {.path = file_format("%s/m%u", folder->path, number), .lock = -1};
 	if (!made.path)
 		return err_set_no_memory(errp);
-	if (make_machine_folder(made.path, errp) && make_unique(overlay_dir, "salvor-run", &made.overlays, errp) &&
+	if (make_machine_folder(made.path, errp) && make_overlays(&made, overlay_dir, errp) &&
 	    link_into(made.overlays, made.path, "overlays", errp)) {
 		*ret = made;
 		return true;
@@ -178,5 +210,6 @@ void machine_folder_release(struct machine_folder *folder)
 {
 	free(folder->path);
 	free(folder->overlays);
-	*folder = (struct machine_folder){0};
+	file_closep(&folder->lock);
+	*folder = (struct machine_folder){.lock = -1};
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -110,6 +112,29 @@ void machine_folder_destroy_overlays(const char *path)
 	overlays[len] = '\0';
 	remove_inside(AT_FDCWD, overlays, DEPTH_MAX);
 	unlink(link);
+}
+
+static void sweep_one(int parent, const char *name)
+{
+	struct stat there;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &there) == 0 && there.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		remove_inside(parent, name, DEPTH_MAX);
+	close(fd);
+}
+
+void overlays_sweep(const char *overlay_dir)
+{
+	DIR *folder = opendir(overlay_dir);
+	struct dirent *entry;
+	while (folder && (entry = readdir(folder))) {
+		if (strncmp(entry->d_name, OVERLAYS_NAME "-", sizeof(OVERLAYS_NAME)) == 0)
+			sweep_one(dirfd(folder), entry->d_name);
+	}
+	if (folder)
+		closedir(folder);
 }
 
 /* libvirt may have been about to start one: look again until there is none. One that waits for a dead disk does not
