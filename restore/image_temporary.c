@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "base/file_io.h"
 
-#define MIDDLE ".partial-"
+#define MIDDLE ".salvor-"
 #define RANDOM "XXXXXX"
 
 static bool is_still_named(int fd, const char *path)
@@ -23,6 +23,13 @@ static bool is_still_named(int fd, const char *path)
 	struct stat mine, there;
 	return fstat(fd, &mine) == 0 && lstat(path, &there) == 0 && mine.st_ino == there.st_ino &&
 	       mine.st_dev == there.st_dev;
+}
+
+/* QEMU locks single bytes of what it writes to. */
+static bool has_byte_locks(int fd)
+{
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	return fcntl(fd, F_OFD_GETLK, &all) < 0 || all.l_type != F_UNLCK;
 }
 
 /* A sweep may take a new file for an old one until the lock is held; then another is made. -1 with errno. */
@@ -54,9 +61,12 @@ bool image_temporary_make(const char *final, bool force, struct image_temporary 
 	return true;
 }
 
+/* Where the file system makes flock() of the locks of bytes, another opening sees ours as such. */
 void image_temporary_share(struct image_temporary *temporary)
 {
-	flock(temporary->fd, LOCK_UN);
+	AUTO(file_closep) int other = open(temporary->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (other < 0 || has_byte_locks(other))
+		flock(temporary->fd, LOCK_UN);
 }
 
 static bool sync_folder_of(const char *path, struct err **errp)
@@ -92,18 +102,11 @@ void image_temporary_release(struct image_temporary *temporary)
 
 /* ---- what others left ---- */
 
-static bool is_partial_of(const char *entry, const char *name)
+static bool is_temporary_of(const char *entry, const char *name)
 {
 	size_t len = strlen(name);
 	return strncmp(entry, name, len) == 0 && strncmp(entry + len, MIDDLE, strlen(MIDDLE)) == 0 &&
 	       strlen(entry) == len + strlen(MIDDLE) + strlen(RANDOM);
-}
-
-/* QEMU locks single bytes of what it writes to. */
-static bool has_byte_locks(int fd)
-{
-	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	return fcntl(fd, F_OFD_GETLK, &all) < 0 || all.l_type != F_UNLCK;
 }
 
 /* A regular file of our own that nobody writes to. The lock goes with the descriptor, after the file. */
@@ -128,7 +131,7 @@ void image_temporary_sweep(const char *final, void (*note)(void *arg, const char
 	if (!dir)
 		return;
 	for (struct dirent *entry; (entry = readdir(dir));) {
-		if (!is_partial_of(entry->d_name, name) || !sweep_one(dirfd(dir), entry->d_name))
+		if (!is_temporary_of(entry->d_name, name) || !sweep_one(dirfd(dir), entry->d_name))
 			continue;
 		AUTO(freep)
 		char *text = file_format("removed %s/%s, which a killed restore had left", folder, entry->d_name);

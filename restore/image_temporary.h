@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file that is made under a temporary name beside its final one, NAME.partial-XXXXXX. Who writes it holds a lock on
+ * A file that is made under a temporary name beside its final one, NAME.salvor-XXXXXX. Who writes it holds a lock on
  * it, so what nobody holds was left by a restore that was killed.
  */
 #pragma once
@@ -19,7 +19,7 @@ struct image_temporary {
 
 /* ERR_EXISTS when the final name is taken and force is not given. */
 NODISCARD bool image_temporary_make(const char *final, bool force, struct image_temporary *ret, struct err **errp);
-/* Lets a program that has locks of its own write to it: the kernel tells of those instead. */
+/* Lets a program that has locks of its own write to it, where ours would be in its way: then its locks tell instead. */
 void image_temporary_share(struct image_temporary *temporary);
 /* fsync, then the final name; without force only if it is still free. */
 NODISCARD bool image_temporary_finish(struct image_temporary *temporary, struct err **errp);

@@ -244,10 +244,10 @@ class Repository(CommandTest):
     def test_leftovers_of_a_killed_restore(self):
         self.backup()
         os.mkdir(self.path("out"))
-        self.write("out/vda.raw.partial-abcdef", b"half")
+        self.write("out/vda.raw.salvor-abcdef", b"half")
         done = self.run_salvor("restore", "web01", "--to", "out")
         self.assertEqual(done.returncode, 0)
-        self.assertIn("vda.raw.partial-abcdef", done.stderr)
+        self.assertIn("vda.raw.salvor-abcdef", done.stderr)
         self.assertEqual(os.listdir(self.path("out")), ["vda.raw"])
 
     def test_vanished_point(self):

@@ -3,13 +3,18 @@
 #include "restore/write_image.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/file.h"
+#include "restore/image_sink.h"
+#include "restore/image_temporary.h"
 #include "tests/storage/store.h"
 #include "tests/unit.h"
 
@@ -223,7 +228,7 @@ static void damaged_chunks_are_zeros_on_the_users_word(void **state)
 
 static void count_notes(void *arg, const char *text)
 {
-	assert_non_null(strstr(text, "partial"));
+	assert_non_null(strstr(text, ".salvor-"));
 	++*(unsigned *)arg;
 }
 
@@ -243,16 +248,37 @@ static void leftovers_are_removed(void **state)
 	AUTO(file_closep) int held = -1;
 	make_disk(*state, &stream);
 	assert_true(file_make_folders("left", 0700, &err));
-	write_text("left/vda.raw.partial-abcdef");
-	write_text("left/vda.raw.partial-abc");
-	write_text("left/vdb.raw.partial-abcdef");
-	assert_true(file_lock("left/vda.raw.partial-inuse1", &held, &err));
+	write_text("left/vda.raw.salvor-abcdef");
+	write_text("left/vda.raw.salvor-abc");
+	write_text("left/vda.raw.partial-mine12");
+	write_text("left/vdb.raw.salvor-abcdef");
+	assert_true(file_lock("left/vda.raw.salvor-inuse1", &held, &err));
 	assert_true(restore(*state, &stream,
 			    &(struct restore_options){.to = "left", .note = count_notes, .note_arg = &notes}, &code));
 	assert_int_equal(notes, 1);
-	assert_int_equal(files_in("left"), 4);
-	assert_int_equal(access("left/vda.raw.partial-abcdef", F_OK), -1);
-	assert_int_equal(access("left/vda.raw.partial-inuse1", F_OK), 0);
+	assert_int_equal(files_in("left"), 5);
+	assert_int_equal(access("left/vda.raw.salvor-abcdef", F_OK), -1);
+	assert_int_equal(access("left/vda.raw.salvor-inuse1", F_OK), 0);
+}
+
+/* Also while no program of QEMU's has it open. */
+static void a_qcow2_file_is_held_from_the_start(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	const struct image_request request = {.path = "held.qcow2", .size = SIZE};
+	unsigned notes = 0;
+	glob_t found;
+	AUTO(image_sink_freep) struct image_sink *sink = image_sink_qcow2(&request, &err);
+	assert_non_null(sink);
+	assert_int_equal(glob("held.qcow2.salvor-*", 0, NULL, &found), 0);
+	AUTO(file_closep) int other = open(found.gl_pathv[0], O_RDWR | O_CLOEXEC);
+	globfree(&found);
+	assert_int_equal(flock(other, LOCK_EX | LOCK_NB), -1);
+	image_temporary_sweep("held.qcow2", count_notes, &notes);
+	assert_int_equal(notes, 0);
+	assert_true(sink->ops->finish(sink, &err));
+	assert_int_equal(access("held.qcow2", F_OK), 0);
 }
 
 static void a_name_never_leaves_the_folder(void **state)
@@ -291,6 +317,7 @@ int main(void)
 		cmocka_unit_test(damaged_chunks_are_told_and_other_disks_come_back),
 		cmocka_unit_test(damaged_chunks_are_zeros_on_the_users_word),
 		cmocka_unit_test(leftovers_are_removed),
+		cmocka_unit_test(a_qcow2_file_is_held_from_the_start),
 		cmocka_unit_test(a_name_never_leaves_the_folder),
 		cmocka_unit_test(a_disk_that_is_not_there_is_named),
 	};
