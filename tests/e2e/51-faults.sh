@@ -138,7 +138,7 @@ check_sentence() {
 		grep --quiet '^damaged: [a-z]/\|^damaged: config' "$work/out" || grep --quiet /repository "$work/err" || complain "no object is named"
 		return
 	fi
-	[[ $(grep --count --invert-match ' as of .*(point ' "$work/err") == 1 ]] || complain "it did not say one sentence"
+	[[ $(grep --count --invert-match ' as of .*(point \|^salvor: warning: ' "$work/err") == 1 ]] || complain "it did not say one sentence"
 	[[ $fault == alloc* || $fault == thread* ]] || grep --quiet nbd_create "$work/fault" || grep --quiet "[/']\|config" "$work/err" || complain "no object is named"
 }
 
