@@ -39,7 +39,9 @@ static bool cut_now(struct libvirt_cut *cut, const struct cut_request *request, 
 	guard_start(&cut->guard, cut->domain, cut->place.lock);
 	if (!domain_is_stuck(cut->domain))
 		guard_owe(&cut->guard, GUARD_RESUME);
-	freeze_begin(&cut->freeze, cut->domain, &cut->xml, &cut->guard, request->freeze_timeout_s);
+	freeze_begin(&cut->freeze, cut->domain, &cut->guard,
+		     &(struct freeze_request){
+			     .xml = &cut->xml, .timeout_s = request->freeze_timeout_s, .cancel = request->cancel});
 	cut->info.cut_ns = clock_now_ns();
 	bool ok = !request->cancel || cancel_check(request->cancel, errp);
 	guard_owe(&cut->guard, GUARD_JOB);

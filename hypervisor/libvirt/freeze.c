@@ -3,8 +3,9 @@
  * No guest may stay frozen.
  *
  *   idle ── freeze_begin ──► asked ── answered ──► frozen ── freeze_end ──► thawed
- *                              └── no answer in time: the agent may still freeze when it wakes up ──► thaw, until it
- * answers
+ *                              ├── no answer in time: the agent may still freeze when it wakes up ──► thaw, until it
+ *                              │   answers
+ *                              └── cancelled: libvirt goes on waiting, for nobody; the guard thaws
  *
  * A guard thaws if this process dies before.
  */
@@ -22,7 +23,9 @@
 #include "base/thread.h"
 #include "hypervisor/libvirt/domain.h"
 
-enum { THAW_TIMEOUT_S = 5, THAW_TRIES = 3, THAW_AGAIN_S = 1 };
+enum { THAW_TIMEOUT_S = 5, THAW_TRIES = 3, THAW_AGAIN_S = 1, CANCEL_LOOK_NS = 50000000, SECOND_NS = 1000000000 };
+
+/* ---- thawing ---- */
 
 static bool thaw_once(struct freeze *freeze)
 {
@@ -55,27 +58,118 @@ static void *thaw_until_it_answers(void *arg)
 	return NULL;
 }
 
+/* ---- asking ---- */
+
+/* Shared by who waits and the thread that asks, since libvirt cannot be told to stop; the last one frees it. */
+struct question {
+	virDomainPtr domain;
+	unsigned timeout_s;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool answered, alone;
+	bool frozen;
+	char *note;
+};
+
+static void question_free(struct question *question)
+{
+	virDomainFree(question->domain);
+	free(question->note);
+	free(question);
+}
+
 /* What libvirt said, as one sentence that goes into a point. */
-static void note_failure(struct freeze *freeze, unsigned timeout_s)
+static char *explain_failure(unsigned timeout_s)
 {
 	const virError *error = virGetLastError();
 	if (error && error->code == VIR_ERR_AGENT_UNRESPONSIVE)
-		freeze->note = file_format("the guest agent did not answer in %u s", timeout_s);
-	else
-		freeze->note = file_format("the guest agent could not freeze: %s",
-					   error && error->message ? error->message : "no reason given");
+		return file_format("the guest agent did not answer in %u s", timeout_s);
+	return file_format("the guest agent could not freeze: %s",
+			   error && error->message ? error->message : "no reason given");
 }
 
-void freeze_begin(struct freeze *freeze, virDomainPtr domain, const struct domain_xml *xml, struct guard *guard,
-		  unsigned timeout_s)
+static void *ask(void *arg)
+{
+	struct question *question = arg;
+	unsigned timeout_s = question->timeout_s;
+	virDomainAgentSetResponseTimeout(question->domain, timeout_s > INT32_MAX ? INT32_MAX : (int)timeout_s, 0);
+	bool frozen = virDomainFSFreeze(question->domain, NULL, 0, 0) >= 0;
+	char *note = frozen ? NULL : explain_failure(timeout_s);
+	pthread_mutex_lock(&question->lock);
+	question->answered = true;
+	question->frozen = frozen;
+	question->note = note;
+	bool alone = question->alone;
+	pthread_cond_signal(&question->changed);
+	pthread_mutex_unlock(&question->lock);
+	if (alone)
+		question_free(question);
+	return NULL;
+}
+
+/* False when it is cancelled before: then the question is the other's to free. */
+static bool wait_for_answer(struct question *question, const struct cancel *cancel)
+{
+	pthread_mutex_lock(&question->lock);
+	while (!question->answered && !(cancel && cancel_requested(cancel))) {
+		struct timespec until;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += CANCEL_LOOK_NS;
+		until.tv_sec += until.tv_nsec / SECOND_NS;
+		until.tv_nsec %= SECOND_NS;
+		pthread_cond_clockwait(&question->changed, &question->lock, CLOCK_MONOTONIC, &until);
+	}
+	bool answered = question->answered;
+	question->alone = !answered;
+	pthread_mutex_unlock(&question->lock);
+	return answered;
+}
+
+/* Without a guard nobody else would thaw: then there is no leaving. */
+static void ask_and_wait(struct freeze *freeze, struct question *question, const struct cancel *cancel)
+{
+	pthread_t thread;
+	struct err *err = NULL;
+	if (!thread_start(&thread, "freeze", ask, question, &err)) {
+		err_clear(&err);
+		ask(question);
+	} else {
+		pthread_detach(thread);
+	}
+	if (!wait_for_answer(question, guard_is_there(freeze->guard) ? cancel : NULL)) {
+		freeze->domain = NULL;
+		return;
+	}
+	freeze->frozen = question->frozen;
+	freeze->note = STEAL(&question->note);
+	question_free(question);
+}
+
+static void ask_to_freeze(struct freeze *freeze, const struct freeze_request *request)
+{
+	struct question *question = calloc(1, sizeof(*question));
+	if (!question) {
+		freeze->domain = NULL;
+		return;
+	}
+	*question = (struct question){.domain = freeze->domain,
+				      .timeout_s = request->timeout_s,
+				      .lock = PTHREAD_MUTEX_INITIALIZER,
+				      .changed = PTHREAD_COND_INITIALIZER};
+	virDomainRef(question->domain);
+	guard_owe(freeze->guard, GUARD_THAW);
+	ask_and_wait(freeze, question, request->cancel);
+}
+
+void freeze_begin(struct freeze *freeze, virDomainPtr domain, struct guard *guard, const struct freeze_request *request)
 {
 	*freeze = (struct freeze){
 		.guard = guard, .lock = PTHREAD_MUTEX_INITIALIZER, .stop_changed = PTHREAD_COND_INITIALIZER};
-	if (timeout_s == 0)
+	if (request->timeout_s == 0)
 		return;
-	if (!xml->agent_connected) {
+	if (!request->xml->agent_connected) {
 		freeze->note = strdup(
-			xml->agent_channel
+			request->xml->agent_channel
 				? "no guest agent is running in the guest, so the point is as after a power cut"
 				: "the guest has no channel for a guest agent, so the point is as after a power cut");
 		return;
@@ -87,11 +181,7 @@ void freeze_begin(struct freeze *freeze, virDomainPtr domain, const struct domai
 		return;
 	}
 	freeze->domain = domain;
-	guard_owe(guard, GUARD_THAW);
-	virDomainAgentSetResponseTimeout(domain, timeout_s > INT32_MAX ? INT32_MAX : (int)timeout_s, 0);
-	freeze->frozen = virDomainFSFreeze(domain, NULL, 0, 0) >= 0;
-	if (!freeze->frozen)
-		note_failure(freeze, timeout_s);
+	ask_to_freeze(freeze, request);
 }
 
 void freeze_end(struct freeze *freeze)

@@ -6,12 +6,13 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "base/cancel.h"
 #include "base/compiler.h"
 #include "hypervisor/libvirt/domain_xml.h"
 #include "hypervisor/libvirt/guard.h"
 
 struct freeze {
-	virDomainPtr domain; /* NULL: nothing was asked of the guest */
+	virDomainPtr domain; /* NULL: nothing was asked of the guest, or all that is left is the guard's to do */
 	bool frozen;	     /* all file systems stand still */
 	char *note;	     /* why not, one sentence; NULL when frozen, or not asked for */
 	struct guard *guard;
@@ -22,9 +23,15 @@ struct freeze {
 	bool stop;
 };
 
-/* Returns in about timeout_s at most; 0: does nothing. Failure to freeze is no error, it is noted. */
-void freeze_begin(struct freeze *freeze, virDomainPtr domain, const struct domain_xml *xml, struct guard *guard,
-		  unsigned timeout_s);
+struct freeze_request {
+	const struct domain_xml *xml;
+	unsigned timeout_s; /* 0: do not freeze */
+	const struct cancel *cancel;
+};
+
+/* Returns in about timeout_s at most, and soon when it is cancelled. Failure to freeze is no error, it is noted. */
+void freeze_begin(struct freeze *freeze, virDomainPtr domain, struct guard *guard,
+		  const struct freeze_request *request);
 /* Thaws at once. A guest that does not answer is asked again until freeze_release(), and by the guard thereafter. */
 void freeze_end(struct freeze *freeze);
 void freeze_release(struct freeze *freeze);

@@ -19,7 +19,7 @@
 
 #include "base/file.h"
 
-enum { LOCK_FD = 3, EXEC_FAILED = 127, LIBVIRT_TRIES = 60, LIBVIRT_AGAIN_S = 1 };
+enum { LOCK_FD = 3, EXEC_FAILED = 127, LIBVIRT_TRIES = 60, LIBVIRT_AGAIN_S = 1, THAW_TRIES = 300 };
 
 /* ---- in the guard: a forked copy of a process with threads, so only what is safe in a signal handler ---- */
 
@@ -54,6 +54,18 @@ static bool is_stuck(const char *uri, const char *uuid)
 	return n == (ssize_t)sizeof(answer) && memcmp(answer, stuck, sizeof(answer)) == 0;
 }
 
+/* An agent that sleeps freezes when it wakes up. While somebody else's question to it is open, libvirt lets us wait for
+ * only half a minute. */
+static void thaw(const char *uri, const char *uuid)
+{
+	run_virsh(uri, "guest-agent-timeout", uuid, "--timeout=-2", STDERR_FILENO);
+	for (int i = 0; i < THAW_TRIES && !run_virsh(uri, "domfsthaw", uuid, NULL, STDERR_FILENO); i++) {
+		if (!run_virsh(uri, "domjobinfo", uuid, NULL, STDERR_FILENO))
+			return; /* switched off */
+		sleep(LIBVIRT_AGAIN_S);
+	}
+}
+
 static void pay(unsigned debts, const char *uri, const char *uuid)
 {
 	for (int i = 0; i < LIBVIRT_TRIES && !run_virsh(uri, "uri", NULL, NULL, STDERR_FILENO); i++)
@@ -64,7 +76,7 @@ static void pay(unsigned debts, const char *uri, const char *uuid)
 		run_virsh(uri, "resume", uuid, NULL, STDERR_FILENO);
 	close(LOCK_FD);
 	if (debts & GUARD_THAW)
-		run_virsh(uri, "domfsthaw", uuid, NULL, STDERR_FILENO);
+		thaw(uri, uuid);
 }
 
 static void take_files(int socket, int lock)
@@ -152,6 +164,11 @@ bool guard_owes(struct guard *guard, enum guard_debt debt)
 	bool owes = guard->debts & debt;
 	pthread_mutex_unlock(&guard->lock);
 	return owes;
+}
+
+bool guard_is_there(const struct guard *guard)
+{
+	return guard->socket >= 0;
 }
 
 void guard_call(const struct guard *guard)

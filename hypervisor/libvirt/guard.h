@@ -24,6 +24,8 @@ void guard_start(struct guard *guard, virDomainPtr domain, int lock);
 void guard_owe(struct guard *guard, unsigned debts);
 void guard_paid(struct guard *guard, unsigned debts);
 bool guard_owes(struct guard *guard, enum guard_debt debt);
+/* It was started; whether it finds virsh is not known. */
+bool guard_is_there(const struct guard *guard);
 /* It pays now, by a connection of its own. */
 void guard_call(const struct guard *guard);
 /* Returns when it is gone, but for one that has to pay. Also for one that is all zero but for socket = -1. */

@@ -30,16 +30,42 @@ scenario_frozen() {
 
 is_asleep() { ! "${virsh[@]}" qemu-agent-command engF --timeout 1 '{"execute":"guest-ping"}'; }
 
+# put_to_sleep SECONDS
+put_to_sleep() {
+	local script="kill -STOP \$(pidof qemu-ga); sleep $1; kill -CONT \$(pidof qemu-ga)"
+	agent engF "{\"execute\":\"guest-exec\",\"arguments\":{\"path\":\"/bin/sh\",\"arg\":[\"-c\",\"$script\"]}}"
+	wait_until 10 "the agent to fall asleep" is_asleep
+}
+
 # The agent reads what it is asked only when it goes on.
 scenario_asleep() {
 	say "an agent that sleeps through it"
-	# shellcheck disable=SC2016
-	agent engF '{"execute":"guest-exec","arguments":{"path":"/bin/sh","arg":["-c","kill -STOP $(pidof qemu-ga); sleep 15; kill -CONT $(pidof qemu-ga)"]}}'
-	wait_until 10 "the agent to fall asleep" is_asleep
+	put_to_sleep 15
 	take_cut keep >"$work/cut" || fail "a cut failed: $(cat "$work/cut")"
 	expect_consistency "3 the guest agent did not answer in $patience s"
 	wait_until 60 "the guest to be thawed" is_thawed
 }
+
+is_asking() { grep --quiet --line-regexp freeze /proc/"$1"/task/*/comm; }
+
+# Ctrl-C is heard while the agent sleeps, and what it does when it wakes up is undone.
+scenario_interrupted() {
+	say "interrupted while the agent sleeps"
+	local driver patience=3600 status=0
+	put_to_sleep 60
+	cut_with drop >"$work/cut" 2>&1 &
+	driver=$!
+	wait_until 60 "the question to the agent" is_asking "$driver"
+	kill -TERM "$driver"
+	wait "$driver" || status=$?
+	[[ $status == 1 ]] || fail "ended with $status: $(cat "$work/cut")"
+	grep --quiet '^error cancelled: ' "$work/cut" || fail "no interruption: $(cat "$work/cut")"
+	is_asleep || fail "the agent was waited for"
+	wait_until 300 "the guard to be done" has_no_guard
+	is_thawed || fail "the guest stayed frozen"
+}
+
+has_no_guard() { ! pgrep --exact engine_driver >/dev/null; }
 
 # Succeeds when the killed process had the guest frozen.
 kill_while_frozen() {
@@ -70,5 +96,6 @@ start_debian engF
 wait_agent engF
 scenario_frozen
 scenario_asleep
+scenario_interrupted
 scenario_killed
 destroy_guest engF

@@ -129,19 +129,21 @@ static struct engine *open_files(int argc, char **argv, struct err **errp)
 
 int main(int argc, char **argv)
 {
+	static struct cancel cancel;
 	if (argc < 6)
 		return 2;
 	bool files = strcmp(argv[1], "files") == 0;
 	struct err *err = NULL;
 	AUTO(engine_freep)
 	struct engine *engine = files ? open_files(argc, argv, &err) : engine_libvirt_open(NULL, &err);
-	struct cut_request request = {.owner = getenv("ENGINE_OWNER"), .tracking = argv[3], .freeze_timeout_s = 10};
+	struct cut_request request = {
+		.cancel = &cancel, .owner = getenv("ENGINE_OWNER"), .tracking = argv[3], .freeze_timeout_s = 10};
 	if (!files && argc == 9) {
 		request.spill_dir = argv[6];
 		request.spill_limit = strtoull(argv[7], NULL, 0);
 		request.freeze_timeout_s = (unsigned)strtoul(argv[8], NULL, 0);
 	}
-	if (engine && run(engine, argv[2], &request, argv[4], argv[5], &err))
+	if (engine && cancel_on_signals(&cancel, &err) && run(engine, argv[2], &request, argv[4], argv[5], &err))
 		return 0;
 	printf("error %s: %s\n", err_code_name(err_code(err)), err_message(err));
 	err_free(err);
