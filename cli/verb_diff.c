@@ -5,6 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/err.h"
+#include "cli/json_stream.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "cli/table.h"
@@ -17,7 +18,6 @@
 struct change {
 	const struct stream *from, *to; /* NULL where the point has none of that name */
 	uint64_t bytes, ranges;
-	struct json *list; /* of the ranges; NULL: nobody asked, or they are printed */
 };
 
 struct comparison {
@@ -27,51 +27,20 @@ struct comparison {
 	struct change *changes;
 	size_t n;
 	struct change *current;
+	struct json_stream stream; /* of ranges, which are not kept */
 };
 
 static void comparison_release(struct comparison *comparison)
 {
-	for (size_t i = 0; i < comparison->n; i++)
-		json_free(comparison->changes[i].list);
 	free(comparison->changes);
 	pack_reader_free(comparison->packs);
 	point_release(&comparison->from);
 	point_release(&comparison->to);
 }
 
-/* ---- comparing ------------------------------------------------------------------------------------------------------
- */
-
 static const struct stream *either(const struct change *change)
 {
 	return change->to ? change->to : change->from;
-}
-
-static bool note_range(void *arg, uint64_t offset, uint64_t len, struct err **errp)
-{
-	struct comparison *comparison = arg;
-	struct change *change = comparison->current;
-	change->bytes += len;
-	change->ranges++;
-	if (change->list) {
-		struct json *range = json_new_object();
-		json_set(range, "offset", json_new_number(offset));
-		json_set(range, "length", json_new_number(len));
-		json_append(change->list, range);
-	} else if (comparison->context->options.ranges) {
-		char name[STREAM_NAME_MAX + 1];
-		memcpy(name, either(change)->name, sizeof(name));
-		printf("%s %" PRIu64 " %" PRIu64 "\n", words_make_printable(name), offset, len);
-	}
-	return cancel_check(&comparison->context->cancel, errp);
-}
-
-/* A stream that is not there is one of zeros. */
-static struct tree_reader *open_tree(struct pack_reader *packs, const struct stream *stream,
-				     const struct stream *instead, struct err **errp)
-{
-	static const struct tree_ref hole;
-	return tree_reader_new(packs, stream ? &stream->shape : &instead->shape, stream ? &stream->top : &hole, errp);
 }
 
 /* Whether ids of this stream in one point can be compared with those in the other. */
@@ -88,58 +57,7 @@ static bool is_comparable(const struct comparison *comparison, const struct chan
 	       (same_keys(comparison, change) && change->from->shape.exponent == change->to->shape.exponent);
 }
 
-static bool compare_stream(struct comparison *comparison, struct change *change, struct err **errp)
-{
-	struct pack_reader *packs = comparison->packs;
-	AUTO(tree_reader_freep) struct tree_reader *from = open_tree(packs, change->from, change->to, errp);
-	if (!from)
-		return false;
-	AUTO(tree_reader_freep) struct tree_reader *to = open_tree(packs, change->to, change->from, errp);
-	if (!to)
-		return false;
-	if (comparison->context->options.ranges && comparison->context->options.json)
-		change->list = json_new_array();
-	comparison->current = change;
-	return tree_diff(from, to, same_keys(comparison, change), note_range, comparison, errp) ||
-	       err_prefix(errp, "stream '%s'", either(change)->name);
-}
-
-/* The streams of the second point in their order, then those that only the first has. */
-static bool pair_streams(struct comparison *comparison, struct err **errp)
-{
-	const struct point *from = &comparison->from, *to = &comparison->to;
-	comparison->changes = calloc(from->n_streams + to->n_streams, sizeof(comparison->changes[0]));
-	if (!comparison->changes)
-		return err_set_no_memory(errp);
-	for (size_t i = 0; i < to->n_streams; i++)
-		comparison->changes[comparison->n++] =
-			(struct change){.from = point_stream(from, to->streams[i].name), .to = &to->streams[i]};
-	for (size_t i = 0; i < from->n_streams; i++)
-		if (!point_stream(to, from->streams[i].name))
-			comparison->changes[comparison->n++] = (struct change){.from = &from->streams[i]};
-	return true;
-}
-
-static bool compare(struct comparison *comparison, const struct repository *repository, struct err **errp)
-{
-	const char **operands = comparison->context->options.operands.items;
-	if (!point_find(repository, operands[0], &comparison->from, errp) ||
-	    !point_find(repository, operands[1], &comparison->to, errp) || !pair_streams(comparison, errp))
-		return false;
-	comparison->packs = pack_reader_new(repository, FOOTERS_KEPT, errp);
-	if (!comparison->packs)
-		return false;
-	for (size_t i = 0; i < comparison->n; i++)
-		if (!compare_stream(comparison, &comparison->changes[i], errp))
-			return false;
-	report_missed(comparison->context, &comparison->from);
-	report_missed(comparison->context, &comparison->to);
-	report_point(&comparison->from);
-	report_point(&comparison->to);
-	return true;
-}
-
-/* ---- saying ---------------------------------------------------------------------------------------------------------
+/* ---- as JSON --------------------------------------------------------------------------------------------------------
  */
 
 static const char *change_text(const struct change *change)
@@ -158,31 +76,179 @@ static struct json *size_to_json(const struct stream *stream)
 	return stream ? json_new_number(stream->shape.size) : json_new_null();
 }
 
-static struct json *change_to_json(const struct comparison *comparison, struct change *change)
+/* What is known of a stream before it is compared, and what is known after. */
+static struct json *shape_to_json(const struct comparison *comparison, const struct change *change)
 {
 	struct json *json = json_new_object();
 	json_set(json, "name", json_new_text(either(change)->name));
-	json_set(json, "change", json_new_text(change_text(change)));
 	json_set(json, "from_size", size_to_json(change->from));
 	json_set(json, "to_size", size_to_json(change->to));
 	json_set(json, "comparable", json_new_bool(is_comparable(comparison, change)));
+	return json;
+}
+
+static void add_outcome(struct json *json, const struct change *change)
+{
+	json_set(json, "change", json_new_text(change_text(change)));
 	json_set(json, "bytes_changed", json_new_number(change->bytes));
-	if (change->list)
-		json_set(json, "ranges", STEAL(&change->list));
+}
+
+static struct json *outcome_to_json(const struct change *change)
+{
+	struct json *json = json_new_object();
+	add_outcome(json, change);
+	return json;
+}
+
+static struct json *points_to_json(const struct comparison *comparison)
+{
+	char id[POINT_ID_TEXT_SIZE];
+	struct json *json = json_new_object();
+	json_set(json, "from", json_new_text(point_id_text(comparison->from.id, id)));
+	json_set(json, "to", json_new_text(point_id_text(comparison->to.id, id)));
 	return json;
 }
 
 static struct json *to_json(const struct comparison *comparison)
 {
-	char id[POINT_ID_TEXT_SIZE];
-	struct json *json = json_new_object(), *streams = json_new_array();
-	json_set(json, "from", json_new_text(point_id_text(comparison->from.id, id)));
-	json_set(json, "to", json_new_text(point_id_text(comparison->to.id, id)));
-	for (size_t i = 0; i < comparison->n; i++)
-		json_append(streams, change_to_json(comparison, &comparison->changes[i]));
+	struct json *json = points_to_json(comparison), *streams = json_new_array();
+	for (size_t i = 0; i < comparison->n; i++) {
+		struct json *stream = shape_to_json(comparison, &comparison->changes[i]);
+		add_outcome(stream, &comparison->changes[i]);
+		json_append(streams, stream);
+	}
 	json_set(json, "streams", streams);
 	return json;
 }
+
+/* ---- comparing ------------------------------------------------------------------------------------------------------
+ */
+
+static bool streams_json(const struct comparison *comparison)
+{
+	return comparison->context->options.ranges && comparison->context->options.json;
+}
+
+static void write_range(struct comparison *comparison, uint64_t offset, uint64_t len)
+{
+	struct json *range = json_new_object();
+	json_set(range, "offset", json_new_number(offset));
+	json_set(range, "length", json_new_number(len));
+	json_stream_item(&comparison->stream, range);
+}
+
+static void print_range(const struct change *change, uint64_t offset, uint64_t len)
+{
+	char name[STREAM_NAME_MAX + 1];
+	memcpy(name, either(change)->name, sizeof(name));
+	printf("%s %" PRIu64 " %" PRIu64 "\n", words_make_printable(name), offset, len);
+}
+
+/* Whoever reads no further, as head does, wants no more of it. */
+static bool note_range(void *arg, uint64_t offset, uint64_t len, struct err **errp)
+{
+	struct comparison *comparison = arg;
+	struct change *change = comparison->current;
+	change->bytes += len;
+	change->ranges++;
+	if (streams_json(comparison))
+		write_range(comparison, offset, len);
+	else if (comparison->context->options.ranges)
+		print_range(change, offset, len);
+	return json_stream_check(&comparison->stream, errp);
+}
+
+/* A stream that is not there is one of zeros. */
+static struct tree_reader *open_tree(struct pack_reader *packs, const struct stream *stream,
+				     const struct stream *instead, struct err **errp)
+{
+	static const struct tree_ref hole;
+	return tree_reader_new(packs, stream ? &stream->shape : &instead->shape, stream ? &stream->top : &hole, errp);
+}
+
+static bool compare_trees(struct comparison *comparison, struct change *change, struct err **errp)
+{
+	struct pack_reader *packs = comparison->packs;
+	AUTO(tree_reader_freep) struct tree_reader *from = open_tree(packs, change->from, change->to, errp);
+	if (!from)
+		return false;
+	AUTO(tree_reader_freep) struct tree_reader *to = open_tree(packs, change->to, change->from, errp);
+	if (!to)
+		return false;
+	const struct tree_diff_options options = {.same_keys = same_keys(comparison, change),
+						  .cancel = &comparison->context->cancel};
+	comparison->current = change;
+	return tree_diff(from, to, &options, note_range, comparison, errp);
+}
+
+static bool compare_stream(struct comparison *comparison, struct change *change, struct err **errp)
+{
+	if (streams_json(comparison))
+		json_stream_open(&comparison->stream, shape_to_json(comparison, change), "ranges");
+	if (!compare_trees(comparison, change, errp))
+		return err_code(*errp) != ERR_CANCELLED && err_prefix(errp, "stream '%s'", either(change)->name);
+	if (streams_json(comparison))
+		json_stream_close(&comparison->stream, outcome_to_json(change));
+	return true;
+}
+
+/* The streams of the second point in their order, then those that only the first has. */
+static bool pair_streams(struct comparison *comparison, struct err **errp)
+{
+	const struct point *from = &comparison->from, *to = &comparison->to;
+	comparison->changes = calloc(from->n_streams + to->n_streams, sizeof(comparison->changes[0]));
+	if (!comparison->changes)
+		return err_set_no_memory(errp);
+	for (size_t i = 0; i < to->n_streams; i++)
+		comparison->changes[comparison->n++] =
+			(struct change){.from = point_stream(from, to->streams[i].name), .to = &to->streams[i]};
+	for (size_t i = 0; i < from->n_streams; i++)
+		if (!point_stream(to, from->streams[i].name))
+			comparison->changes[comparison->n++] = (struct change){.from = &from->streams[i]};
+	return true;
+}
+
+static bool find_points(struct comparison *comparison, const struct repository *repository, struct err **errp)
+{
+	const char **operands = comparison->context->options.operands.items;
+	return point_find(repository, operands[0], &comparison->from, errp) &&
+	       point_find(repository, operands[1], &comparison->to, errp) && pair_streams(comparison, errp);
+}
+
+static bool compare_all(struct comparison *comparison, const struct repository *repository, struct err **errp)
+{
+	comparison->packs = pack_reader_new(repository, FOOTERS_KEPT, errp);
+	if (!comparison->packs)
+		return false;
+	for (size_t i = 0; i < comparison->n; i++)
+		if (!compare_stream(comparison, &comparison->changes[i], errp))
+			return false;
+	report_missed(comparison->context, &comparison->from);
+	report_missed(comparison->context, &comparison->to);
+	report_point(&comparison->from);
+	report_point(&comparison->to);
+	return true;
+}
+
+/* What was found before a failure is written by then: the object ends with the failure. */
+static bool write_ranges(struct comparison *comparison, const struct repository *repository, struct err **errp)
+{
+	struct json *end = NULL;
+	comparison->context->json_written = true;
+	json_stream_open(&comparison->stream, points_to_json(comparison), "streams");
+	bool ok = compare_all(comparison, repository, errp) && json_stream_check(&comparison->stream, errp);
+	if (!ok) {
+		end = json_new_object();
+		json_set(end, "error", error_to_json(*errp));
+	}
+	while (comparison->stream.depth > 1)
+		json_stream_close(&comparison->stream, NULL);
+	json_stream_close(&comparison->stream, end);
+	return ok;
+}
+
+/* ---- saying ---------------------------------------------------------------------------------------------------------
+ */
 
 static const char *size_text(const struct stream *stream, char text[PROGRESS_SIZE_TEXT])
 {
@@ -237,7 +303,11 @@ bool run_diff(struct context *context, struct err **errp)
 {
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	AUTO(comparison_release) struct comparison comparison = {.context = context};
-	if (!repository || !compare(&comparison, repository, errp))
+	if (!repository || !find_points(&comparison, repository, errp))
+		return false;
+	if (streams_json(&comparison))
+		return write_ranges(&comparison, repository, errp);
+	if (!compare_all(&comparison, repository, errp))
 		return false;
 	if (context->options.json)
 		return report_json(context, to_json(&comparison), errp);

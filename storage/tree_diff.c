@@ -6,6 +6,9 @@
 #include "base/err.h"
 #include "storage/tree_internal.h"
 
+#define WINDOW_MIN (UINT64_C(1) << 32) /* a multiple of all sizes of chunks */
+#define WINDOWS_MAX 65536
+
 /* The range that is growing; none while it is empty. Ranges come ordered by their offsets. */
 struct range {
 	uint64_t offset, end;
@@ -15,9 +18,15 @@ struct diff {
 	struct tree_reader *from, *to;
 	uint64_t size; /* of the longer stream */
 	struct range range;
+	const struct cancel *cancel;
 	tree_diff_function *each;
 	void *arg;
 };
+
+static bool go_on(const struct diff *diff, struct err **errp)
+{
+	return !diff->cancel || cancel_check(diff->cancel, errp);
+}
 
 static bool end_range(struct diff *diff, struct err **errp)
 {
@@ -64,7 +73,8 @@ static bool compare(struct diff *diff, uint8_t level, uint64_t index, const stru
 		    const struct tree_ref *to, struct err **errp)
 {
 	struct tree_node a, b;
-	if (!open_node(diff->from, level, index, from, &a, errp) || !open_node(diff->to, level, index, to, &b, errp))
+	if (!go_on(diff, errp) || !open_node(diff->from, level, index, from, &a, errp) ||
+	    !open_node(diff->to, level, index, to, &b, errp))
 		return false;
 	uint8_t exponent = tree_reader_shape(diff->from)->exponent;
 	for (unsigned slot = 0; slot < TREE_FANOUT; slot++) {
@@ -123,14 +133,16 @@ static bool add_chunk(void *arg, uint64_t index, const struct tree_ref *chunk, s
 	(void)chunk;
 	struct diff *diff = arg;
 	const struct stream_shape *shape = tree_reader_shape(diff->from);
-	return add_range(diff, chunk_range(index, shape->exponent, shape->size), errp);
+	return go_on(diff, errp) && add_range(diff, chunk_range(index, shape->exponent, shape->size), errp);
 }
 
-/* The data of diff->from, each of which goes to each(). */
-static bool give_data(struct diff *diff, struct err **errp)
+/* The data of diff->from in a window, each of which goes to each(). */
+static bool give_data(struct diff *diff, struct range window, struct err **errp)
 {
-	uint64_t chunks = stream_chunks(tree_reader_shape(diff->from));
-	return tree_each(diff->from, 0, chunks, add_chunk, diff, errp) && end_range(diff, errp);
+	const struct stream_shape *shape = tree_reader_shape(diff->from);
+	uint64_t chunks = stream_chunks(shape), first = window.offset >> shape->exponent;
+	uint64_t end = window.end >= shape->size ? chunks : window.end >> shape->exponent;
+	return first >= end || (tree_each(diff->from, first, end, add_chunk, diff, errp) && end_range(diff, errp));
 }
 
 /* Extents of the other stream, which go between those that come. */
@@ -156,21 +168,41 @@ static bool merge_extent(void *arg, uint64_t offset, uint64_t len, struct err **
 	       add_range(merge->diff, (struct range){.offset = offset, .end = offset + len}, errp);
 }
 
-static bool unite_data(struct diff *diff, struct err **errp)
+static bool unite_window(struct diff *diff, struct range window, struct err **errp)
 {
 	AUTO(extents_release) struct extents others = {0};
 	struct merge merge = {.diff = diff, .others = &others};
-	struct diff from = {.from = diff->from, .each = note_extent, .arg = &others};
-	struct diff to = {.from = diff->to, .each = merge_extent, .arg = &merge};
-	return give_data(&from, errp) && give_data(&to, errp) && add_others(&merge, UINT64_MAX, errp);
+	struct diff from = {.from = diff->from, .cancel = diff->cancel, .each = note_extent, .arg = &others};
+	struct diff to = {.from = diff->to, .cancel = diff->cancel, .each = merge_extent, .arg = &merge};
+	return go_on(diff, errp) && give_data(&from, window, errp) && give_data(&to, window, errp) &&
+	       add_others(&merge, UINT64_MAX, errp);
 }
 
-bool tree_diff(struct tree_reader *from, struct tree_reader *to, bool same_keys, tree_diff_function *each, void *arg,
-	       struct err **errp)
+/* Window by window, as the extents of one are kept. */
+static bool unite_data(struct diff *diff, struct err **errp)
+{
+	uint64_t window = WINDOW_MIN;
+	while (diff->size / window > WINDOWS_MAX)
+		window *= 2;
+	for (uint64_t at = 0; at < diff->size;) {
+		uint64_t end = diff->size - at > window ? at + window : diff->size;
+		if (!unite_window(diff, (struct range){.offset = at, .end = end}, errp))
+			return false;
+		at = end;
+	}
+	return true;
+}
+
+bool tree_diff(struct tree_reader *from, struct tree_reader *to, const struct tree_diff_options *options,
+	       tree_diff_function *each, void *arg, struct err **errp)
 {
 	const struct stream_shape *a = tree_reader_shape(from), *b = tree_reader_shape(to);
-	struct diff diff = {
-		.from = from, .to = to, .size = a->size > b->size ? a->size : b->size, .each = each, .arg = arg};
-	bool comparable = same_keys && a->exponent == b->exponent;
+	struct diff diff = {.from = from,
+			    .to = to,
+			    .size = a->size > b->size ? a->size : b->size,
+			    .cancel = options->cancel,
+			    .each = each,
+			    .arg = arg};
+	bool comparable = options->same_keys && a->exponent == b->exponent;
 	return (comparable ? compare_ids(&diff, errp) : unite_data(&diff, errp)) && end_range(&diff, errp);
 }

@@ -120,6 +120,29 @@ class Repository(CommandTest):
                 os.truncate(os.path.join(folder, pack), 100)
         self.assertEqual(self.succeed("diff", second, second)["streams"][0]["change"], "same")
         self.fail_with(4, "corrupt", "vda.*m/", "diff", first, second)
+        broken = self.run_json(4, "diff", first, second, "--ranges")
+        self.assertEqual((broken["from"], broken["error"]["code"], broken["streams"][0]["name"]), (first, "corrupt", "vda"))
+        self.assertNotIn("change", broken["streams"][0])
+
+    def test_ranges_go_out_as_they_are_found(self):
+        """A reader that reads no further ends it, however much there is to say."""
+        chunk, n = 65536, 6000
+        with open(self.path("disk.raw"), "wb") as file:
+            file.truncate(2 * n * chunk)
+        first = self.backup()["point"]
+        with open(self.path("disk.raw"), "r+b") as file:
+            for i in range(n):
+                file.seek(2 * i * chunk)
+                file.write(b"x")
+        second = self.backup()["point"]
+        said = self.succeed("diff", first, second, "--ranges")["streams"][0]
+        self.assertEqual((len(said["ranges"]), said["bytes_changed"]), (n, n * chunk))
+        for words in ["--ranges"], ["--ranges", "--json"]:
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = self.run_salvor("diff", first, second, *words, stdout=full)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertRegex(done.stderr, "standard output")
+            self.assertNotRegex(done.stderr, "web01 as of")  # what comes when all is compared
 
     def test_diff_of_other_workloads(self):
         self.write("disk.raw", b"x" * 100_000 + bytes(900_000))

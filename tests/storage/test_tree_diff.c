@@ -117,7 +117,8 @@ static void expect(struct tree_reader *from, struct tree_reader *to, bool same_k
 {
 	AUTO(err_freep) struct err *err = NULL;
 	struct seen seen = {.differs = differs, .size = size};
-	if (!tree_diff(from, to, same_keys, expect_range, &seen, &err))
+	const struct tree_diff_options options = {.same_keys = same_keys};
+	if (!tree_diff(from, to, &options, expect_range, &seen, &err))
 		fail_msg("%s", err_message(err));
 	for (; seen.next < (size + CHUNK - 1) / CHUNK; seen.next++)
 		assert_false(differs[seen.next]);
@@ -270,10 +271,44 @@ static void a_refusal_ends_it(void **state)
 	for (int same_keys = 0; same_keys < 2; same_keys++) {
 		AUTO(err_freep) struct err *err = NULL;
 		int calls = 0;
-		assert_false(tree_diff(from, to, same_keys, refuse, &calls, &err));
+		const struct tree_diff_options options = {.same_keys = same_keys};
+		assert_false(tree_diff(from, to, &options, refuse, &calls, &err));
 		assert_int_equal(err_code(err), ERR_CANCELLED);
 		assert_int_equal(calls, 1);
 	}
+}
+
+/* While nothing is given, as nothing differs yet, or all is one range. */
+static void a_cancel_is_heard(void **state)
+{
+	uint8_t plain[10 * CHUNK] = {[9 * CHUNK] = 1}, zeros[10 * CHUNK] = {0};
+	struct cancel cancel = {true};
+	AUTO(tree_reader_freep) struct tree_reader *from = open_stream(*state, plain, sizeof(plain), EXPONENT);
+	AUTO(tree_reader_freep) struct tree_reader *to = open_stream(*state, zeros, sizeof(zeros), EXPONENT);
+	for (int same_keys = 0; same_keys < 2; same_keys++) {
+		AUTO(err_freep) struct err *err = NULL;
+		int calls = 0;
+		const struct tree_diff_options options = {.same_keys = same_keys, .cancel = &cancel};
+		assert_false(tree_diff(from, to, &options, refuse, &calls, &err));
+		assert_int_equal(err_code(err), ERR_CANCELLED);
+		assert_int_equal(calls, 0);
+	}
+}
+
+/* Ids that cannot be compared are looked at piece by piece: what goes on from one into the next is one range. */
+static void ranges_over_windows(void **state)
+{
+	const uint64_t window = (UINT64_C(4) << 30) / CHUNK;
+	struct tree a, b;
+	new_tags(&a, 2 * window + 9, NULL);
+	new_tags(&b, window + 3, NULL);
+	a.tags[window - 1] = a.tags[2 * window - 1] = a.tags[2 * window + 8] = 1;
+	b.tags[5] = b.tags[window] = b.tags[window + 2] = 1;
+	build(*state, &a, store_node);
+	build(*state, &b, store_node);
+	expect_differences(&a, &b);
+	release(&a);
+	release(&b);
 }
 
 int main(void)
@@ -281,7 +316,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_two_trees),	 cmocka_unit_test(what_is_the_same_is_not_read),
 		cmocka_unit_test(chunks_of_other_sizes), cmocka_unit_test(a_longer_last_chunk_differs),
-		cmocka_unit_test(a_refusal_ends_it),
+		cmocka_unit_test(a_refusal_ends_it),	 cmocka_unit_test(a_cancel_is_heard),
+		cmocka_unit_test(ranges_over_windows),
 	};
 	return cmocka_run_group_tests(tests, store_setup, store_teardown);
 }
