@@ -8,6 +8,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -166,13 +167,30 @@ static bool prepare(struct local *local, struct err **errp)
 	return made && probe_create_once(local, errp);
 }
 
+/* Its own folder and no more: above it there is a typing error, or a disk that is not mounted. */
+static bool make_root(const char *path, struct err **errp)
+{
+	struct stat st;
+	AUTO(freep) char *copy = strdup(path);
+	if (!copy)
+		return err_set_no_memory(errp);
+	const char *parent = dirname(copy);
+	if (stat(parent, &st) < 0 && errno == ENOENT)
+		return err_set(
+			errp, ERR_NOT_FOUND,
+			"%s is not there, and init makes only the last folder of %s: is the path right, and is it "
+			"mounted?",
+			parent, path);
+	return file_make_folders(path, 0700, errp);
+}
+
 struct backend *backend_local_open(const char *path, bool create, struct err **errp)
 {
 	if (!*path) {
 		err_set(errp, ERR_USAGE, "the path of the repository is empty");
 		return NULL;
 	}
-	if (create && !file_make_folders(path, 0700, errp))
+	if (create && !make_root(path, errp))
 		return NULL;
 	struct local *local = local_new(path, errp);
 	if (!local)

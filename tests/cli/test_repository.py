@@ -37,6 +37,10 @@ class Repository(CommandTest):
         self.assertEqual(os.stat(self.path("recovery.key")).st_mode & 0o777, 0o600)
         self.fail_with(1, "exists", "repository", "init", "--recovery-key", "second.key")
         self.assertFalse(os.path.exists(self.path("second.key")))
+        self.fail_with(1, "not-found", "bakcup/here is not there.*last folder of bakcup/here/repository", "init", "--no-recovery-key",
+                       "--repo", "bakcup/here/repository")
+        self.assertFalse(os.path.exists(self.path("bakcup")))
+        self.succeed("init", "--no-recovery-key", "--repo", "new/")
 
     def test_backup_points_show(self):
         first, second = self.backup(), self.backup()
