@@ -17,6 +17,6 @@ const struct verb verb_points = {
 	.about = "Lists the recovery points of one workload or of all, newest first. Times are UTC.",
 	.options = options,
 	.examples = examples,
-	.attention = "a point that was seen from here before has vanished",
+	.attention = "a point that was there has vanished: its writer's next point names it, or it was seen from here",
 	.damage = "a point could not be read; the others are listed",
 };

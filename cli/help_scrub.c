@@ -30,8 +30,8 @@ const struct verb verb_scrub = {
 	.summary = "look for damage in the repository",
 	.synopses = {""},
 	.about = "Looks at every object of the repository: signatures, that every pack which a point needs is there, "
-		 "and "
-		 "more by the level. Damage is listed with the points that it hurts, the newest points that are whole, "
+		 "that every point is there which another one, a receipt or this machine knows of, and more by the "
+		 "level. Damage is listed with the points that it hurts, the newest points that are whole, "
 		 "and what to do. Nothing in the repository is changed.\n\n"
 		 "A pass over a large repository may be interrupted: the next scrub of the same level goes on where it "
 		 "was. What was found damaged is not relied on by later backups from this machine: they store again "

@@ -18,7 +18,7 @@ const struct verb verb_status = {
 		 "person. Times are UTC.",
 	.options = options,
 	.examples = examples,
-	.attention = "a point that was seen from here before has vanished, or this machine lost its memory of the "
-		     "repository, which makes that harder to notice",
+	.attention = "a point that was there has vanished, or this machine lost its memory of the repository, which "
+		     "makes that harder to notice",
 	.damage = "a point could not be read",
 };

@@ -123,7 +123,7 @@ void report_damaged(struct context *context, const struct point_list *list)
 	if (list->n_damaged > 0)
 		context->status = EXIT_DAMAGE;
 	for (size_t i = 0; i < list->n_vanished; i++)
-		report_attention(context, "%s", reason_of(list->vanished[i]));
+		report_attention(context, "%s", reason_of(list->vanished[i].text));
 }
 
 /* "name: reason", as the list has it. */
@@ -137,22 +137,20 @@ static struct json *damage_to_json(const char *text)
 	return json;
 }
 
-static struct json *texts_to_json(char *const *texts, size_t n)
-{
-	struct json *array = json_new_array();
-	for (size_t i = 0; i < n; i++)
-		json_append(array, damage_to_json(texts[i]));
-	return array;
-}
-
 struct json *damaged_to_json(const struct point_list *list)
 {
-	return texts_to_json(list->damaged, list->n_damaged);
+	struct json *array = json_new_array();
+	for (size_t i = 0; i < list->n_damaged; i++)
+		json_append(array, damage_to_json(list->damaged[i]));
+	return array;
 }
 
 struct json *vanished_to_json(const struct point_list *list)
 {
-	return texts_to_json(list->vanished, list->n_vanished);
+	struct json *array = json_new_array();
+	for (size_t i = 0; i < list->n_vanished; i++)
+		json_append(array, damage_to_json(list->vanished[i].text));
+	return array;
 }
 
 void report_point(struct point *point)

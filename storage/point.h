@@ -72,17 +72,23 @@ NODISCARD bool point_check_workload(const char *name, struct err **errp);
 const char *consistency_text(enum consistency consistency);
 const char *stream_kind_text(enum stream_kind kind);
 
+struct vanished_point {
+	char *text;		   /* "object: sentence" */
+	struct session_id session; /* number 0: it is no commit that vanished */
+	uint64_t before_ns;	   /* it was older than this; 0: unknown */
+};
+
 struct point_list {
 	struct point *points; /* newest first */
 	size_t n;
 	char **damaged; /* objects c/… that could not be read, one "name: reason" each */
 	size_t n_damaged;
-	char **vanished; /* what was seen before and is gone, one sentence each */
+	struct vanished_point *vanished; /* what was there and is gone */
 	size_t n_vanished;
 };
 
 /* All points (of one workload, by exact name, when not NULL). Damaged commits are named in the list and do not hide the
- * others. A vanished head is an alarm, and no damage. Remembers heads. Reads commits on all processors. */
+ * others. What vanished is an alarm, and no damage. Remembers heads. Reads commits on all processors. */
 NODISCARD bool point_list_load(const struct repository *repository, const char *workload, struct point_list *ret,
 			       struct err **errp);
 void point_list_release(struct point_list *list);

@@ -53,7 +53,7 @@ static const char *first_trouble(const struct point_list *list)
 {
 	if (list->n_damaged > 0)
 		return list->damaged[0];
-	return list->n_vanished > 0 ? list->vanished[0] : "";
+	return list->n_vanished > 0 ? list->vanished[0].text : "";
 }
 
 /* What cannot be read may be what was asked for: then it is not missing, but damaged. */
@@ -103,20 +103,31 @@ static void note_writer_before(const struct point_list *list, struct point *poin
 }
 
 /* Of which workload a commit was that cannot be read nobody can say; only what its writer made before is older. */
-static void note_missed(char *const *texts, size_t n, struct point *point)
+static void note_missed(const struct session_id *session, struct point *point)
 {
-	for (size_t i = 0; i < n && !point->missed[0]; i++) {
+	bool before = memcmp(session->writer, point->session.writer, WRITER_SIZE) == 0 &&
+		      session->number < point->session.number;
+
+	if (!before && !point->missed[0])
+		object_name_session('c', session, point->missed);
+}
+
+static void note_all_missed(const struct point_list *list, struct point *point)
+{
+	for (size_t i = 0; i < list->n_damaged; i++) {
 		char name[OBJECT_NAME_SIZE] = "";
 		struct session_id session;
-		size_t len = strcspn(texts[i], ":");
+		size_t len = strcspn(list->damaged[i], ":");
 		if (len < sizeof(name))
-			memcpy(name, texts[i], len);
-		if (!object_name_parse_session('c', name, &session))
-			continue;
-		bool before = memcmp(session.writer, point->session.writer, WRITER_SIZE) == 0 &&
-			      session.number < point->session.number;
-		if (!before)
-			memcpy(point->missed, name, sizeof(name));
+			memcpy(name, list->damaged[i], len);
+		if (object_name_parse_session('c', name, &session))
+			note_missed(&session, point);
+	}
+	for (size_t i = 0; i < list->n_vanished; i++) {
+		const struct vanished_point *vanished = &list->vanished[i];
+		bool older = vanished->before_ns != 0 && vanished->before_ns <= point->cut_ns;
+		if (vanished->session.number != 0 && !older)
+			note_missed(&vanished->session, point);
 	}
 }
 
@@ -137,8 +148,7 @@ static struct point *select_by_time(struct point_list *list, const char *name, c
 	struct point *point = newest_not_after(list, name, ns);
 	if (point) {
 		note_writer_before(list, point);
-		note_missed(list->damaged, list->n_damaged, point);
-		note_missed(list->vanished, list->n_vanished, point);
+		note_all_missed(list, point);
 	} else {
 		err_set(errp, ERR_NOT_FOUND, "'%s' has no point at or before %s; 'salvor points' lists what it has",
 			name, selector);

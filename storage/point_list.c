@@ -11,6 +11,7 @@
 #include "storage/collection.h"
 #include "storage/commit.h"
 #include "storage/heads.h"
+#include "storage/lineage.h"
 
 #define FEW_COMMITS 16 /* not worth a thread */
 
@@ -20,6 +21,7 @@ struct gathering {
 	struct collection collection;
 	struct heads heads; /* as remembered before */
 	struct heads seen;  /* and as they are now */
+	struct lineage lineage;
 	struct point_list list;
 	size_t capacity;
 	struct session_id *sessions; /* of LIST c/, ascending */
@@ -40,6 +42,7 @@ static void gathering_release(struct gathering *gathering)
 	collection_release(&gathering->collection);
 	heads_release(&gathering->heads);
 	heads_release(&gathering->seen);
+	lineage_release(&gathering->lineage);
 	point_list_release(&gathering->list);
 	for (size_t i = 0; gathering->loaded && i < gathering->n_sessions; i++) {
 		point_release(&gathering->loaded[i].point);
@@ -50,27 +53,32 @@ static void gathering_release(struct gathering *gathering)
 }
 
 /* Takes the text; NULL is lack of memory. */
-static bool add_text(char ***texts, size_t *n, char *text, struct err **errp)
+static bool add_damage(struct point_list *list, char *text, struct err **errp)
 {
-	char **grown = text ? reallocarray(*texts, *n + 1, sizeof(*grown)) : NULL;
+	char **damaged = text ? reallocarray(list->damaged, list->n_damaged + 1, sizeof(*damaged)) : NULL;
 
-	if (!grown) {
+	if (!damaged) {
 		free(text);
 		return err_set_no_memory(errp);
 	}
-	*texts = grown;
-	grown[(*n)++] = text;
+	list->damaged = damaged;
+	damaged[list->n_damaged++] = text;
 	return true;
 }
 
-static bool add_damage(struct point_list *list, char *text, struct err **errp)
+/* Likewise. */
+static bool add_vanished(struct point_list *list, const struct vanished_point *what, struct err **errp)
 {
-	return add_text(&list->damaged, &list->n_damaged, text, errp);
-}
+	struct vanished_point *vanished =
+		what->text ? reallocarray(list->vanished, list->n_vanished + 1, sizeof(*vanished)) : NULL;
 
-static bool add_vanished(struct point_list *list, char *text, struct err **errp)
-{
-	return add_text(&list->vanished, &list->n_vanished, text, errp);
+	if (!vanished) {
+		free(what->text);
+		return err_set_no_memory(errp);
+	}
+	list->vanished = vanished;
+	vanished[list->n_vanished++] = *what;
+	return true;
 }
 
 /* Damage, as what a bad sector makes unreadable, is named and does not hide the rest. */
@@ -124,23 +132,6 @@ static bool add_point(struct gathering *gathering, struct point *point, struct e
 	return true;
 }
 
-/* A head that is there, but says something else than it did. */
-static bool check_head(struct gathering *gathering, const struct point *point, struct err **errp)
-{
-	char name[OBJECT_NAME_SIZE];
-
-	for (size_t i = 0; i < gathering->heads.n; i++) {
-		const struct head *head = &gathering->heads.heads[i];
-		if (session_id_equal(&head->session, &point->session) &&
-		    memcmp(head->point, point->id, POINT_ID_SIZE) != 0)
-			return add_damage(&gathering->list,
-					  file_format("%s: is not the commit that was seen here before",
-						      object_name_session('c', &head->session, name)),
-					  errp);
-	}
-	return true;
-}
-
 static bool take_commit(struct gathering *gathering, const struct session_id *session, struct loaded *loaded,
 			struct err **errp)
 {
@@ -153,7 +144,7 @@ static bool take_commit(struct gathering *gathering, const struct session_id *se
 	/* Not found: a collection took it away between LIST and GET. */
 	if (loaded->kind != COMMIT_POINT)
 		return true;
-	if (!check_head(gathering, &loaded->point, errp) ||
+	if (!lineage_add_point(&gathering->lineage, &loaded->point, errp) ||
 	    !heads_note(&gathering->seen, session, loaded->point.id, errp))
 		return false;
 	if (gathering->workload && strcmp(gathering->workload, loaded->point.workload) != 0)
@@ -171,14 +162,6 @@ static bool counts(const struct gathering *gathering, const struct session_id *s
 	       collection_stands(&gathering->collection, session);
 }
 
-static bool was_listed(const struct gathering *gathering, const struct session_id *session)
-{
-	for (size_t i = 0; i < gathering->n_sessions; i++)
-		if (session_id_equal(&gathering->sessions[i], session))
-			return true;
-	return false;
-}
-
 static bool check_checkpoint(struct gathering *gathering, struct err **errp)
 {
 	const struct heads *heads = &gathering->heads;
@@ -187,10 +170,11 @@ static bool check_checkpoint(struct gathering *gathering, struct err **errp)
 	if (collection->checkpoint_x < heads->checkpoint_x)
 		return add_vanished(
 			&gathering->list,
-			file_format("g/%016" PRIx64
-				    ".final: what a collection wrote was seen from here before, and has vanished: "
-				    "somebody put an older state of the repository in its place, or changed it",
-				    heads->checkpoint_x),
+			&(struct vanished_point){
+				.text = file_format("g/%016" PRIx64 ".final: what a collection wrote was seen from "
+						    "here before, and has vanished: somebody put an older state of the "
+						    "repository in its place, or changed it",
+						    heads->checkpoint_x)},
 			errp);
 	if (heads->checkpoint_x != 0 && collection->checkpoint_x == heads->checkpoint_x &&
 	    memcmp(collection->checkpoint_hash, heads->checkpoint_hash, HASH_SIZE) != 0)
@@ -201,61 +185,26 @@ static bool check_checkpoint(struct gathering *gathering, struct err **errp)
 	return true;
 }
 
-struct workloads {
-	const char *name; /* of the first that was seen */
-	size_t others;	  /* points of another name */
-};
-
-static void note_workload(struct workloads *workloads, const struct point *point, const uint8_t writer[WRITER_SIZE])
+static bool name_lost(void *arg, const struct lost_point *lost, struct err **errp)
 {
-	if (!point->workload[0] || memcmp(point->session.writer, writer, WRITER_SIZE) != 0)
-		return;
-	workloads->others += workloads->name && strcmp(workloads->name, point->workload) != 0;
-	workloads->name = workloads->name ? workloads->name : point->workload;
-}
-
-/* Which workloads the writer's other points are of, also those that were not asked for: as near as one can come to what
- * is missing. */
-static char *workloads_of(const struct gathering *gathering, const uint8_t writer[WRITER_SIZE])
-{
-	struct workloads workloads = {0};
-
-	for (size_t i = 0; i < gathering->list.n; i++)
-		note_workload(&workloads, &gathering->list.points[i], writer);
-	for (size_t i = 0; i < gathering->n_sessions; i++)
-		note_workload(&workloads, &gathering->loaded[i].point, writer);
-	if (!workloads.name)
-		return strdup(", of whose points none is left,");
-	return workloads.others ? strdup(", who protects several workloads,")
-				: file_format(", whose other points are of '%s',", workloads.name);
-}
-
-static bool tell_vanished(struct gathering *gathering, const struct session_id *session, struct err **errp)
-{
-	const struct keyring_member *writer = keyring_find(repository_keyring(gathering->repository), session->writer);
-	AUTO(freep) char *workloads = workloads_of(gathering, session->writer);
+	struct gathering *gathering = arg;
+	struct vanished_point vanished = {.session = lost->session, .before_ns = lost->before_ns};
+	AUTO(freep) char *sentence = lost_point_text(gathering->repository, lost);
 	char name[OBJECT_NAME_SIZE];
 
-	if (!workloads)
+	if (!sentence)
 		return err_set_no_memory(errp);
-	object_name_session('c', session, name);
-	return add_vanished(&gathering->list,
-			    file_format("%s: the newest point that was seen from here of the writer '%s'%s has "
-					"vanished: find out who changed the repository, and back up again",
-					name, writer ? writer->name : "?", workloads),
-			    errp);
+	vanished.text = file_format("%s: %s", object_name_session('c', &lost->session, name), sentence);
+	return lost->replaced ? add_damage(&gathering->list, vanished.text, errp)
+			      : add_vanished(&gathering->list, &vanished, errp);
 }
 
-/* A head that is neither there nor decided against has been taken away. */
-static bool check_vanished(struct gathering *gathering, struct err **errp)
+static bool check_lineage(struct gathering *gathering, struct err **errp)
 {
-	for (size_t i = 0; i < gathering->heads.n; i++) {
-		const struct session_id *session = &gathering->heads.heads[i].session;
-		if (counts(gathering, session) && !was_listed(gathering, session) &&
-		    !tell_vanished(gathering, session, errp))
-			return false;
-	}
-	return true;
+	return lineage_add_heads(&gathering->lineage, &gathering->heads, errp) &&
+	       lineage_add_checkpoint(&gathering->lineage, &gathering->collection, errp) &&
+	       lineage_find_lost(&gathering->lineage, gathering->repository, gathering->sessions, gathering->n_sessions,
+				 name_lost, gathering, errp);
 }
 
 /* As a rule nothing is new, and looking at points writes nothing. */
@@ -350,7 +299,7 @@ static bool gather(struct gathering *gathering, struct err **errp)
 	for (size_t i = 0; i < gathering->n_sessions; i++)
 		if (!take_commit(gathering, &gathering->sessions[i], &gathering->loaded[i], errp))
 			return false;
-	return check_checkpoint(gathering, errp) && check_vanished(gathering, errp) && remember(gathering, errp);
+	return check_checkpoint(gathering, errp) && check_lineage(gathering, errp) && remember(gathering, errp);
 }
 
 bool point_list_load(const struct repository *repository, const char *workload, struct point_list *ret,
@@ -374,7 +323,7 @@ void point_list_release(struct point_list *list)
 	for (size_t i = 0; i < list->n_damaged; i++)
 		free(list->damaged[i]);
 	for (size_t i = 0; i < list->n_vanished; i++)
-		free(list->vanished[i]);
+		free(list->vanished[i].text);
 	free(list->points);
 	free(list->damaged);
 	free(list->vanished);

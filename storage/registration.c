@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "storage/registration.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/err.h"
 #include "storage/format_parts.h"
@@ -8,6 +10,7 @@
 
 #define REGISTRATION_MAGIC "SLVRWRIT"
 #define REGISTRATION_MAX_BYTES 256
+#define REGISTRATION_FETCH_MAX 4096u /* what is longer is damaged, and is told as such */
 
 bool registration_parse(struct span body, struct registration *ret, struct err **errp)
 {
@@ -49,4 +52,36 @@ bool registration_publish(const struct repository *repository, const struct sess
 		return false;
 	*ret_size = body.len;
 	return backend_put_once(repository_backend(repository), name, bytes_span(&body), errp);
+}
+
+/* The object as its name says: by its writer, of its session. */
+static bool check_object(const struct repository *repository, const char *name, const struct session_id *session,
+			 struct span object, struct registration *ret, struct err **errp)
+{
+	const struct keyring_member *writer = keyring_find(repository_keyring(repository), session->writer);
+	uint8_t signer[WRITER_SIZE];
+	struct span body;
+
+	if (!writer || !signed_object_split(object, &body, signer))
+		return err_set(errp, ERR_CORRUPT, "%s: its writer is unknown", name);
+	if (!signed_object_check(writer->sign_public, repository_domain(repository), name, object, errp) ||
+	    !registration_parse(body, ret, errp))
+		return false;
+	return (memcmp(signer, session->writer, WRITER_SIZE) == 0 && session_id_equal(&ret->session, session)) ||
+	       err_set(errp, ERR_CORRUPT, "%s: is of another session", name);
+}
+
+bool registration_load(const struct repository *repository, const struct session_id *session, struct registration *ret,
+		       struct err **errp)
+{
+	AUTO(bytes_release) struct bytes object = {0};
+	struct registration registration;
+	char name[OBJECT_NAME_SIZE];
+
+	object_name_session('w', session, name);
+	if (!backend_get(repository_backend(repository), name, REGISTRATION_FETCH_MAX, &object, errp) ||
+	    !check_object(repository, name, session, bytes_span(&object), &registration, errp))
+		return false;
+	*ret = registration;
+	return true;
 }

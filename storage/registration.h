@@ -16,3 +16,6 @@ NODISCARD bool registration_parse(struct span body, struct registration *ret, st
 /* Creates w/<session>. ERR_EXISTS when the number is taken. */
 NODISCARD bool registration_publish(const struct repository *repository, const struct session_id *session,
 				    size_t *ret_size, struct err **errp);
+/* Of any writer, also of one that was revoked since. ERR_NOT_FOUND; ERR_CORRUPT. */
+NODISCARD bool registration_load(const struct repository *repository, const struct session_id *session,
+				 struct registration *ret, struct err **errp);

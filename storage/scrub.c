@@ -8,6 +8,14 @@
 
 #define FOOTER_CACHE (64u << 20)
 
+const char *scrub_level_text(enum scrub_level level)
+{
+	static const char *const texts[] = {
+		[SCRUB_SIZES] = "sizes", [SCRUB_DIGESTS] = "digests", [SCRUB_CONTENTS] = "contents"};
+
+	return texts[level];
+}
+
 void scrub_count(struct scrub *scrub, uint64_t size)
 {
 	pthread_mutex_lock(&scrub->lock);
@@ -123,12 +131,15 @@ struct scrub_pack *scrub_find_pack(struct scrub *scrub, const struct session_id 
 
 static bool look(struct scrub *scrub, struct err **errp)
 {
-	if (!scrub_find_commits(scrub, errp) || !scrub_signed(scrub, errp))
+	bool damaged; /* `status` says so */
+
+	if (!heads_load(repository_state_path(scrub->repository), &scrub->heads, &damaged, errp) ||
+	    !scrub_find_commits(scrub, errp) || !scrub_signed(scrub, errp))
 		return false;
 	if (scrub->n_packs > 0)
 		qsort(scrub->packs, scrub->n_packs, sizeof(*scrub->packs), compare_packs);
-	return scrub_packs(scrub, errp) && scrub_commits(scrub, errp) && scrub_unlisted(scrub, errp) &&
-	       scrub_judge_points(scrub, errp);
+	return scrub_packs(scrub, errp) && scrub_commits(scrub, errp) && scrub_lost(scrub, errp) &&
+	       scrub_unlisted(scrub, errp) && scrub_judge_points(scrub, errp);
 }
 
 /* What was found sound stays remembered when the pass is broken off; the reason for that is what is told. */
@@ -163,6 +174,8 @@ bool scrub_run(struct repository *repository, const struct scrub_options *option
 	pack_set_release(&scrub.named);
 	pack_set_release(&scrub.unlisted);
 	pack_memory_release(&scrub.memory);
+	heads_release(&scrub.heads);
+	lineage_release(&scrub.lineage);
 	free(scrub.commits);
 	free(scrub.packs);
 	free(scrub.causes);
@@ -176,6 +189,7 @@ void scrub_report_release(struct scrub_report *report)
 		free(report->damaged[i].object);
 		free(report->damaged[i].reason);
 		free(report->damaged[i].points);
+		free(report->damaged[i].lost);
 	}
 	free(report->damaged);
 	free(report->hurt);

@@ -4,7 +4,7 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
-#include "storage/point.h"
+#include "storage/lineage.h"
 
 /* Each does what the ones before it do, and more. */
 enum scrub_level {
@@ -12,6 +12,9 @@ enum scrub_level {
 	SCRUB_DIGESTS,	/* packs: the SHA-256 of their lists; every point's tree is whole. Needs no content key */
 	SCRUB_CONTENTS, /* every stored chunk is opened once, and its id computed again. Needs the role read */
 };
+
+/* "digests". */
+const char *scrub_level_text(enum scrub_level level);
 
 struct scrub_point {
 	uint8_t id[POINT_ID_SIZE];
@@ -23,7 +26,8 @@ struct scrub_damage {
 	char *object, *reason;
 	uint32_t *points; /* those it hurts, by position in the report's `hurt`; at most a million over all damage */
 	size_t n_points;
-	uint64_t n_hurt; /* how many it hurts, also where they are not all named */
+	uint64_t n_hurt;	 /* how many it hurts, also where they are not all named */
+	struct lost_point *lost; /* of a commit that cannot be read, or is gone: what else tells of it; or NULL */
 };
 
 struct scrub_report {
@@ -47,8 +51,9 @@ struct scrub_options {
 };
 
 /*
- * Every object: the signed ones by signature, packs by the level, every pack that a commit references must be there.
- * Packs that are in no list are counted, and are no damage. Damage fills the report and is no failure.
+ * Every object: the signed ones by signature, packs by the level, every pack that a commit references must be there,
+ * and every point that another, this machine or a receipt names. Packs that are in no list are counted, and are no
+ * damage. Damage fills the report and is no failure.
  *
  * Interrupted, it remembers in repository_state_path() which packs were sound, and the next run of that level goes on
  * there. What is damaged is remembered too: writers of this machine rely on it no more, so the next backup stores again

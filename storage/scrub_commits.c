@@ -9,13 +9,14 @@
 
 #include "base/pool.h"
 #include "storage/commit.h"
+#include "storage/node_marks.h"
 #include "storage/scrub_state.h"
 
 struct walk {
 	struct scrub *scrub;
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
-	struct scrub_marks *marks;
+	struct node_marks *marks;
 	struct scrub_node *nodes;
 	size_t n, capacity;
 	size_t next_commit;
@@ -128,6 +129,15 @@ static bool push_streams(struct walk *walk, const struct point *point, struct er
 	return ok;
 }
 
+/* Its id, and the points that it names. */
+static bool note_point(struct scrub *scrub, const struct commit *commit, struct err **errp)
+{
+	pthread_mutex_lock(&scrub->lock);
+	bool ok = commit->kind != COMMIT_POINT || lineage_add_point(&scrub->lineage, &commit->point, errp);
+	pthread_mutex_unlock(&scrub->lock);
+	return ok;
+}
+
 static bool do_commit(struct walk *walk, const struct session_id *session, struct err **errp)
 {
 	struct scrub *scrub = walk->scrub;
@@ -139,7 +149,8 @@ static bool do_commit(struct walk *walk, const struct session_id *session, struc
 		return true;
 	if (!commit_load(scrub->repository, session, &commit, errp))
 		return scrub_take_error(scrub, &cause, object_name_session('c', session, name), errp);
-	return pack_set_each(&commit.packs, check_referenced, scrub, errp) && check_lists(scrub, &commit, errp) &&
+	return note_point(scrub, &commit, errp) && pack_set_each(&commit.packs, check_referenced, scrub, errp) &&
+	       check_lists(scrub, &commit, errp) &&
 	       (scrub->options->level == SCRUB_SIZES || push_streams(walk, &commit.point, errp));
 }
 
@@ -147,10 +158,10 @@ static bool do_node(struct walk *walk, const struct scrub_node *node, struct err
 {
 	struct scrub_node below[TREE_FANOUT];
 	size_t n;
-	bool known;
 
 	pthread_mutex_lock(&walk->lock);
-	bool ok = scrub_mark(walk->marks, &node->ref.at, &known, errp);
+	bool known = node_marks_has(walk->marks, &node->ref.at);
+	bool ok = known || node_marks_add(walk->marks, &node->ref.at, errp);
 	pthread_mutex_unlock(&walk->lock);
 	if (!ok || known)
 		return ok;
@@ -216,12 +227,12 @@ bool scrub_commits(struct scrub *scrub, struct err **errp)
 {
 	struct walk walk = {.scrub = scrub, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-	walk.marks = scrub_marks_new(errp);
+	walk.marks = node_marks_new(errp);
 	if (!walk.marks)
 		return false;
 	struct pool *pool = pool_start("scrub", pool_processors(), walk_some, stop, &walk, errp);
 	bool ok = pool && pool_join(pool, errp);
-	scrub_marks_free(walk.marks);
+	node_marks_free(walk.marks);
 	free(walk.nodes);
 	return ok;
 }

@@ -6,7 +6,6 @@
 #include "storage/receipt.h"
 #include "storage/registration.h"
 #include "storage/scrub_state.h"
-#include "storage/signed_object.h"
 #include "storage/slot.h"
 
 #define SMALL_MAX_BYTES 4096u
@@ -74,38 +73,17 @@ static bool each_slot(void *arg, const char *name, uint64_t size, struct err **e
 	return scrub_take_error(scrub, &nobody, name, errp);
 }
 
-/* A registration of a writer that was revoked is as good as any. */
-static bool check_registration(struct scrub *scrub, const char *name, const struct session_id *session,
-			       struct err **errp)
-{
-	const struct keyring_member *writer = keyring_find(repository_keyring(scrub->repository), session->writer);
-	AUTO(bytes_release) struct bytes object = {0};
-	struct registration registration;
-	uint8_t signer[WRITER_SIZE];
-	struct span body;
-
-	if (!backend_get(repository_backend(scrub->repository), name, SMALL_MAX_BYTES, &object, errp))
-		return false;
-	if (!writer || !signed_object_split(bytes_span(&object), &body, signer))
-		return err_set(errp, ERR_CORRUPT, "%s: its writer is unknown", name);
-	if (!signed_object_check(writer->sign_public, repository_domain(scrub->repository), name, bytes_span(&object),
-				 errp) ||
-	    !registration_parse(body, &registration, errp))
-		return false;
-	return (memcmp(signer, session->writer, WRITER_SIZE) == 0 &&
-		session_id_equal(&registration.session, session)) ||
-	       err_set(errp, ERR_CORRUPT, "%s: is of another session", name);
-}
-
 static bool each_registration(void *arg, const char *name, uint64_t size, struct err **errp)
 {
 	struct scrub *scrub = arg;
 	struct scrub_cause cause = {0};
+	struct registration registration;
 
 	scrub_count(scrub, size);
 	if (!object_name_parse_session('w', name, &cause.session))
 		return scrub_damaged(scrub, &nobody, name, "not a name of a registration", errp);
-	return check_registration(scrub, name, &cause.session, errp) || scrub_take_error(scrub, &cause, name, errp);
+	return registration_load(scrub->repository, &cause.session, &registration, errp) ||
+	       scrub_take_error(scrub, &cause, name, errp);
 }
 
 static bool add_packs(struct scrub *scrub, const struct list *list, struct err **errp)
@@ -143,16 +121,23 @@ static bool each_list(void *arg, const char *name, uint64_t size, struct err **e
 	return add_packs(scrub, &list, errp);
 }
 
-/* Whose it is everybody can check; what is in it, whoever may read. It is of no importance to any point. */
+/* Whose it is everybody can check; what is in it, whoever may read. No point needs it; but it tells of one. */
 static bool each_receipt(void *arg, const char *name, uint64_t size, struct err **errp)
 {
+	static const uint8_t not_said[POINT_ID_SIZE];
 	struct scrub *scrub = arg;
 	AUTO(receipt_release) struct receipt receipt = {0};
+	uint8_t id8[WRITER_SIZE];
+	struct session_id session;
+	uint32_t n;
 
 	scrub_count(scrub, size);
 	bool ok = scrub->options->level == SCRUB_CONTENTS ? receipt_load(scrub->repository, name, &receipt, NULL, errp)
 							  : receipt_check_object(scrub->repository, name, errp);
-	return ok || scrub_take_error(scrub, &nobody, name, errp);
+	if (!ok)
+		return scrub_take_error(scrub, &nobody, name, errp);
+	return !object_name_parse_receipt(name, &session, id8, &n) ||
+	       lineage_add_name(&scrub->lineage, &session, not_said, WITNESS_RECEIPT, errp);
 }
 
 static bool each_collection(void *arg, const char *name, uint64_t size, struct err **errp)

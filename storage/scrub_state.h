@@ -38,6 +38,8 @@ struct scrub {
 	pthread_mutex_t lock;	    /* over what is below, while several threads look */
 	struct scrub_report report;
 	struct scrub_cause *causes;
+	struct heads heads; /* as remembered before */
+	struct lineage lineage;
 	struct pack_set named;	   /* packs in the report */
 	struct pack_set unlisted;  /* needed, of sessions whose lists do not count */
 	struct pack_memory memory; /* packs that this pass found sound */
@@ -70,6 +72,8 @@ bool scrub_signed(struct scrub *scrub, struct err **errp);
 bool scrub_packs(struct scrub *scrub, struct err **errp);
 /* Commits, what they need, and their trees. */
 bool scrub_commits(struct scrub *scrub, struct err **errp);
+/* Points that are gone, and what is known of commits that cannot be read. */
+bool scrub_lost(struct scrub *scrub, struct err **errp);
 /* Opens the chunks of packs that commits need and no list told of. */
 bool scrub_unlisted(struct scrub *scrub, struct err **errp);
 /* Which points the damage hurts, and which are whole. */
@@ -84,13 +88,6 @@ bool scrub_memory_open(struct scrub *scrub, struct err **errp);
 bool scrub_memory_add(struct scrub *scrub, const struct scrub_pack *pack, struct err **errp);
 /* The pass is over, or to be taken up later. */
 bool scrub_memory_close(struct scrub *scrub, bool over, struct err **errp);
-
-/* Nodes that were looked at, by their places: a subtree that points share is walked once. Not thread-safe. */
-struct scrub_marks;
-NODISCARD struct scrub_marks *scrub_marks_new(struct err **errp);
-void scrub_marks_free(struct scrub_marks *marks);
-/* *ret says whether it was marked before. */
-NODISCARD bool scrub_mark(struct scrub_marks *marks, const struct locator *at, bool *ret, struct err **errp);
 
 /* A node that a tree leads to. */
 struct scrub_node {

@@ -297,6 +297,22 @@ class Repository(CommandTest):
         self.assertEqual(done.returncode, 3)
         self.assertRegex(done.stderr, "'owner', who protects several workloads, has vanished")
 
+    def test_point_deleted_behind_our_back(self):
+        self.backup()
+        self.backup()
+        commits = self.path("repository", "c")
+        names = sorted(os.listdir(commits))
+        os.unlink(os.path.join(commits, names[0]))
+        self.environment["SALVOR_STATE_DIR"] = self.path("other-state")  # no memory of it
+        found = self.run_json(4, "scrub", "--level", "sizes")
+        self.assertEqual([(d["object"], d["points"]) for d in found["damaged"]], [("c/" + names[0], [])])
+        lost = found["damaged"][0]["commit"]
+        self.assertEqual((lost["writer"], lost["session"], lost["workload"]), ("owner", 1, "web01"))
+        self.assertIsNotNone(lost["begun"])
+        for verb in "points", "status":
+            self.assertEqual([gone["object"] for gone in self.run_json(3, verb)["vanished"]], ["c/" + names[0]])
+        self.succeed("restore", "web01", "--to", "out")  # what is gone is older
+
     def test_newest_point_that_cannot_be_read(self):
         old = self.backup()["point"]
         self.backup()

@@ -167,9 +167,33 @@ static void test_vanished_head_is_an_alarm(void **state)
 	assert_int_equal(list.n, 2);
 	assert_int_equal(list.n_damaged, 0);
 	assert_int_equal(list.n_vanished, 1);
-	assert_non_null(strstr(list.vanished[0], "vanished"));
-	assert_non_null(strstr(list.vanished[0], "'owner'"));
+	assert_non_null(strstr(list.vanished[0].text, "vanished"));
+	assert_non_null(strstr(list.vanished[0].text, "'owner'"));
 	must_not_find(runs, "web03", ERR_NOT_FOUND, "vanished");
+	release(points);
+}
+
+/* The newest is there, and names the one before it; what was chosen is newer than what is missing. */
+static void test_vanished_point_is_named_by_the_next(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_list_release) struct point_list list = {0};
+	AUTO(point_release) struct point found = {0};
+	struct point points[3];
+	char name[OBJECT_NAME_SIZE];
+
+	make_points(runs, points);
+	object_name_session('c', &points[1].session, name);
+	assert_true(backend_remove(repository_backend(runs->repository), name, &err));
+	assert_true(point_list_load(runs->repository, NULL, &list, &err));
+	assert_int_equal(list.n_damaged, 0);
+	assert_int_equal(list.n_vanished, 1);
+	assert_memory_equal(list.vanished[0].text, name, strlen(name));
+	assert_true(session_id_equal(&list.vanished[0].session, &points[1].session));
+	assert_int_equal(list.vanished[0].before_ns, points[2].cut_ns);
+	assert_true(point_find(runs->repository, "web01@latest", &found, &err));
+	assert_string_equal(found.missed, "");
 	release(points);
 }
 
@@ -190,6 +214,7 @@ static void test_what_does_not_stand_is_not_listed(void **state)
 	assert_int_equal(list.n, 1);
 	assert_memory_equal(list.points[0].id, points[1].id, POINT_ID_SIZE);
 	assert_int_equal(list.n_damaged, 0);
+	assert_int_equal(list.n_vanished, 0);
 	release(points);
 }
 
@@ -224,6 +249,7 @@ int main(void)
 		BOTH(test_damage_is_named_and_hides_nothing),
 		BOTH(test_bad_sector_hides_nothing),
 		BOTH(test_vanished_head_is_an_alarm),
+		BOTH(test_vanished_point_is_named_by_the_next),
 		BOTH(test_what_does_not_stand_is_not_listed),
 	};
 

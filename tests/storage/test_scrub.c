@@ -142,6 +142,64 @@ static void test_small_objects(void **state)
 	}
 }
 
+/* Nobody but the writer's next point knows of it; runs that were cancelled committed nothing, and are no loss. */
+static void test_a_point_that_was_deleted(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	session_free(runs_begin(runs));
+	make(runs, &a, &b);
+	session_free(runs_begin(runs));
+	scrub(runs, &report);
+	assert_int_equal(report.n_damaged, 0);
+	scrub_report_release(&report);
+	object_name_session('c', &a.session, name);
+	assert_true(backend_remove(repository_backend(runs->repository), name, &err));
+	for (enum scrub_level level = SCRUB_SIZES; level <= SCRUB_DIGESTS; level++) {
+		scrub_at(runs, level, &report);
+		assert_int_equal(report.n_damaged, 1);
+		const struct scrub_damage *gone = find(&report, name);
+		assert_non_null(gone);
+		assert_non_null(strstr(gone->reason, "'owner', whose other points are of 'web02', has vanished"));
+		assert_non_null(gone->lost);
+		assert_false(gone->lost->unreadable);
+		assert_int_equal(gone->lost->witness, WITNESS_NEXT_POINT);
+		assert_int_equal(gone->lost->before_ns, b.cut_ns);
+		assert_true(gone->lost->begun_ns > 0);
+		assert_memory_equal(gone->lost->id, a.id, POINT_ID_SIZE);
+		scrub_report_release(&report);
+	}
+}
+
+static void test_what_is_known_of_a_damaged_commit(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_session('c', &a.session, name);
+	flip(runs, name, 60);
+	scrub(runs, &report);
+	assert_int_equal(report.n_damaged, 1);
+	const struct scrub_damage *damage = find(&report, name);
+	assert_non_null(damage);
+	assert_non_null(damage->lost);
+	assert_true(damage->lost->unreadable);
+	assert_true(damage->lost->begun_ns > 0);
+	assert_int_equal(damage->lost->knowledge, WORKLOAD_OF_OTHERS);
+	assert_string_equal(damage->lost->workload, "web02");
+	AUTO(freep) char *text = lost_point_traces(runs->repository, damage->lost);
+	assert_non_null(strstr(text, "session 1, begun at 20"));
+	assert_non_null(strstr(text, "of the writer 'owner', whose other points are of 'web02'"));
+	scrub_report_release(&report);
+}
+
 /* What a dead run left is no damage. */
 static void test_unlisted_pack(void **state)
 {
@@ -469,6 +527,8 @@ int main(void)
 		BOTH(test_every_byte_of_a_pack_counts),
 		BOTH(test_missing_packs),
 		BOTH(test_small_objects),
+		BOTH(test_a_point_that_was_deleted),
+		BOTH(test_what_is_known_of_a_damaged_commit),
 		BOTH(test_unlisted_pack),
 		BOTH(test_bad_sector_is_damage),
 		BOTH(test_lost_list_is_damage),

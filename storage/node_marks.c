@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "storage/node_marks.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/scrub_state.h"
+#include "base/err.h"
 
 struct marked { /* nodes of one pack */
 	struct session_id session;
@@ -12,21 +14,21 @@ struct marked { /* nodes of one pack */
 	uint8_t *bits;
 };
 
-struct scrub_marks {
+struct node_marks {
 	struct marked *packs; /* ascending */
 	size_t n, capacity;
 };
 
-struct scrub_marks *scrub_marks_new(struct err **errp)
+struct node_marks *node_marks_new(struct err **errp)
 {
-	struct scrub_marks *marks = calloc(1, sizeof(*marks));
+	struct node_marks *marks = calloc(1, sizeof(*marks));
 
 	if (!marks)
 		err_set_no_memory(errp);
 	return marks;
 }
 
-void scrub_marks_free(struct scrub_marks *marks)
+void node_marks_free(struct node_marks *marks)
 {
 	if (!marks)
 		return;
@@ -43,7 +45,7 @@ static int compare(const struct marked *marked, const struct locator *at)
 	return order != 0 ? order : (marked->seq > at->seq) - (marked->seq < at->seq);
 }
 
-static struct marked *insert(struct scrub_marks *marks, size_t position, const struct locator *at, struct err **errp)
+static struct marked *insert(struct node_marks *marks, size_t position, const struct locator *at, struct err **errp)
 {
 	if (marks->n == marks->capacity) {
 		size_t capacity = marks->capacity ? marks->capacity * 2 : 64;
@@ -61,7 +63,8 @@ static struct marked *insert(struct scrub_marks *marks, size_t position, const s
 	return place;
 }
 
-static struct marked *find_or_insert(struct scrub_marks *marks, const struct locator *at, struct err **errp)
+/* Where the pack is, or belongs. */
+static size_t place_of(const struct node_marks *marks, const struct locator *at)
 {
 	size_t low = 0, high = marks->n;
 
@@ -72,8 +75,15 @@ static struct marked *find_or_insert(struct scrub_marks *marks, const struct loc
 		else
 			high = middle;
 	}
-	bool found = low < marks->n && compare(&marks->packs[low], at) == 0;
-	return found ? &marks->packs[low] : insert(marks, low, at, errp);
+	return low;
+}
+
+static struct marked *find_or_insert(struct node_marks *marks, const struct locator *at, struct err **errp)
+{
+	size_t place = place_of(marks, at);
+	bool found = place < marks->n && compare(&marks->packs[place], at) == 0;
+
+	return found ? &marks->packs[place] : insert(marks, place, at, errp);
 }
 
 static bool make_bit(struct marked *marked, uint16_t entry, struct err **errp)
@@ -92,15 +102,23 @@ static bool make_bit(struct marked *marked, uint16_t entry, struct err **errp)
 	return true;
 }
 
-bool scrub_mark(struct scrub_marks *marks, const struct locator *at, bool *ret, struct err **errp)
+bool node_marks_has(const struct node_marks *marks, const struct locator *at)
+{
+	size_t place = place_of(marks, at);
+
+	if (place == marks->n || compare(&marks->packs[place], at) != 0)
+		return false;
+	const struct marked *marked = &marks->packs[place];
+	return at->entry / 8u < marked->n_bytes && (marked->bits[at->entry / 8] & 1u << at->entry % 8) != 0;
+}
+
+bool node_marks_add(struct node_marks *marks, const struct locator *at, struct err **errp)
 {
 	struct marked *marked = find_or_insert(marks, at, errp);
 
 	if (!marked || !make_bit(marked, at->entry, errp))
 		return false;
 	assert(marked->bits);
-	uint8_t bit = (uint8_t)(1u << at->entry % 8);
-	*ret = (marked->bits[at->entry / 8] & bit) != 0;
-	marked->bits[at->entry / 8] |= bit;
+	marked->bits[at->entry / 8] |= (uint8_t)(1u << at->entry % 8);
 	return true;
 }
