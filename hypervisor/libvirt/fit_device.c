@@ -11,16 +11,76 @@ typedef void device_function(struct fit *fit, xmlNodePtr old);
 
 /* ---- kept ---- */
 
+struct controller_kind {
+	const char *type;
+	const char *const *models; /* by libvirt's names, those that QEMU has for this processor; NULL: all */
+	const char *instead;	   /* of any other */
+};
+
+static const char *const usb_models[] = {"piix3-uhci", "piix4-uhci", "ehci",	   "ich9-ehci1",
+					 "ich9-uhci1", "ich9-uhci2", "ich9-uhci3", "pci-ohci",
+					 "nec-xhci",   "qemu-xhci",  "none",	   NULL};
+static const char *const scsi_models[] = {"auto",
+					  "lsilogic",
+					  "virtio-scsi",
+					  "virtio-transitional",
+					  "virtio-non-transitional",
+					  "vmpvscsi",
+					  "lsisas1068",
+					  "lsisas1078",
+					  "am53c974",
+					  NULL};
+
+/* Another of the same kind, which the same driver knows. */
+static const char *const alike[][2] = {{"vt82c686b-uhci", "piix3-uhci"}, {"dc390", "am53c974"}};
+
+static const struct controller_kind controller_kinds[] = {
+	{.type = "pci"},
+	{.type = "scsi", .models = scsi_models, .instead = "virtio-scsi"},
+	{.type = "usb", .models = usb_models, .instead = "qemu-xhci"},
+	{.type = "sata"},
+	{.type = "ide"},
+	{.type = "fdc"},
+	{.type = "virtio-serial"},
+};
+
+static const struct controller_kind *kind_of_controller(const char *type)
+{
+	for (size_t i = 0; type && i < ARRAY_LENGTH(controller_kinds); i++)
+		if (strcmp(type, controller_kinds[i].type) == 0)
+			return &controller_kinds[i];
+	return NULL;
+}
+
+static const char *model_for(const struct controller_kind *kind, const char *model)
+{
+	for (size_t i = 0; kind->models && kind->models[i]; i++)
+		if (strcmp(model, kind->models[i]) == 0)
+			return model;
+	for (size_t i = 0; kind->models && i < ARRAY_LENGTH(alike); i++)
+		if (strcmp(model, alike[i][0]) == 0)
+			return alike[i][1];
+	return kind->models ? kind->instead : model;
+}
+
+static void set_model(struct fit *fit, const struct controller_kind *kind, xmlNodePtr old, xmlNodePtr controller)
+{
+	AUTO(freep) char *wanted = fit_attribute(old, "model");
+	if (!wanted)
+		return;
+	const char *model = model_for(kind, wanted);
+	if (model != wanted)
+		fit_note(fit, "controller %s: %s instead of %.32s", kind->type, model, wanted);
+	fit_set(fit, controller, "model", model);
+}
+
 /* On another board libvirt makes the controllers that it needs. */
 static void keep_controller(struct fit *fit, xmlNodePtr old)
 {
-	static const char *const kinds[] = {"pci", "scsi", "usb", "sata", "ide", "fdc", "virtio-serial"};
 	static const char *const parts[] = {"model", "target", "master", "address"};
 	AUTO(freep) char *type = fit_attribute(old, "type");
-	bool known = false;
-	for (size_t i = 0; type && i < ARRAY_LENGTH(kinds); i++)
-		known = known || strcmp(type, kinds[i]) == 0;
-	if (!known) {
+	const struct controller_kind *kind = kind_of_controller(type);
+	if (!kind) {
 		fit_note(fit, "left out: controller %.32s", type ? type : "without a type");
 		return;
 	}
@@ -29,7 +89,7 @@ static void keep_controller(struct fit *fit, xmlNodePtr old)
 	xmlNodePtr controller = fit_add(fit, fit->devices, "controller");
 	fit_set(fit, controller, "type", type);
 	fit_copy_attribute(fit, old, "index", controller);
-	fit_copy_attribute(fit, old, "model", controller);
+	set_model(fit, kind, old, controller);
 	fit_copy_attribute(fit, old, "ports", controller);
 	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++)
 		fit_copy(fit, old, parts[i], controller);

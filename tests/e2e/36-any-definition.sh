@@ -44,3 +44,8 @@ named q35 'left out: maxMemory' 'left out: memoryBacking' 'left out: iothreads' 
 	'left out: lun sde' 'left out: cdrom sdb' 'left out: disk vdb' 'left out: filesystem shared' 'left out: smartcard' \
 	'left out: tpm' 'left out: hostdev 0000:06:02.0' 'left out: redirdev' 'left out: watchdog' 'left out: shmem' \
 	'left out: memory nvdimm' 'left out: iommu' 'left out: vsock' 'network: isolated'
+
+mv "$guests/q35.raw" "$guests/i440fx.raw"
+passes i440fx
+named i440fx 'left out: floppy fda' 'left out: cdrom hdc' 'left out: the NUMA cells' 'left out: hostdev usb' 'left out: parallel' \
+	'left out: sound ac97' 'left out: watchdog ib700' 'video: vga instead of vmvga' 'network: isolated'
