@@ -68,6 +68,31 @@ static bool choose(const struct context *context, struct target_list *list, stru
 	return true;
 }
 
+/* What was read from elsewhere, since it is damaged where it lies. */
+static struct json *healed_to_json(const struct restore_result *result)
+{
+	struct json *array = json_new_array();
+	for (size_t i = 0; i < result->n; i++) {
+		const struct restored_file *file = &result->files[i];
+		if (!file->healed)
+			continue;
+		struct json *json = json_new_object();
+		json_set(json, "name", json_new_text(file->name));
+		json_set(json, "chunks", json_new_number(file->healed_chunks));
+		json_set(json, "message", json_new_text(file->healed));
+		json_append(array, json);
+	}
+	return array;
+}
+
+/* What came back is right, but the repository is not: somebody should see to it before another copy goes, too. */
+static void tell_healed(struct context *context, const struct restore_result *result)
+{
+	for (size_t i = 0; i < result->n; i++)
+		if (result->files[i].healed)
+			report_attention(context, "%s; 'salvor scrub' tells what is damaged", result->files[i].healed);
+}
+
 /* Only what is whole is called restored. err is how it ends: damage, or what kept the rest from being written. */
 static struct json *to_json(const struct point *point, const struct restore_result *result, const struct err *err)
 {
@@ -86,6 +111,7 @@ static struct json *to_json(const struct point *point, const struct restore_resu
 	json_set(json, "files", files);
 	if (result->n_damaged > 0)
 		json_set(json, "damaged", restore_damage_to_json(result));
+	json_set(json, "healed", healed_to_json(result));
 	if (err)
 		json_set(json, "error", error_to_json(err));
 	return json;
@@ -168,7 +194,9 @@ bool run_restore(struct context *context, struct err **errp)
 		return false;
 	report_other_writer(repository, &point);
 	report_missed(context, &point);
-	if (!write_files(context, repository, &point, &options, &result, errp))
+	bool written = write_files(context, repository, &point, &options, &result, errp);
+	tell_healed(context, &result);
+	if (!written)
 		return report_broken(context, &point, &result, errp);
 	if (result.n_damaged > 0)
 		return report_damage(context, repository, &point, &result, errp);

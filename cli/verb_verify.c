@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "cli/report.h"
 #include "cli/run.h"
@@ -183,12 +184,22 @@ static void print_result(const struct verify_result *result)
 	fflush(stdout);
 }
 
+/* The guest saw what was backed up, but the repository is damaged. */
+static void warn_of_healed(const struct verify_result *result)
+{
+	AUTO(freep)
+	char *text = result->healed ? file_format("%s: %s", result->point->workload, result->healed) : NULL;
+	if (text)
+		log_warning("%s", words_make_printable(text));
+}
+
 static void tell_done(void *arg, const struct verify_result *result)
 {
 	const struct teller *teller = arg;
 	log_set_status(NULL);
 	if (!teller->context->options.json)
 		print_result(result);
+	warn_of_healed(result);
 	AUTO(freep) char *trouble = result->trouble ? strdup(result->trouble) : NULL;
 	if (trouble)
 		log_warning("%s", words_make_printable(trouble));
@@ -212,6 +223,7 @@ static struct json *result_to_json(const struct verify_result *result)
 	json_set(json, "evidence", evidence);
 	json_set(json, "receipt", json_new_text(result->receipt));
 	json_set(json, "trouble", json_new_text(result->trouble));
+	json_set(json, "healed", json_new_text(result->healed));
 	return json;
 }
 

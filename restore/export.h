@@ -15,14 +15,16 @@ enum export_complaint {
 	EXPORT_REMARK,	   /* of the server, as about its clients */
 	EXPORT_UNREADABLE, /* a client's read failed, since the repository could not be read */
 	EXPORT_DAMAGE,	   /* a client's read failed, since what is stored is not what it must be */
+	EXPORT_HEALED,	   /* what is damaged of a disk is read from elsewhere; once a disk */
 };
 
 /* One sentence of the server, from a thread of its own. */
 typedef void export_complaint_function(void *arg, enum export_complaint kind, const char *text);
 
-/* What the server puts before a sentence of either kind. */
+/* What the server puts before a sentence of these kinds. */
 #define EXPORT_UNREADABLE_MARK "unreadable: "
 #define EXPORT_DAMAGE_MARK "damage: "
+#define EXPORT_HEALED_MARK "healed: "
 
 struct export_options {
 	const char *socket;    /* path of the UNIX socket to make; refused when something is there */

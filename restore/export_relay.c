@@ -20,16 +20,28 @@ static const char *without_names(const char *line)
 const char *export_relay_plain(const char *line, enum export_complaint *ret_kind)
 {
 	static const char *const marks[] = {
-		[EXPORT_UNREADABLE] = EXPORT_UNREADABLE_MARK, [EXPORT_DAMAGE] = EXPORT_DAMAGE_MARK};
+		[EXPORT_UNREADABLE] = EXPORT_UNREADABLE_MARK,
+		[EXPORT_DAMAGE] = EXPORT_DAMAGE_MARK,
+		[EXPORT_HEALED] = EXPORT_HEALED_MARK,
+	};
 	const char *plain = without_names(line);
 	*ret_kind = EXPORT_REMARK;
-	for (enum export_complaint kind = EXPORT_UNREADABLE; kind <= EXPORT_DAMAGE; kind++) {
+	for (enum export_complaint kind = EXPORT_UNREADABLE; kind <= EXPORT_HEALED; kind++) {
 		if (strncmp(plain, marks[kind], strlen(marks[kind])) == 0) {
 			*ret_kind = kind;
 			return plain + strlen(marks[kind]);
 		}
 	}
 	return plain;
+}
+
+/* Of no server's end the cause. */
+static void keep_last(struct export_relay *relay, enum export_complaint kind, const char *plain)
+{
+	if (kind == EXPORT_HEALED)
+		return;
+	snprintf(relay->last, sizeof(relay->last), "%s", plain);
+	relay->last_kind = kind;
 }
 
 /* A client that reads a damaged place again and again is told of once. */
@@ -39,10 +51,9 @@ static void pass_on(struct export_relay *relay, const char *line)
 	const char *plain = export_relay_plain(line, &kind);
 	if (!*plain || strcmp(plain, relay->last) == 0)
 		return;
-	snprintf(relay->last, sizeof(relay->last), "%s", plain);
-	relay->last_kind = kind;
+	keep_last(relay, kind, plain);
 	if (relay->complain)
-		relay->complain(relay->arg, kind, relay->last);
+		relay->complain(relay->arg, kind, plain);
 }
 
 /* Takes whole lines off the front; one that is too long is passed on in pieces. */

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/pool.h"
 #include "base/queue.h"
+#include "storage/stream_read.h"
 
 enum {
 	BATCH_BYTES = 4 << 20,
@@ -152,7 +153,12 @@ static bool add_chunk(void *arg, uint64_t index, const struct tree_ref *chunk, s
 		return err_set(errp, ERR_CANCELLED, "a worker failed");
 	struct batch *batch = work->batch;
 	batch->refs[batch->n] = (struct chunk_ref){
-		.id = chunk->id, .at = chunk->at, .plain_len = len, .plain = batch->data + batch->len};
+		.id = chunk->id,
+		.at = chunk->at,
+		.plain_len = len,
+		.plain = batch->data + batch->len,
+		.place = {.stream = work->fill->stream->number, .index = index},
+	};
 	batch->offsets[batch->n++] = offset;
 	batch->len += len;
 	work->next = offset + len;
@@ -173,7 +179,7 @@ static bool walk(struct work *work, struct err **errp)
 {
 	const struct stream *stream = work->fill->stream;
 	AUTO(tree_reader_freep)
-	struct tree_reader *tree = tree_reader_new(work->fill->packs, &stream->shape, &stream->top, errp);
+	struct tree_reader *tree = stream_tree_new(work->fill->packs, stream, errp);
 	if (!tree || !tree_each_around(tree, add_chunk, lose_chunks, work, errp))
 		return false;
 	if (!zero_until(work, stream->shape.size, errp))
@@ -266,7 +272,7 @@ bool image_data_bytes(struct pack_reader *packs, const struct stream *stream, co
 		      uint64_t *ret, struct err **errp)
 {
 	struct count count = {.shape = &stream->shape, .cancel = cancel};
-	AUTO(tree_reader_freep) struct tree_reader *tree = tree_reader_new(packs, &stream->shape, &stream->top, errp);
+	AUTO(tree_reader_freep) struct tree_reader *tree = stream_tree_new(packs, stream, errp);
 	if (!tree || !tree_each_around(tree, count_chunk, pass_over_lost, &count, errp))
 		return err_prefix(errp, "disk %s", stream->name);
 	*ret = count.bytes;

@@ -10,6 +10,8 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "restore/healed.h"
+#include "storage/rescue.h"
 #include "storage/stream_read.h"
 
 enum {
@@ -48,11 +50,26 @@ static bool read_small(struct pack_reader *packs, const struct point *point, enu
 	return stream_read_all(packs, stream, max, ret, errp) || err_prefix(errp, "%s", stream->name);
 }
 
-static bool read_streams(struct machine *machine, const struct repository *repository, const struct point *point,
-			 struct err **errp)
+static void tell_healed(void *arg, const struct rescue_healed *healed)
 {
+	const struct machine_options *options = arg;
+	AUTO(freep) char *text = healed_text_begun(healed);
+	if (options->complain && text)
+		options->complain(options->complain_arg, EXPORT_HEALED, text);
+}
+
+static bool read_streams(struct machine *machine, const struct repository *repository, const struct point *point,
+			 const struct machine_options *options, struct err **errp)
+{
+	const struct rescue_options rescue_options = {.begins = tell_healed, .arg = (void *)(uintptr_t)options};
+	AUTO(rescue_freep) struct rescue *rescue = rescue_new(repository, point, &rescue_options, errp);
+	if (!rescue)
+		return false;
 	AUTO(pack_reader_freep) struct pack_reader *packs = pack_reader_new(repository, FOOTERS_BYTES, errp);
-	return packs && read_small(packs, point, STREAM_DEFINITION, DEFINITION_MAX, &machine->definition, errp) &&
+	if (!packs)
+		return false;
+	pack_reader_set_rescue(packs, rescue);
+	return read_small(packs, point, STREAM_DEFINITION, DEFINITION_MAX, &machine->definition, errp) &&
 	       read_small(packs, point, STREAM_FIRMWARE, FIRMWARE_MAX, &machine->firmware, errp);
 }
 
@@ -128,7 +145,8 @@ struct machine *machine_start(struct runner *runner, const struct repository *re
 	machine->socket = file_format("%s/nbd-%u", runner->folder, options->slot);
 	if (!machine->socket)
 		err_set_no_memory(errp);
-	if (machine->socket && list_disks(machine, point, errp) && read_streams(machine, repository, point, errp) &&
+	if (machine->socket && list_disks(machine, point, errp) &&
+	    read_streams(machine, repository, point, options, errp) &&
 	    serve(machine, repository, point, options, errp) && start_run(machine, point->workload, options, errp))
 		return machine;
 	machine_stop(machine);

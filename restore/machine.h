@@ -20,7 +20,7 @@ struct machine_options {
 	const struct run_watcher *watcher;
 	runner_note_function *note; /* what was changed to make it fit; may be NULL */
 	void *note_arg;
-	export_complaint_function *complain; /* what of the disks could not be read; may be NULL */
+	export_complaint_function *complain; /* what could not be read, or was read from elsewhere; may be NULL */
 	void *complain_arg;
 };
 

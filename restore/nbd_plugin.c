@@ -16,8 +16,10 @@
 
 #include "base/err.h"
 #include "restore/export.h"
+#include "restore/healed.h"
 #include "restore/stream_name.h"
 #include "storage/point.h"
+#include "storage/rescue.h"
 #include "storage/stream_read.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
@@ -37,6 +39,7 @@ static struct {
 
 static struct repository *repository;
 static struct pack_reader *packs;
+static struct rescue *rescue;
 static struct point point;
 static struct stream_reader **readers; /* by stream of the point; NULL where it is not served */
 
@@ -138,13 +141,31 @@ static bool open_readers(struct err **errp)
 	return n > 0 || err_set(errp, ERR_NOT_FOUND, "the point has no such disk");
 }
 
+/* At once and not at the end, which a server does not always see. */
+static void tell_healed(void *arg, const struct rescue_healed *healed)
+{
+	AUTO(freep) char *text = healed_text_begun(healed);
+	(void)arg;
+	if (text)
+		nbdkit_error("%s%s", EXPORT_HEALED_MARK, text);
+}
+
+static bool open_packs(struct err **errp)
+{
+	packs = pack_reader_new(repository, FOOTERS_BYTES, errp);
+	rescue = packs ? rescue_new(repository, &point, &(struct rescue_options){.begins = tell_healed}, errp) : NULL;
+	if (!rescue)
+		return false;
+	pack_reader_set_rescue(packs, rescue);
+	return true;
+}
+
 static bool open_point(struct err **errp)
 {
 	struct session_id session;
 	if (!session_id_parse(config.session, &session))
 		return err_set(errp, ERR_USAGE, "'%s' is not a session", config.session);
-	packs = pack_reader_new(repository, FOOTERS_BYTES, errp);
-	return packs && point_load(repository, &session, &point, errp);
+	return point_load(repository, &session, &point, errp) && open_packs(errp);
 }
 
 /* The repository starts threads of its own, so it is opened only when nbdkit has done all its forking. */
@@ -165,8 +186,9 @@ static void plugin_unload(void)
 	for (size_t i = 0; readers && i < point.n_streams; i++)
 		stream_reader_free(readers[i]);
 	free(readers);
-	point_release(&point);
 	pack_reader_free(packs);
+	rescue_free(rescue);
+	point_release(&point);
 	repository_free(repository);
 	if (config.socket)
 		unlink(config.socket);

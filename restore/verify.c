@@ -42,6 +42,7 @@ void verify_result_release(struct verify_result *result)
 {
 	free(result->reason);
 	free(result->trouble);
+	free(result->healed);
 	free(result->log_path);
 	free(result->screen_path);
 	free(result->receipt);

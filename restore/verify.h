@@ -25,6 +25,7 @@ struct verify_result {
 	double seconds;		      /* to ready; 0 where it never was */
 	char *reason;		      /* one sentence without control characters */
 	char *trouble;		      /* why receipt or evidence is missing; NULL: neither is */
+	char *healed;		      /* what was read from elsewhere, since it is damaged; NULL: nothing */
 	char *log_path, *screen_path; /* NULL: not kept as files, or nothing was seen */
 	char *receipt;		      /* the object's name, or the file's path; NULL: none */
 };

@@ -128,6 +128,7 @@ static bool conclude(const struct verifier *verifier, struct verify_watch *watch
 	struct verify_evidence evidence = {.started_ns = started_ns, .ended_ns = clock_now_ns()};
 	if (!fill_result(&watch->judge, result, errp))
 		return false;
+	result->healed = STEAL(&watch->healed);
 	if (keep(verifier, watch, &evidence, result, errp))
 		return true;
 	result->trouble = strdup(err_message(*errp));

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define TICK_NS (SECOND_NS / 5) /* a cancel is a flag that a signal sets, nothing to wait for */
@@ -37,6 +38,7 @@ void verify_watch_release(struct verify_watch *watch)
 {
 	judge_release(&watch->judge);
 	tail_release(&watch->log);
+	free(watch->healed);
 	pthread_cond_destroy(&watch->wake);
 	pthread_mutex_destroy(&watch->lock);
 }
@@ -88,6 +90,14 @@ void verify_watch_changed(void *arg)
 	pthread_mutex_unlock(&watch->lock);
 }
 
+/* Once a disk, so that there are few. */
+static void note_healed(struct verify_watch *watch, const char *text)
+{
+	char *before = watch->healed;
+	watch->healed = before ? file_format("%s; %s", before, text) : strdup(text);
+	free(before);
+}
+
 void verify_watch_complaint(void *arg, enum export_complaint kind, const char *text)
 {
 	struct verify_watch *watch = arg;
@@ -96,6 +106,8 @@ void verify_watch_complaint(void *arg, enum export_complaint kind, const char *t
 		judge_damage(&watch->judge, text, elapsed(watch));
 	if (kind == EXPORT_UNREADABLE)
 		judge_unable(&watch->judge, text);
+	if (kind == EXPORT_HEALED)
+		note_healed(watch, text);
 	stir(watch);
 	pthread_mutex_unlock(&watch->lock);
 }

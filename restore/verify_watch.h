@@ -24,6 +24,7 @@ struct verify_watch {
 	struct judge judge;
 	struct tail log; /* of firmware and console, as they said it */
 	struct plain_text firmware, console;
+	char *healed; /* what was read from elsewhere, one or more sentences; NULL: nothing */
 };
 
 /* rules as in judge_init(). */

@@ -12,10 +12,10 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "restore/healed.h"
 #include "restore/image_fill.h"
 #include "restore/image_temporary.h"
 #include "restore/stream_name.h"
-#include "storage/rescue.h"
 #include "storage/stream_read.h"
 
 enum {
@@ -321,6 +321,18 @@ static bool begin_report(const struct item *item, struct restore_result *result,
 	return (file->name && file->path) || err_set_no_memory(errp);
 }
 
+/* What came back is right, but the repository is not. */
+static bool report_healed(const struct plan *plan, const struct item *item, struct restored_file *file,
+			  struct err **errp)
+{
+	struct rescue_healed healed;
+	if (!rescue_get_healed(plan->rescue, item->stream, &healed))
+		return true;
+	file->healed = healed_text(&healed);
+	file->healed_chunks = healed.chunks;
+	return file->healed || err_set_no_memory(errp);
+}
+
 static bool write_plan(const struct plan *plan, struct restore_result *result, struct err **errp)
 {
 	result->files = calloc(plan->n + 1, sizeof(*result->files));
@@ -328,7 +340,8 @@ static bool write_plan(const struct plan *plan, struct restore_result *result, s
 		return err_set_no_memory(errp);
 	for (size_t i = 0; i < plan->n; i++) {
 		if (!begin_report(&plan->items[i], result, errp) ||
-		    !write_item(plan, &plan->items[i], &result->files[i], errp))
+		    !write_item(plan, &plan->items[i], &result->files[i], errp) ||
+		    !report_healed(plan, &plan->items[i], &result->files[i], errp))
 			return false;
 		result->n_damaged += result->files[i].damage.bytes > 0;
 	}
@@ -345,34 +358,23 @@ void restore_result_release(struct restore_result *result)
 	for (size_t i = 0; i < result->n; i++) {
 		free(result->files[i].name);
 		free(result->files[i].path);
+		free(result->files[i].healed);
 		image_damage_release(&result->files[i].damage);
 	}
 	free(result->files);
 	*result = (struct restore_result){0};
 }
 
-static bool open_packs(struct plan *plan, const struct repository *repository, struct err **errp)
+static bool open_packs(struct plan *plan, const struct repository *repository, const struct point *point,
+		       struct err **errp)
 {
+	const struct rescue_options options = {.cancel = plan->options->cancel};
 	plan->packs = pack_reader_new(repository, FOOTERS_BYTES, errp);
-	plan->rescue = plan->packs ? rescue_new(repository, errp) : NULL;
+	plan->rescue = plan->packs ? rescue_new(repository, point, &options, errp) : NULL;
 	if (!plan->rescue)
 		return false;
 	pack_reader_set_rescue(plan->packs, plan->rescue);
 	return true;
-}
-
-/* What came back is right, but the repository is not. */
-static void tell_rescued(const struct plan *plan)
-{
-	uint64_t count = rescue_count(plan->rescue);
-	if (count == 0 || !plan->options->note)
-		return;
-	AUTO(freep)
-	char *text = file_format("%llu places of the point are damaged, and were read from where a later backup stored "
-				 "the same again; 'salvor scrub' tells what is damaged",
-				 (unsigned long long)count);
-	if (text)
-		plan->options->note(plan->options->note_arg, text);
 }
 
 bool restore_point(const struct repository *repository, const struct point *point,
@@ -384,9 +386,6 @@ bool restore_point(const struct repository *repository, const struct point *poin
 		return false;
 	if (options->to && !file_make_folders(options->to, 0777, errp))
 		return false;
-	if (!open_packs(&plan, repository, errp) || !make_plan(&plan, point, errp) || !check_plan(&plan, errp) ||
-	    !write_plan(&plan, ret, errp))
-		return false;
-	tell_rescued(&plan);
-	return true;
+	return open_packs(&plan, repository, point, errp) && make_plan(&plan, point, errp) && check_plan(&plan, errp) &&
+	       write_plan(&plan, ret, errp);
 }

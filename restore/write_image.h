@@ -38,6 +38,8 @@ struct restored_file {
 	bool made;		    /* path has it, with zeros where it is damaged */
 	bool spoiled;		    /* path is a device that was being written when it failed */
 	struct image_damage damage; /* bytes is 0: it is whole */
+	char *healed;		    /* a sentence of what was read from elsewhere, since it is damaged; or NULL */
+	uint64_t healed_chunks;
 };
 
 struct restore_result {

@@ -153,6 +153,20 @@ static bool init_lock(pthread_rwlock_t *lock, struct err **errp)
 	return errnum == 0 || err_set_errno(errp, errnum, "make a lock");
 }
 
+static char *folder_of(const struct repository *repository)
+{
+	const char *state = repository_state_path(repository);
+
+	return state ? file_join(state, "index") : NULL;
+}
+
+bool index_exists(const struct repository *repository)
+{
+	AUTO(freep) char *folder = folder_of(repository);
+
+	return folder && access(folder, R_OK | W_OK) == 0;
+}
+
 struct index *index_open(const struct repository *repository, struct err **errp)
 {
 	struct index *made = calloc(1, sizeof(*made));
@@ -165,7 +179,7 @@ struct index *index_open(const struct repository *repository, struct err **errp)
 	}
 	AUTO(index_freep) struct index *index = made;
 	index->repository = repository;
-	index->folder = file_join(repository_state_path(repository), "index");
+	index->folder = folder_of(repository);
 	if (!index->folder) {
 		err_set_no_memory(errp);
 		return NULL;

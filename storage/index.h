@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/cancel.h"
 #include "storage/pack.h"
 #include "storage/pack_set.h"
 
@@ -25,6 +26,13 @@ DEFINE_AUTO_FREE(struct index, index_free);
  * passed over.
  */
 NODISCARD bool index_sync(struct index *index, struct err **errp);
+/* Somebody made one on this machine. */
+bool index_exists(const struct repository *repository);
+/*
+ * Instead of index_sync() for who only reads: looks which packs are still there, and takes in nothing new. Costs two
+ * LISTs, writes nothing. cancel may be NULL.
+ */
+NODISCARD bool index_recall(struct index *index, const struct cancel *cancel, struct err **errp);
 /* Adds the ids of a durable pack (of an entry, only its id counts). May write a segment. */
 NODISCARD bool index_add(struct index *index, const struct pack_footer *footer, struct err **errp);
 /* Where an id lies, among packs that are not in `absent` (may be NULL). False: not known. */

@@ -18,7 +18,8 @@ struct list_name {
 
 struct sync {
 	struct index *index;
-	struct list_name *lists; /* those that are new */
+	const struct cancel *cancel; /* may be NULL */
+	struct list_name *lists;     /* those that are new */
 	size_t n, capacity;
 	struct class_packs present;
 	struct session_id judged; /* the last session that was asked about: listings come in order */
@@ -79,18 +80,24 @@ static bool each_pack(void *arg, const char *name, uint64_t size, struct err **e
 	enum pack_class cls;
 	uint32_t seq;
 
+	if (sync->cancel && !cancel_check(sync->cancel, errp))
+		return false;
 	if (size == 0 || !object_name_parse_pack(name, &cls, &session, &seq) || seq == 0 || seq >= PACK_SET_SEQ_MAX ||
 	    !is_relied_on(sync, &session))
 		return true;
 	return pack_set_add(class_packs_of(&sync->present, cls), &session, seq, errp);
 }
 
-static bool list_all(struct sync *sync, struct err **errp)
+static bool list_lists(struct sync *sync, struct err **errp)
+{
+	return backend_list(repository_backend(sync->index->repository), "l/", each_list, sync, errp);
+}
+
+static bool list_packs(struct sync *sync, struct err **errp)
 {
 	struct backend *backend = repository_backend(sync->index->repository);
 
-	return backend_list(backend, "l/", each_list, sync, errp) &&
-	       backend_list(backend, "p/", each_pack, sync, errp) && backend_list(backend, "m/", each_pack, sync, errp);
+	return backend_list(backend, "p/", each_pack, sync, errp) && backend_list(backend, "m/", each_pack, sync, errp);
 }
 
 /* What cannot be read now is not indexed, and its content is stored again. */
@@ -154,16 +161,23 @@ static bool leave_out_damaged(const struct index *index, struct class_packs *pre
 	return true;
 }
 
+static bool note_present(struct sync *sync, struct err **errp)
+{
+	struct index *index = sync->index;
+
+	if (!list_packs(sync, errp) || !leave_out_damaged(index, &sync->present, errp))
+		return false;
+	class_packs_release(&index->present);
+	index->present = sync->present;
+	sync->present = (struct class_packs){0};
+	return note_gone(index, errp);
+}
+
 static bool sync_locked(struct index *index, struct err **errp)
 {
 	AUTO(sync_release) struct sync sync = {.index = index};
 
-	if (!list_all(&sync, errp) || !leave_out_damaged(index, &sync.present, errp))
-		return false;
-	class_packs_release(&index->present);
-	index->present = sync.present;
-	sync.present = (struct class_packs){0};
-	if (!note_gone(index, errp))
+	if (!list_lists(&sync, errp) || !note_present(&sync, errp))
 		return false;
 	for (size_t i = 0; i < sync.n; i++)
 		if (!apply_list(index, &sync.lists[i], errp))
@@ -175,6 +189,16 @@ bool index_sync(struct index *index, struct err **errp)
 {
 	pthread_rwlock_wrlock(&index->lock);
 	bool ok = sync_locked(index, errp);
+	pthread_rwlock_unlock(&index->lock);
+	return ok || err_prefix(errp, "index");
+}
+
+bool index_recall(struct index *index, const struct cancel *cancel, struct err **errp)
+{
+	AUTO(sync_release) struct sync sync = {.index = index, .cancel = cancel};
+
+	pthread_rwlock_wrlock(&index->lock);
+	bool ok = note_present(&sync, errp);
 	pthread_rwlock_unlock(&index->lock);
 	return ok || err_prefix(errp, "index");
 }

@@ -219,15 +219,17 @@ static bool may_rescue(const struct pack_reader *reader, const struct err *err)
  */
 static bool read_anywhere(struct pack_reader *reader, const struct chunk_ref *wanted, struct err **errp)
 {
-	AUTO(pack_set_release) struct pack_set tried = {0};
+	AUTO(rescue_search_release)
+	struct rescue_search search = {.place = wanted->place, .id = wanted->id, .at = wanted->at};
 	struct chunk_ref ref = *wanted, *refs = &ref;
 	if (read_sorted(reader, &refs, 1, errp))
 		return true;
-	while (may_rescue(reader, *errp) && rescue_find(reader->rescue, PACK_CHUNKS, &ref.id, &tried, &ref.at)) {
+	while (may_rescue(reader, *errp) && rescue_next(reader->rescue, &search)) {
 		AUTO(err_freep) struct err *again = NULL;
+		ref.at = search.at;
 		if (!read_sorted(reader, &refs, 1, &again))
 			continue;
-		rescue_note_read(reader->rescue);
+		rescue_note_read(reader->rescue, &search);
 		err_clear(errp);
 		return true;
 	}
@@ -304,8 +306,8 @@ static bool read_node(const struct pack_reader *reader, struct open_pack *pack, 
 	return open_node(reader, pack, entry, ret, errp);
 }
 
-static bool node_at(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
-		    struct tree_node *ret, struct err **errp)
+bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
+		      struct tree_node *ret, struct err **errp)
 {
 	const struct chunk_ref ref = {.id = *id, .at = *at};
 	struct open_pack *pack = pack_cache_get(reader->cache, PACK_META, &at->session, at->seq, errp);
@@ -316,18 +318,17 @@ static bool node_at(struct pack_reader *reader, const struct chunk_id *id, const
 	return ok;
 }
 
-bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
-		      struct tree_node *ret, struct err **errp)
+bool pack_reader_node_of(struct pack_reader *reader, const struct tree_place *place, const struct chunk_id *id,
+			 const struct locator *at, struct tree_node *ret, struct err **errp)
 {
-	AUTO(pack_set_release) struct pack_set tried = {0};
-	struct locator other = *at;
-	if (node_at(reader, id, at, ret, errp))
+	AUTO(rescue_search_release) struct rescue_search search = {.place = *place, .id = *id, .at = *at};
+	if (pack_reader_node(reader, id, at, ret, errp))
 		return true;
-	while (may_rescue(reader, *errp) && rescue_find(reader->rescue, PACK_META, id, &tried, &other)) {
+	while (may_rescue(reader, *errp) && rescue_next(reader->rescue, &search)) {
 		AUTO(err_freep) struct err *again = NULL;
-		if (!node_at(reader, id, &other, ret, &again))
+		if (!pack_reader_node(reader, id, &search.at, ret, &again))
 			continue;
-		rescue_note_read(reader->rescue);
+		rescue_note_read(reader->rescue, &search);
 		err_clear(errp);
 		return true;
 	}

@@ -15,8 +15,9 @@ struct rescue;
 struct chunk_ref {
 	struct chunk_id id;
 	struct locator at;
-	uint32_t plain_len; /* what the stream's shape demands */
-	void *plain;	    /* room for plain_len bytes */
+	uint32_t plain_len;	 /* what the stream's shape demands */
+	void *plain;		 /* room for plain_len bytes */
+	struct tree_place place; /* in the point that is read; where a rescue looks for it in others */
 };
 
 /* cache_bytes bounds the footers, as 64 MiB. The repository must outlive it. */
@@ -25,8 +26,8 @@ NODISCARD struct pack_reader *pack_reader_new(const struct repository *repositor
 void pack_reader_free(struct pack_reader *reader);
 DEFINE_AUTO_FREE(struct pack_reader, pack_reader_free);
 
-/* From now on, what is damaged where it lies is read from where else it lies; before others use the reader. Borrowed.
- */
+/* From now on, what is damaged where it lies is read from where else it lies, if it is said where it stands; before
+ * others use the reader. Borrowed. */
 void pack_reader_set_rescue(struct pack_reader *reader, struct rescue *rescue);
 
 /*
@@ -40,3 +41,7 @@ NODISCARD bool pack_reader_has(struct pack_reader *reader, const struct chunk_re
 /* One node: parsed, and checked against its id. */
 NODISCARD bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, const struct locator *at,
 				struct tree_node *ret, struct err **errp);
+/* The same of the node that stands at this place of the point that is read. */
+NODISCARD bool pack_reader_node_of(struct pack_reader *reader, const struct tree_place *place,
+				   const struct chunk_id *id, const struct locator *at, struct tree_node *ret,
+				   struct err **errp);

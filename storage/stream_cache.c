@@ -196,6 +196,7 @@ static struct chunk_slot *begin_fetch(struct stream_cache *cache, struct fetch *
 		.at = fetch->refs[i].at,
 		.plain_len = stream_chunk_len(&cache->shape, index),
 		.plain = slot->data,
+		.place = tree_reader_place(cache->tree, index),
 	};
 	return slot;
 }

@@ -16,6 +16,14 @@ struct stream_reader {
 	struct read_ahead *ahead; /* NULL: none */
 };
 
+struct tree_reader *stream_tree_new(struct pack_reader *packs, const struct stream *stream, struct err **errp)
+{
+	struct tree_reader *tree = tree_reader_new(packs, &stream->shape, &stream->top, errp);
+	if (tree)
+		tree_reader_set_stream(tree, stream->number);
+	return tree;
+}
+
 struct stream_reader *stream_reader_new(struct pack_reader *packs, const struct stream *stream,
 					const struct stream_reader_options *options, struct err **errp)
 {
@@ -25,7 +33,7 @@ struct stream_reader *stream_reader_new(struct pack_reader *packs, const struct 
 		return NULL;
 	}
 	reader->stream = *stream;
-	reader->tree = tree_reader_new(packs, &stream->shape, &stream->top, errp);
+	reader->tree = stream_tree_new(packs, stream, errp);
 	if (!reader->tree)
 		return NULL;
 	reader->cache = stream_cache_new(packs, reader->tree, options->cache_bytes, errp);

@@ -5,6 +5,10 @@
 #include "storage/point.h"
 #include "storage/tree_read.h"
 
+/* The tree of a stream of the point that is read: with the rescue of `packs`, also where it is damaged. */
+NODISCARD struct tree_reader *stream_tree_new(struct pack_reader *packs, const struct stream *stream,
+					      struct err **errp);
+
 struct stream_reader;
 
 struct stream_reader_options {

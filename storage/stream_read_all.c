@@ -10,6 +10,7 @@ enum { REFS = 64 };
 
 struct read_all {
 	struct pack_reader *packs;
+	const struct tree_reader *tree;
 	const struct stream_shape *shape;
 	uint8_t *data;
 	struct chunk_ref refs[REFS]; /* not read yet */
@@ -31,6 +32,7 @@ static bool add_chunk(void *arg, uint64_t index, const struct tree_ref *chunk, s
 		.at = chunk->at,
 		.plain_len = stream_chunk_len(all->shape, index),
 		.plain = all->data + (index << all->shape->exponent),
+		.place = tree_reader_place(all->tree, index),
 	};
 	return all->n < REFS || read_pending(all, errp);
 }
@@ -43,12 +45,12 @@ bool stream_read_all(struct pack_reader *packs, const struct stream *stream, siz
 			       "stream '%s' has %" PRIu64 " bytes, more than the %zu that it may have", stream->name,
 			       stream->shape.size, max);
 	size_t size = (size_t)stream->shape.size;
-	AUTO(tree_reader_freep) struct tree_reader *tree = tree_reader_new(packs, &stream->shape, &stream->top, errp);
+	AUTO(tree_reader_freep) struct tree_reader *tree = stream_tree_new(packs, stream, errp);
 	if (!tree)
 		return false;
 	AUTO(bytes_release) struct bytes out;
 	bytes_init(&out, size);
-	struct read_all all = {.packs = packs, .shape = &stream->shape, .data = bytes_extend(&out, size)};
+	struct read_all all = {.packs = packs, .tree = tree, .shape = &stream->shape, .data = bytes_extend(&out, size)};
 	if (!bytes_ok(&out))
 		return err_set_no_memory(errp);
 	if (!tree_each(tree, 0, stream_chunks(&stream->shape), add_chunk, &all, errp) || !read_pending(&all, errp))

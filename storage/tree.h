@@ -29,6 +29,16 @@ struct stream_shape {
 	uint8_t exponent;
 };
 
+/*
+ * Where content stands in a point, whatever its content is and wherever it lies: chunk `index` of a stream (height 0),
+ * or node `index`, from the left, of level height - 1 of its tree.
+ */
+struct tree_place {
+	uint64_t index;
+	uint16_t stream; /* its number */
+	uint8_t height;
+};
+
 /* ceil(size / 2^exponent). */
 uint64_t stream_chunks(const struct stream_shape *shape);
 /* Plain bytes of chunk i. */

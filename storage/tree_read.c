@@ -24,6 +24,8 @@ struct tree_reader {
 	struct pack_reader *packs;
 	struct stream_shape shape;
 	struct tree_ref top;
+	bool placed; /* stream is known */
+	uint16_t stream;
 	pthread_mutex_t lock; /* of what follows */
 	uint64_t uses;
 	struct cached_node cache[CACHED_NODES];
@@ -59,6 +61,17 @@ void tree_reader_free(struct tree_reader *tree)
 const struct stream_shape *tree_reader_shape(const struct tree_reader *tree)
 {
 	return &tree->shape;
+}
+
+void tree_reader_set_stream(struct tree_reader *tree, uint16_t number)
+{
+	tree->stream = number;
+	tree->placed = true;
+}
+
+struct tree_place tree_reader_place(const struct tree_reader *tree, uint64_t chunk)
+{
+	return (struct tree_place){.stream = tree->stream, .index = chunk};
 }
 
 const struct tree_ref *tree_reader_top(const struct tree_reader *tree)
@@ -115,13 +128,21 @@ static bool refuse_node(uint8_t level, uint64_t index, const struct tree_ref *re
 	return err_about(errp, "%s", object_name_pack(PACK_META, &ref->at.session, ref->at.seq, name));
 }
 
+static bool read_node(struct tree_reader *tree, uint8_t level, uint64_t index, const struct tree_ref *ref,
+		      struct tree_node *ret, struct err **errp)
+{
+	const struct tree_place place = {.stream = tree->stream, .height = (uint8_t)(level + 1), .index = index};
+	return tree->placed ? pack_reader_node_of(tree->packs, &place, &ref->id, &ref->at, ret, errp)
+			    : pack_reader_node(tree->packs, &ref->id, &ref->at, ret, errp);
+}
+
 bool tree_reader_node(struct tree_reader *tree, uint8_t level, uint64_t index, const struct tree_ref *ref,
 		      struct tree_node *ret, struct err **errp)
 {
 	if (cache_get(tree, level, index, ret))
 		return true;
 	struct tree_node node;
-	if (!pack_reader_node(tree->packs, &ref->id, &ref->at, &node, errp))
+	if (!read_node(tree, level, index, ref, &node, errp))
 		return err_prefix(errp, "tree node %" PRIu64 " of level %u", index, level);
 	if (!node_fits(tree, level, index, &node))
 		return refuse_node(level, index, ref, errp);

@@ -16,6 +16,13 @@ NODISCARD struct tree_reader *tree_reader_new(struct pack_reader *packs, const s
 void tree_reader_free(struct tree_reader *tree);
 DEFINE_AUTO_FREE(struct tree_reader, tree_reader_free);
 const struct stream_shape *tree_reader_shape(const struct tree_reader *tree);
+/*
+ * Which stream it is of the point that the rescue of `packs` is for: from now on, nodes that are damaged are read from
+ * elsewhere. Before others use the reader.
+ */
+void tree_reader_set_stream(struct tree_reader *tree, uint16_t number);
+/* Where a chunk of it stands in that point. */
+struct tree_place tree_reader_place(const struct tree_reader *tree, uint64_t chunk);
 
 typedef bool tree_each_function(void *arg, uint64_t index, const struct tree_ref *chunk, struct err **errp);
 /* Every chunk in [first, end) that is no hole, ascending. Holes cost nothing. */
