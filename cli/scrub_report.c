@@ -43,20 +43,26 @@ static struct json *lost_to_json(const struct repository *repository, const stru
 static struct json *damage_to_json(const struct repository *repository, const struct scrub_report *report,
 				   const struct scrub_damage *damage)
 {
-	struct json *json = json_new_object(), *points = json_new_array();
+	struct json *json = json_new_object(), *points = json_new_array(), *may = json_new_array();
 	json_set(json, "object", json_new_text(damage->object));
 	json_set(json, "reason", json_new_text(damage->reason));
 	for (size_t i = 0; i < damage->n_points; i++)
-		json_append(points, id_to_json(&report->hurt[damage->points[i]]));
+		json_append(damage->points[i].certain ? points : may,
+			    id_to_json(&report->hurt[damage->points[i].point]));
 	json_set(json, "points", points);
+	json_set(json, "may_hurt", may);
+	json_set(json, "points_not_named", json_new_number(damage->n_hurt + damage->n_may_hurt - damage->n_points));
 	json_set(json, "commit", lost_to_json(repository, damage->lost));
 	return json;
 }
 
-static struct json *points_to_json(const struct scrub_point *points, size_t n)
+/* Those of one judgement. */
+static struct json *points_to_json(const struct scrub_point *points, size_t n, enum judgement judgement)
 {
 	struct json *array = json_new_array();
 	for (size_t i = 0; i < n; i++) {
+		if (points[i].judgement != judgement)
+			continue;
 		char time[CLOCK_TEXT_SIZE];
 		struct json *json = json_new_object();
 		json_set(json, "id", id_to_json(&points[i]));
@@ -80,8 +86,9 @@ struct json *scrub_report_to_json(const struct repository *repository, const str
 	for (size_t i = 0; i < report->n_damaged; i++)
 		json_append(damaged, damage_to_json(repository, report, &report->damaged[i]));
 	json_set(json, "damaged", damaged);
-	json_set(json, "hurt", points_to_json(report->hurt, report->n_hurt));
-	json_set(json, "newest_whole", points_to_json(report->whole, report->n_whole));
+	json_set(json, "hurt", points_to_json(report->hurt, report->n_hurt, POINT_HURT));
+	json_set(json, "may_be_hurt", points_to_json(report->hurt, report->n_hurt, POINT_MAY_BE_HURT));
+	json_set(json, "newest_whole", points_to_json(report->whole, report->n_whole, POINT_WHOLE));
 	return json;
 }
 
@@ -106,6 +113,17 @@ static bool print_traces(const struct repository *repository, const struct lost_
 	return true;
 }
 
+static void print_more(const struct scrub_damage *damage, size_t shown)
+{
+	uint64_t all = damage->n_hurt + damage->n_may_hurt;
+	if (all == damage->n_points && all > shown)
+		printf("    and %" PRIu64 " points more; --json names them\n", all - shown);
+	else if (all > shown)
+		printf("    and %" PRIu64
+		       " points more; --json names %zu of them: there is too much damage to name all\n",
+		       all - shown, damage->n_points - shown);
+}
+
 static bool print_damage(const struct repository *repository, const struct scrub_report *report,
 			 const struct scrub_damage *damage, struct err **errp)
 {
@@ -115,12 +133,11 @@ static bool print_damage(const struct repository *repository, const struct scrub
 		return err_set_no_memory(errp);
 	printf("damaged: %s: %s\n", damage->object, words_make_printable(reason));
 	for (size_t i = 0; i < shown; i++) {
-		printf("    hurts ");
-		print_point(&report->hurt[damage->points[i]]);
+		printf("    %s ", damage->points[i].certain ? "hurts" : "may hurt");
+		print_point(&report->hurt[damage->points[i].point]);
 		putchar('\n');
 	}
-	if (damage->n_hurt > shown)
-		printf("    and %" PRIu64 " points more; --json names them\n", damage->n_hurt - shown);
+	print_more(damage, shown);
 	return !damage->lost || print_traces(repository, damage->lost, errp);
 }
 
@@ -197,8 +214,10 @@ bool scrub_report_print(const struct repository *repository, const struct scrub_
 		printf(": all whole\n");
 		return true;
 	}
-	printf(": %zu damaged; points hurt: %zu, whole: %" PRIu64 "\n", report->n_damaged, report->n_hurt,
-	       report->whole_points);
+	printf(": %zu damaged; points hurt: %" PRIu64, report->n_damaged, report->n_hurt - report->may_be_hurt);
+	if (report->may_be_hurt > 0)
+		printf(", that may be: %" PRIu64, report->may_be_hurt);
+	printf(", whole: %" PRIu64 "\n", report->whole_points);
 	print_advice(report);
 	return true;
 }

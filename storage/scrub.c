@@ -55,7 +55,7 @@ static bool add_damage(struct scrub *scrub, const struct scrub_cause *cause, con
 		return false;
 	scrub->causes = causes;
 	causes[n] = *cause;
-	damaged[n] = (struct scrub_damage){.object = strdup(object), .reason = strdup(reason)};
+	damaged[n] = (struct scrub_damage){.object = strdup(object), .reason = strdup(reason), .level = cause->level};
 	report->n_damaged++;
 	return damaged[n].object && damaged[n].reason;
 }
@@ -86,9 +86,10 @@ bool scrub_take_error(struct scrub *scrub, const struct scrub_cause *cause, cons
 	return scrub_damaged(scrub, cause, object, err_message(error), errp);
 }
 
-bool scrub_take_pack_error(struct scrub *scrub, enum pack_class cls, const struct locator *at, struct err **errp)
+bool scrub_take_pack_error(struct scrub *scrub, enum scrub_level level, enum pack_class cls, const struct locator *at,
+			   struct err **errp)
 {
-	struct scrub_cause cause = {.session = at->session, .seq = at->seq};
+	struct scrub_cause cause = {.session = at->session, .seq = at->seq, .level = level};
 	char name[OBJECT_NAME_SIZE];
 
 	return scrub_take_error(scrub, &cause, object_name_pack(cls, &at->session, at->seq, name), errp);
@@ -173,6 +174,7 @@ bool scrub_run(struct repository *repository, const struct scrub_options *option
 	pack_set_release(&scrub.present);
 	pack_set_release(&scrub.named);
 	pack_set_release(&scrub.unlisted);
+	pack_set_release(&scrub.listless);
 	pack_memory_release(&scrub.memory);
 	heads_release(&scrub.heads);
 	lineage_release(&scrub.lineage);

@@ -4,6 +4,7 @@
 
 #include "base/cancel.h"
 #include "base/progress.h"
+#include "storage/judge.h"
 #include "storage/lineage.h"
 
 /* Each does what the ones before it do, and more. */
@@ -18,16 +19,25 @@ const char *scrub_level_text(enum scrub_level level);
 
 struct scrub_point {
 	uint8_t id[POINT_ID_SIZE];
+	struct session_id session;
 	char workload[WORKLOAD_NAME_MAX + 1];
 	uint64_t cut_ns;
+	enum judgement judgement;
+	uint8_t streams[POINT_STREAMS_MAX / 8]; /* that are hurt, or may be: a bit for each, in the point's order */
+};
+
+struct scrub_pair {
+	uint32_t point; /* position in the report's `hurt` */
+	bool certain;	/* else it may be hurt */
 };
 
 struct scrub_damage {
 	char *object, *reason;
-	uint32_t *points; /* those it hurts, by position in the report's `hurt`; at most a million over all damage */
+	enum scrub_level level;	   /* the least that finds it */
+	struct scrub_pair *points; /* those it hurts, or may hurt; at most a million over all damage */
 	size_t n_points;
-	uint64_t n_hurt;	 /* how many it hurts, also where they are not all named */
-	struct lost_point *lost; /* of a commit that cannot be read, or is gone: what else tells of it; or NULL */
+	uint64_t n_hurt, n_may_hurt; /* also where they are not all named */
+	struct lost_point *lost;     /* of a commit that cannot be read, or is gone: what else tells of it; or NULL */
 };
 
 struct scrub_report {
@@ -36,8 +46,9 @@ struct scrub_report {
 	uint64_t bytes_before;	 /* that earlier runs of this pass looked at */
 	struct scrub_damage *damaged;
 	size_t n_damaged;
-	struct scrub_point *hurt;
+	struct scrub_point *hurt; /* and those that may be */
 	size_t n_hurt;
+	uint64_t may_be_hurt;	   /* of these */
 	struct scrub_point *whole; /* the newest whole point of each workload; filled where something is damaged */
 	size_t n_whole;
 	uint64_t whole_points; /* of all workloads; likewise */

@@ -49,31 +49,28 @@ bool scrub_find_commits(struct scrub *scrub, struct err **errp)
 	return backend_list(repository_backend(scrub->repository), "c/", note_commit, scrub, errp);
 }
 
+/* Nobody can say what it must be; it is no damage itself. */
 static bool note_unlisted(struct scrub *scrub, const struct session_id *session, uint32_t seq, struct err **errp)
 {
 	pthread_mutex_lock(&scrub->lock);
-	bool ok = pack_set_add(&scrub->unlisted, session, seq, errp);
+	bool ok = pack_set_add(&scrub->unlisted, session, seq, errp) &&
+		  (!scrub_counts(scrub, session) || pack_set_add(&scrub->listless, session, seq, errp));
 	pthread_mutex_unlock(&scrub->lock);
 	return ok;
 }
 
-/* Lists were there before the commit was, so a pack without one has lost it, and nobody can say what it must be. */
 static bool check_referenced(void *arg, const struct session_id *session, uint32_t seq, struct err **errp)
 {
 	struct scrub *scrub = arg;
-	struct scrub_cause cause = {.session = *session, .seq = seq};
+	struct scrub_cause cause = {.session = *session, .seq = seq, .level = SCRUB_SIZES};
 	char name[OBJECT_NAME_SIZE];
 
 	bool present = pack_set_has(&scrub->present, session, seq);
 	const struct scrub_pack *pack = scrub_find_pack(scrub, session, seq);
-	if (present && pack)
-		return true;
-	if (present && !scrub_counts(scrub, session))
-		return note_unlisted(scrub, session, seq, errp);
+	if (present)
+		return pack || note_unlisted(scrub, session, seq, errp);
 	object_name_pack(pack ? pack->listed.cls : PACK_CHUNKS, session, seq, name);
-	return scrub_damaged(scrub, &cause, name,
-			     present ? "it is needed, and in no list that says what it must be" : "it is missing",
-			     errp);
+	return scrub_damaged(scrub, &cause, name, "it is missing", errp);
 }
 
 static bool check_lists(struct scrub *scrub, const struct commit *commit, struct err **errp)

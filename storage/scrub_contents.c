@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening what packs hold, a few MiB at a time: decrypted, authenticated, and its id computed again. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "storage/scrub_state.h"
 
@@ -48,7 +50,7 @@ bool scrub_contents(struct scrub *scrub, const struct session_id *session, uint3
 
 	return (pack_footer_fetch(scrub->repository, PACK_CHUNKS, session, seq, &footer, errp) &&
 		open_entries(scrub, &footer, errp)) ||
-	       scrub_take_pack_error(scrub, PACK_CHUNKS, &at, errp);
+	       scrub_take_pack_error(scrub, SCRUB_CONTENTS, PACK_CHUNKS, &at, errp);
 }
 
 static bool open_unlisted(void *arg, const struct session_id *session, uint32_t seq, struct err **errp)
@@ -63,12 +65,29 @@ static bool open_unlisted(void *arg, const struct session_id *session, uint32_t 
 	if (backend_size(repository_backend(scrub->repository), name, &size, errp))
 		return scrub_contents(scrub, session, seq, errp);
 	if (err_code(*errp) != ERR_NOT_FOUND)
-		return scrub_take_pack_error(scrub, PACK_CHUNKS, &at, errp);
+		return scrub_take_pack_error(scrub, SCRUB_CONTENTS, PACK_CHUNKS, &at, errp);
 	err_clear(errp);
 	return true;
 }
 
+/* Lists were there before the commit was. Commits name those of their own sessions; what others left is seen here. */
+static bool name_lost_list(struct scrub *scrub, const struct pack_set_session *listless, struct err **errp)
+{
+	struct scrub_cause cause = {.session = listless->session, .level = SCRUB_SIZES};
+	char prefix[OBJECT_NAME_SIZE], text[SESSION_TEXT_SIZE];
+	int len = snprintf(prefix, sizeof(prefix), "l/%s/", session_id_text(&listless->session, text));
+
+	for (size_t i = 0; i < scrub->report.n_damaged; i++)
+		if (strncmp(scrub->report.damaged[i].object, prefix, (size_t)len) == 0)
+			return true;
+	return scrub_damaged(scrub, &cause, prefix, "packs that points need are in no list that says what they must be",
+			     errp);
+}
+
 bool scrub_unlisted(struct scrub *scrub, struct err **errp)
 {
+	for (size_t i = 0; i < scrub->listless.n; i++)
+		if (!name_lost_list(scrub, &scrub->listless.sessions[i], errp))
+			return false;
 	return scrub->options->level != SCRUB_CONTENTS || pack_set_each(&scrub->unlisted, open_unlisted, scrub, errp);
 }

@@ -76,7 +76,8 @@ static bool remember_damaged(struct scrub *scrub, bool over, struct err **errp)
 	if (!over && !pack_memory_load(scrub->repository, name, &damaged, errp))
 		return false;
 	damaged.began_ns = scrub->memory.began_ns;
-	if (!pack_set_merge(&damaged.packs, &scrub->named, errp) || !save_damaged(scrub, name, &damaged, errp))
+	if (!pack_set_merge(&damaged.packs, &scrub->named, errp) ||
+	    !pack_set_merge(&damaged.packs, &scrub->listless, errp) || !save_damaged(scrub, name, &damaged, errp))
 		return false;
 	return !over || !opened ||
 	       tolerate(pack_memory_forget(scrub->repository, PACK_MEMORY_DAMAGED_DIGESTS, errp), errp);

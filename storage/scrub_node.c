@@ -31,7 +31,7 @@ static int compare_packs(const void *left, const void *right)
 static bool check_some(struct scrub *scrub, const struct chunk_ref *refs, size_t n, struct err **errp)
 {
 	return scrub_is_named(scrub, &refs->at) || pack_reader_has(scrub->reader, refs, n, errp) ||
-	       scrub_take_pack_error(scrub, PACK_CHUNKS, &refs->at, errp);
+	       scrub_take_pack_error(scrub, SCRUB_DIGESTS, PACK_CHUNKS, &refs->at, errp);
 }
 
 static bool check_chunks(struct scrub *scrub, const struct scrub_node *at, const struct tree_node *node,
@@ -76,7 +76,7 @@ bool scrub_node_check(struct scrub *scrub, const struct scrub_node *at, struct s
 
 	*ret_n = 0;
 	if (!read_node(scrub, at, &node, errp))
-		return scrub_take_pack_error(scrub, PACK_META, &at->ref.at, errp);
+		return scrub_take_pack_error(scrub, SCRUB_DIGESTS, PACK_META, &at->ref.at, errp);
 	if (at->level == 0)
 		return check_chunks(scrub, at, &node, errp);
 	*ret_n = give_below(at, &node, below);

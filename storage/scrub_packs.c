@@ -88,7 +88,7 @@ static bool hash_object(struct scrub *scrub, struct hashing *hashing, const char
 
 static bool check_digest(struct scrub *scrub, struct hashing *hashing, const struct scrub_pack *pack, struct err **errp)
 {
-	struct scrub_cause cause = {.session = pack->session, .seq = pack->listed.seq};
+	struct scrub_cause cause = {.session = pack->session, .seq = pack->listed.seq, .level = SCRUB_DIGESTS};
 	char name[OBJECT_NAME_SIZE];
 	uint8_t hash[HASH_SIZE];
 

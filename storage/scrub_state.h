@@ -22,7 +22,9 @@ struct scrub_pack { /* as a list has it */
 
 struct scrub_cause { /* of the damage of the same position in the report: what points are looked up by */
 	struct session_id session;
-	uint32_t seq; /* 0: of the session as a whole; then its own point is hurt */
+	uint32_t seq;		/* 0: it is no pack */
+	enum scrub_level level; /* the least that finds it */
+	size_t last_point;	/* the length of `hurt` when the last point was found that it hurts; 0: none was */
 };
 
 struct scrub {
@@ -41,7 +43,8 @@ struct scrub {
 	struct heads heads; /* as remembered before */
 	struct lineage lineage;
 	struct pack_set named;	   /* packs in the report */
-	struct pack_set unlisted;  /* needed, of sessions whose lists do not count */
+	struct pack_set unlisted;  /* needed, and in no list */
+	struct pack_set listless;  /* of these, those of sessions that have lost their lists */
 	struct pack_memory memory; /* packs that this pass found sound */
 	size_t next_pack, unsaved;
 };
@@ -53,8 +56,9 @@ bool scrub_damaged(struct scrub *scrub, const struct scrub_cause *cause, const c
 		   struct err **errp);
 /* Damage goes into the report, and the scrub goes on: true. Anything else stays an error. */
 bool scrub_take_error(struct scrub *scrub, const struct scrub_cause *cause, const char *object, struct err **errp);
-/* The same for a pack. */
-bool scrub_take_pack_error(struct scrub *scrub, enum pack_class cls, const struct locator *at, struct err **errp);
+/* The same for a pack; `level` is the least that finds such damage. */
+bool scrub_take_pack_error(struct scrub *scrub, enum scrub_level level, enum pack_class cls, const struct locator *at,
+			   struct err **errp);
 /* The pack is in the report already. */
 bool scrub_is_named(struct scrub *scrub, const struct locator *at);
 bool scrub_go_on(const struct scrub *scrub, struct err **errp);
@@ -74,9 +78,9 @@ bool scrub_packs(struct scrub *scrub, struct err **errp);
 bool scrub_commits(struct scrub *scrub, struct err **errp);
 /* Points that are gone, and what is known of commits that cannot be read. */
 bool scrub_lost(struct scrub *scrub, struct err **errp);
-/* Opens the chunks of packs that commits need and no list told of. */
+/* Names lists that are lost; opens the chunks of packs that commits need and no list told of. */
 bool scrub_unlisted(struct scrub *scrub, struct err **errp);
-/* Which points the damage hurts, and which are whole. */
+/* Which points the damage hurts, which it may hurt, and which are whole. */
 bool scrub_judge_points(struct scrub *scrub, struct err **errp);
 
 /* Opens every chunk of a chunk pack; damage goes into the report. */

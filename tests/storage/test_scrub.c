@@ -64,8 +64,12 @@ static void must_hurt(const struct scrub_report *report, const char *object, con
 		fail_msg("%s is not named", object);
 	assert_int_equal(damage->n_points, 1);
 	assert_int_equal(damage->n_hurt, 1);
-	assert_memory_equal(report->hurt[damage->points[0]].id, point->id, POINT_ID_SIZE);
-	assert_string_equal(report->hurt[damage->points[0]].workload, point->workload);
+	assert_int_equal(damage->n_may_hurt, 0);
+	const struct scrub_point *hurt = &report->hurt[damage->points[0].point];
+	assert_memory_equal(hurt->id, point->id, POINT_ID_SIZE);
+	assert_string_equal(hurt->workload, point->workload);
+	assert_int_equal(hurt->judgement, POINT_HURT);
+	assert_int_equal(hurt->streams[0], 1);
 }
 
 static void test_sound(void **state)
@@ -232,7 +236,8 @@ static void test_bad_sector_is_damage(void **state)
 	scrub_report_release(&report);
 }
 
-static void test_lost_list_is_damage(void **state)
+/* Who reads follows trees, and needs no list. */
+static void test_lost_list_is_damage_and_hurts_no_point(void **state)
 {
 	struct runs *runs = *state;
 	AUTO(err_freep) struct err *err = NULL;
@@ -245,8 +250,62 @@ static void test_lost_list_is_damage(void **state)
 	object_name_pack(PACK_CHUNKS, &a.session, 1, pack);
 	assert_true(backend_remove(repository_backend(runs->repository), list, &err));
 	scrub(runs, &report);
-	must_hurt(&report, list, &a);
+	assert_non_null(find(&report, list));
+	assert_int_equal(report.n_damaged, 1);
+	assert_int_equal(report.n_hurt, 0);
+	assert_int_equal(report.whole_points, 2);
+	scrub_report_release(&report);
+	flip(runs, pack, 5000); /* what no list tells of is opened all the same */
+	scrub_at(runs, SCRUB_CONTENTS, &report);
 	must_hurt(&report, pack, &a);
+	assert_int_equal(report.n_damaged, 2);
+	scrub_report_release(&report);
+}
+
+/* Two points of the same pack: web02 needs its first half. */
+static void make_sharing(struct runs *runs, struct point *a, struct point *b)
+{
+	AUTO(freep) uint8_t *plain = runs_bytes(1, LEN);
+
+	runs_back_up(runs, "web01", 1, plain, LEN, a);
+	runs_back_up(runs, "web02", 2, plain, LEN / 2, b);
+}
+
+static void test_a_point_is_hurt_by_what_it_needs(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make_sharing(runs, &a, &b);
+	object_name_pack(PACK_CHUNKS, &a.session, 1, name);
+	flip(runs, name, LEN - 5000);
+	scrub(runs, &report);
+	must_hurt(&report, name, &a);
+	assert_int_equal(report.whole_points, 1);
+	assert_memory_equal(report.whole[0].id, b.id, POINT_ID_SIZE);
+	scrub_report_release(&report);
+	flip(runs, name, 1000);
+	scrub(runs, &report);
+	assert_int_equal(find(&report, name)->n_hurt, 2);
+	assert_int_equal(report.whole_points, 0);
+	scrub_report_release(&report);
+}
+
+/* Of a pack of nodes that is damaged, whoever has a key can tell which nodes still are what they must be. */
+static void test_a_damaged_pack_of_nodes(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
+
+	make(runs, &a, &b);
+	object_name_pack(PACK_META, &a.session, a.streams[0].top.at.seq, name);
+	flip(runs, name, 100);
+	scrub(runs, &report);
+	must_hurt(&report, name, &a);
 	scrub_report_release(&report);
 }
 
@@ -318,14 +377,27 @@ static void test_write_only_key(void **state)
 	AUTO(point_release) struct point a = {0}, b = {0};
 	struct repository_options options = {.url = "repo", .key = {.key_file = "host.key"}, .state_dir = "host"};
 	struct scrub_report report;
+	char name[OBJECT_NAME_SIZE];
 
 	assert_true(repository_add_key(runs->repository, "host", ROLE_WRITE, "host.key", &err));
 	AUTO(repository_freep) struct repository *repository = repository_open(&options, &err);
 	assert_non_null(repository);
 	struct runs host = {.repository = repository};
-	make(&host, &a, &b);
+	make_sharing(&host, &a, &b);
 	scrub(&host, &report);
 	assert_int_equal(report.n_damaged, 0);
+	scrub_report_release(&report);
+	object_name_pack(PACK_CHUNKS, &a.session, 1, name);
+	flip(&host, name, LEN - 5000);
+	scrub(&host, &report);
+	assert_int_equal(report.n_hurt, 2);
+	assert_int_equal(report.may_be_hurt, 2); /* it cannot look into the pack */
+	assert_int_equal(find(&report, name)->n_may_hurt, 2);
+	scrub_report_release(&report);
+	AUTO(repository_freep) struct repository *again = runs_open("state");
+	struct runs owner = {.repository = again};
+	scrub(&owner, &report);
+	must_hurt(&report, name, &a);
 	scrub_report_release(&report);
 }
 
@@ -531,7 +603,9 @@ int main(void)
 		BOTH(test_what_is_known_of_a_damaged_commit),
 		BOTH(test_unlisted_pack),
 		BOTH(test_bad_sector_is_damage),
-		BOTH(test_lost_list_is_damage),
+		BOTH(test_lost_list_is_damage_and_hurts_no_point),
+		BOTH(test_a_point_is_hurt_by_what_it_needs),
+		BOTH(test_a_damaged_pack_of_nodes),
 		BOTH(test_backup_meanwhile_is_no_damage),
 		BOTH(test_levels),
 		BOTH(test_sizes_see_what_is_missing_or_short),
