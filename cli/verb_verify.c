@@ -227,27 +227,54 @@ static struct json *result_to_json(const struct verify_result *result)
 	return json;
 }
 
-static bool report_results(struct context *context, const struct verify_result *results, size_t n, struct err **errp)
+/* Of those that are complete; err is what ended it before all were, or NULL. */
+static bool report_results(struct context *context, const struct verify_result *results, size_t n,
+			   const struct err *err, struct err **errp)
 {
 	struct json *json = json_new_object(), *array = json_new_array();
 	for (size_t i = 0; i < n; i++)
-		json_append(array, result_to_json(&results[i]));
+		if (results[i].reason)
+			json_append(array, result_to_json(&results[i]));
 	json_set(json, "results", array);
+	if (err)
+		json_set(json, "error", error_to_json(err));
 	return report_json(context, json, errp);
+}
+
+/* The first failure is the one that is told. */
+static bool report_broken(struct context *context, const struct verify_result *results, size_t n, struct err **errp)
+{
+	context_explain_interruption(errp, "what was judged by then is judged, and the rest is not");
+	AUTO(err_freep) struct err *failure = STEAL(errp);
+	if (context->options.json && !report_results(context, results, n, failure, errp))
+		err_clear(errp);
+	return err_move(errp, &failure);
+}
+
+/* A point of which nothing can be said did not fail. */
+static bool tell_failures(size_t failed, size_t undecided, size_t n, enum err_code code, struct err **errp)
+{
+	const char *points = n == 1 ? "point" : "points";
+	if (undecided == 0)
+		return err_set(errp, code, "%zu of %zu %s did not pass", failed, n, points);
+	if (failed == 0)
+		return err_set(errp, code, "%zu of %zu %s could not be verified", undecided, n, points);
+	return err_set(errp, code, "%zu of %zu %s did not pass, and %zu could not be verified", failed, n, points,
+		       undecided);
 }
 
 static bool conclude(const struct context *context, const struct verify_result *results, size_t n, struct err **errp)
 {
-	size_t failed = 0, without = 0;
+	size_t failed = 0, undecided = 0, without = 0;
 	bool damage = context->status == EXIT_DAMAGE;
 	for (size_t i = 0; i < n; i++) {
-		failed += results[i].verdict != VERIFY_PASSED;
+		failed += results[i].verdict == VERIFY_FAILED;
+		undecided += results[i].verdict == VERIFY_UNDECIDED;
 		without += results[i].trouble != NULL;
 		damage = damage || results[i].damage;
 	}
-	if (failed > 0)
-		return err_set(errp, damage ? ERR_CORRUPT : ERR_FAILED, "%zu of %zu point%s did not pass", failed, n,
-			       n == 1 ? "" : "s");
+	if (failed + undecided > 0)
+		return tell_failures(failed, undecided, n, damage ? ERR_CORRUPT : ERR_FAILED, errp);
 	return without == 0 || err_set(errp, ERR_FAILED, "all points passed, and not all that was seen could be kept");
 }
 
@@ -286,8 +313,8 @@ static bool verify(struct context *context, const struct repository *repository,
 	if (options->status)
 		log_set_status(NULL);
 	if (!ok)
-		return context_explain_interruption(errp, "what was judged above is judged, and the rest is not");
-	if (context->options.json && !report_results(context, results, selection->n, errp))
+		return report_broken(context, results, selection->n, errp);
+	if (context->options.json && !report_results(context, results, selection->n, NULL, errp))
 		return false;
 	return conclude(context, results, selection->n, errp);
 }

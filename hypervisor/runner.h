@@ -35,7 +35,7 @@ struct run_watcher {
 	void (*heard)(void *arg, enum run_voice voice, const char *data, size_t len);
 	void (*changed)(void *arg); /* its state may be another */
 	void *arg;
-	uint64_t end_ns; /* monotonic; then QEMU is killed, whatever it or a call to it is doing */
+	uint64_t limit_ns; /* from when QEMU is started; then it is killed, whatever it or a call to it is doing */
 };
 
 struct run_request {
@@ -54,7 +54,7 @@ struct run_request {
 	const struct run_watcher *watcher; /* NULL: none; borrowed for the call */
 };
 
-enum run_end { RUN_GOES_ON, RUN_POWERED_OFF, RUN_CRASHED, RUN_BROKE /* QEMU itself */, RUN_KILLED /* at end_ns */ };
+enum run_end { RUN_GOES_ON, RUN_POWERED_OFF, RUN_CRASHED, RUN_BROKE /* QEMU itself */, RUN_KILLED /* by guard */ };
 
 struct run_state {
 	enum run_end end;

@@ -214,9 +214,9 @@ static bool run_group(struct group *group, size_t jobs, struct err **errp)
 	group->jobs = group->threads = jobs;
 	struct pool *pool = pool_start("verify", jobs, work, stop, group, errp);
 	if (!pool)
-		return false;
+		group->threads = 0; /* those that had started have ended, and may have done something */
 	tell_until_over(group);
-	return pool_join(pool, errp);
+	return pool && pool_join(pool, errp);
 }
 
 static bool compile(const char *expression, regex_t *ret, struct err **errp)

@@ -55,7 +55,8 @@ struct verify_options {
 enum { VERIFY_TIMEOUT_S = 300 };
 
 /*
- * results has n, is empty before, and is to be released one by one, on failure too. True whatever the verdicts are.
+ * results has n, is empty before, and is to be released one by one, on failure too: those that have a reason are
+ * complete. True whatever the verdicts are.
  * ERR_USAGE, ERR_DENIED and ERR_EXISTS for options that could not lead to receipts, before anything is booted;
  * ERR_CANCELLED. done and status are called by the calling thread. Before the first call no other thread may run that
  * forks.

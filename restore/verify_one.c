@@ -54,8 +54,7 @@ static bool run_machine(const struct verifier *verifier, struct verify_task *tas
 	const struct run_watcher watcher = {.heard = verify_watch_heard,
 					    .changed = verify_watch_changed,
 					    .arg = watch,
-					    .end_ns = clock_monotonic_ns() +
-						      (verifier->rules.limit_s + GRACE_S) * SECOND_NS};
+					    .limit_ns = (verifier->rules.limit_s + GRACE_S) * SECOND_NS};
 	const struct machine_options machine_options = {
 		.slot = slot,
 		.state_dir = options->state_dir,
@@ -121,11 +120,13 @@ static bool keep(const struct verifier *verifier, struct verify_watch *watch, st
 	return receipt && files;
 }
 
-static bool conclude(const struct verifier *verifier, struct verify_watch *watch, uint64_t started_ns,
+/* A machine that never started counts from when that was tried. */
+static bool conclude(const struct verifier *verifier, struct verify_watch *watch, uint64_t tried_ns,
 		     struct verify_result *result, struct err **errp)
 {
 	AUTO(verify_evidence_release)
-	struct verify_evidence evidence = {.started_ns = started_ns, .ended_ns = clock_now_ns()};
+	struct verify_evidence evidence = {.started_ns = watch->started_ns ? watch->started_ns : tried_ns,
+					   .ended_ns = clock_now_ns()};
 	if (!fill_result(&watch->judge, result, errp))
 		return false;
 	result->healed = STEAL(&watch->healed);
@@ -148,12 +149,12 @@ static void set_watch(struct verify_task *task, struct verify_watch *watch)
 bool verify_one(const struct verifier *verifier, struct verify_task *task, unsigned slot, struct err **errp)
 {
 	struct verify_watch watch;
-	uint64_t started_ns = clock_now_ns();
+	uint64_t tried_ns = clock_now_ns();
 	verify_watch_init(&watch, &verifier->rules);
 	set_watch(task, &watch);
 	bool ok = run_machine(verifier, task, slot, errp);
 	set_watch(task, NULL);
-	ok = ok && conclude(verifier, &watch, started_ns, task->result, errp);
+	ok = ok && conclude(verifier, &watch, tried_ns, task->result, errp);
 	verify_watch_release(&watch);
 	return ok;
 }

@@ -26,7 +26,7 @@ enum { TEXT_MODE_WIDTH = 720, TEXT_MODE_HEIGHT = 400 };
 void verify_watch_init(struct verify_watch *watch, const struct judge_rules *rules)
 {
 	pthread_condattr_t monotonic;
-	*watch = (struct verify_watch){.lock = PTHREAD_MUTEX_INITIALIZER, .begin_ns = clock_monotonic_ns()};
+	*watch = (struct verify_watch){.lock = PTHREAD_MUTEX_INITIALIZER};
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&watch->wake, &monotonic);
@@ -45,7 +45,16 @@ void verify_watch_release(struct verify_watch *watch)
 
 static uint64_t elapsed(const struct verify_watch *watch)
 {
-	return clock_monotonic_ns() - watch->begin_ns;
+	return watch->begin_ns ? clock_monotonic_ns() - watch->begin_ns : 0;
+}
+
+/* Preparing and starting QEMU is no time of the machine's. What it says may be heard before its start has returned. */
+static void note_switched_on(struct verify_watch *watch)
+{
+	if (watch->begin_ns)
+		return;
+	watch->begin_ns = clock_monotonic_ns();
+	watch->started_ns = clock_now_ns();
 }
 
 /* ---- callbacks ---- */
@@ -72,6 +81,7 @@ void verify_watch_heard(void *arg, enum run_voice voice, const char *data, size_
 {
 	struct verify_watch *watch = arg;
 	pthread_mutex_lock(&watch->lock);
+	note_switched_on(watch);
 	watch->said_ns = clock_monotonic_ns();
 	tail_add(&watch->log, data, len);
 	if (voice == RUN_FIRMWARE)
@@ -239,8 +249,7 @@ static bool is_settled(struct verify_watch *watch)
 static void begin(struct verify_watch *watch)
 {
 	pthread_mutex_lock(&watch->lock);
-	if (watch->judge.judgement == JUDGE_OPEN)
-		watch->begin_ns = clock_monotonic_ns();
+	note_switched_on(watch);
 	pthread_mutex_unlock(&watch->lock);
 }
 

@@ -20,7 +20,8 @@ struct verify_watch {
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t wake;  /* something was said, or happened */
 	bool stirred;
-	uint64_t begin_ns, said_ns; /* monotonic: the start of the machine; what the console said last */
+	uint64_t begin_ns, said_ns; /* monotonic: when it was switched on, 0 before; when the console said something */
+	uint64_t started_ns;	    /* the former, realtime */
 	struct judge judge;
 	struct tail log; /* of firmware and console, as they said it */
 	struct plain_text firmware, console;
@@ -40,5 +41,5 @@ void verify_watch_complaint(void *arg, enum export_complaint kind, const char *t
 /* Until the judge has decided, and until the machine has said what it had to say about a failure. ERR_CANCELLED. */
 NODISCARD bool verify_watch_run(struct verify_watch *watch, struct runner *runner, const struct machine *machine,
 				const struct cancel *cancel, struct err **errp);
-/* For people, while it runs: seconds since the start, and the console's last line. From any thread. */
+/* For people, while it runs: seconds since it was switched on, and the console's last line. From any thread. */
 unsigned verify_watch_look(struct verify_watch *watch, char line[JUDGE_LINE_SIZE]);

@@ -20,11 +20,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/libvirt/connect.h"
 #include "hypervisor/libvirt/error.h"
 #include "hypervisor/libvirt/event_loop.h"
+#include "hypervisor/libvirt/orphans.h"
 #include "hypervisor/libvirt/run_host.h"
 #include "hypervisor/libvirt/run_internal.h"
 #include "hypervisor/libvirt/run_overlay.h"
@@ -76,6 +78,8 @@ static void run_stop(struct run *run)
 		virDomainFree(run->domain);
 	}
 	run_guard_stop(run->guard);
+	if (run->folder.path)
+		machine_folder_kill(run->folder.path); /* a QEMU that talks on would keep its console from stopping */
 	watch_stop(run->watch);
 	console_stop(run->console);
 	console_stop(run->firmware);
@@ -101,6 +105,7 @@ static bool connect_embedded(struct libvirt_runner *runner, runner_note_function
 		note(arg, "the first start on this host takes some seconds more: libvirt asks QEMU what it can do");
 	if (!event_loop_start(errp))
 		return false;
+	orphans_adopt();
 	runner->connection = virConnectOpen(uri);
 	if (runner->connection)
 		return true;
@@ -215,7 +220,8 @@ static bool watch(struct run *run, struct err **errp)
 	run->watch = watch_start(run->runner->board, run->name, run->watcher.changed, run->watcher.arg, errp);
 	if (!run->watch || !run->watched)
 		return run->watch;
-	run->guard = run_guard_start(run->folder.path, run->watcher.end_ns, note_killed, run->watch, errp);
+	uint64_t end_ns = clock_monotonic_ns() + run->watcher.limit_ns;
+	run->guard = run_guard_start(run->folder.path, end_ns, note_killed, run->watch, errp);
 	return run->guard;
 }
 

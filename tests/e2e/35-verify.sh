@@ -179,6 +179,7 @@ no_room() {
 	mount -t tmpfs -o size=20M none "$work/tight"
 	TMPDIR=$work/tight expect $failed verify healthy@latest
 	grep --quiet "not verified, .*$work/tight has room for" "$work/out" || fail "verify said $(cat "$work/out")"
+	grep --quiet '1 of 1 point could not be verified' "$work/err" || fail "verify said $(cat "$work/err")"
 	mount --options remount,size=70M none "$work/tight"
 	new_guest writing <<-'END'
 		for module in /modules/*; do insmod $module; done
@@ -212,6 +213,37 @@ interrupted() {
 		[[ $signal != TERM ]] || ((status == 130)) || fail "it ended with $status after SIGTERM: $(cat "$work/running.err")"
 		nothing_left
 	done
+}
+
+first_is_done() { ls "$work"/between/wiped-*.log; }
+
+# What is complete by then is told.
+interrupted_between() {
+	say "SIGTERM when one of two is done"
+	local status=0
+	start_verify wiped@latest healthy@latest --expect 'never said' --jobs 1 --json --evidence "$work/between"
+	wait_until 120 "the first to be done" first_is_done
+	wait_until 60 "the second to run" machine_runs
+	kill -TERM $running
+	wait $running || status=$?
+	((status == 130)) || fail "it ended with $status after SIGTERM: $(cat "$work/running.err")"
+	[[ $(jq --raw-output '(.results[] | .workload + " " + .verdict), .error.code' "$work/running.out") == $'wiped failed\ncancelled' ]] ||
+		fail "it said $(cat "$work/running.out")"
+	nothing_left
+}
+
+# As in some containers. What ended and stays in the list of processes, libvirt waits for.
+where_nobody_reaps() {
+	say "a process 1 that cares for no orphans"
+	{
+		echo "('$SALVOR_BIN' verify healthy@latest --memory $memory; ps -eo comm,stat; touch '$work/alone.end') >'$work/alone' 2>&1 &"
+		echo 'exec sleep infinity'
+	} >"$work/alone.sh"
+	unshare --pid --fork --mount-proc --kill-child bash "$work/alone.sh" &
+	wait_until 300 "verify to end" test -e "$work/alone.end"
+	kill $! && wait $! || true
+	grep --quiet "passed, the console said 'tiny login:'" "$work/alone" || fail "verify said $(cat "$work/alone")"
+	! grep --quiet '^qemu-system.* Z' "$work/alone" || fail "a QEMU stayed: $(cat "$work/alone")"
 }
 
 damaged_repository() {
@@ -277,6 +309,8 @@ read_only_repository
 no_room
 left_overlays
 interrupted
+interrupted_between
+where_nobody_reaps
 by_agent
 if [[ $(quick_or_full quick full) == full ]]; then
 	by_other_signs
