@@ -131,12 +131,10 @@ bool backup_job_end(virDomainPtr domain, struct err **errp)
 		return true;
 	if (virDomainAbortJob(domain) == 0)
 		return wait_for_end(domain, errp);
-	struct err *err = NULL;
-	err_from_virt(&err, "end the backup job");
-	if (!ask_running(domain, &running, NULL) || running)
-		return err_move(errp, &err);
-	err_clear(&err);
-	return true;
+	AUTO(err_freep) struct err *not_told = NULL;
+	AUTO(err_freep) struct err *not_ended = NULL;
+	err_from_virt(&not_ended, "end the backup job");
+	return (ask_running(domain, &running, &not_told) && !running) || err_move(errp, &not_ended);
 }
 
 static const char *job_name(int operation)
