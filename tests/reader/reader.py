@@ -252,7 +252,7 @@ class Repository:
         check(self.lists(bytes.fromhex(name))[1] == point.lists, "the commit names other lists")
         for stream, place in zip(point.streams, point.places):
             check(re.fullmatch("[A-Za-z0-9_][A-Za-z0-9._-]*", stream.name), f"{stream.name!r} is no name of a file")
-            part = folder / f"{stream.name}.part"
+            part = folder / f".{stream.name}"  # no stream is named so
             with part.open("xb") as file:
                 file.truncate(stream.size)
                 self.restore_stream(point, stream, place, file)
