@@ -7,6 +7,7 @@
  *   cut             a change map that the engine removes at its next cut, after merging it back
  *   compare         the same: some chunks that are said to be unchanged are read, and if one is not, everything is
  *   store           packs that the next run of this host uses
+ *                   (again, as another session, when what it builds on turns out to be damaged)
  *   check           the same; nothing that broke while it was read gets further
  *   commit          the point. The old change map still stands, so the next run reads a little more than it must
  *   remember        this point and its change map are what the next run builds on; the old change map is garbage
@@ -29,7 +30,7 @@
 #define FOOTER_CACHE (16u << 20)
 #define OWNER_SIZE 4 /* bytes of the repository's domain: change maps of two repositories are two */
 
-static void note(const struct backup *run, const char *text)
+void backup_note(const struct backup *run, const char *text)
 {
 	if (run->options->note && text)
 		run->options->note(run->options->note_arg, text);
@@ -44,7 +45,7 @@ static bool prepare(struct backup *run, const char *name, struct err **errp)
 	if (run->workload.n_disks == 0)
 		return err_set(errp, ERR_FAILED, "it has no disk that can be protected");
 	for (size_t i = 0; i < run->workload.n_left_out; i++)
-		note(run, run->workload.left_out[i]);
+		backup_note(run, run->workload.left_out[i]);
 	return tracking_lock(run->repository, &run->workload, &run->lock, errp) &&
 	       tracking_load(run->repository, &run->workload, &run->tracking, errp) &&
 	       parent_choose(run->repository, &run->workload, &run->tracking, &run->parent, errp);
@@ -75,6 +76,32 @@ static bool cut(struct backup *run, struct err **errp)
 	};
 
 	return run->engine->ops->cut(run->engine, &run->workload, &request, &run->cut, errp);
+}
+
+/* From the same cut. What the session stored until now is listed, and found by the next one. */
+static bool begin_again(struct backup *run, struct err **errp)
+{
+	struct session_options options = {.cancel = run->options->cancel};
+
+	if (!session_cancel(run->session, errp))
+		return false;
+	session_free(STEAL(&run->session));
+	run->session = session_begin(run->repository, &options, errp);
+	if (run->options->progress)
+		atomic_store(&run->options->progress->done, 0);
+	return run->session != NULL;
+}
+
+/* At most once more for each disk. */
+static bool store(struct backup *run, struct err **errp)
+{
+	bool again;
+
+	do {
+		if (!backup_store(run, &again, errp) || (again && !begin_again(run, errp)))
+			return false;
+	} while (again);
+	return true;
 }
 
 static void describe_point(struct backup *run)
@@ -194,7 +221,7 @@ static bool protect(struct backup *run, const char *name, struct err **errp)
 	if (backup_cut_info(run)->consistency_note)
 		backup_want_attention(run, backup_cut_info(run)->consistency_note);
 	tell_missing_disks(run);
-	if (!backup_map_disks(run, errp) || !backup_check_maps(run, errp) || !backup_store(run, errp))
+	if (!backup_map_disks(run, errp) || !backup_check_maps(run, errp) || !store(run, errp))
 		return false;
 	backup_judge_mode(run);
 	if (!commit(run, errp))
@@ -224,6 +251,7 @@ static void release(struct backup *run)
 	}
 	free(run->maps);
 	free(run->said);
+	free(run->tree_damaged);
 	session_free(run->session);
 	pack_reader_free(run->packs);
 	point_release(&run->point);

@@ -22,7 +22,8 @@ struct backup {
 	struct pack_reader *packs;
 	struct change_map *maps; /* by disk of the cut */
 	struct change_map
-		*said; /* what the engine alone said of disks that are read whole, to be checked; else empty */
+		*said;	    /* what the engine alone said of disks that are read whole, to be checked; else empty */
+	bool *tree_damaged; /* by disk: its tree in the parent cannot be read, so nothing is taken over from it */
 	size_t n_maps;
 	bool tracking_wrong; /* a change map left out what had changed */
 	struct point point;
@@ -39,6 +40,9 @@ const struct stream *backup_parent_disk(const struct backup *run, const struct w
 bool backup_disk_is_tracked(const struct backup *run, size_t i);
 /* Some disk takes over what the parent has. */
 bool backup_inherits(const struct backup *run);
+/* The disk's tree in the parent is damaged, as *errp says: takes the error, and the disk is read whole. False when
+ * *errp is of anything else. */
+NODISCARD bool backup_lose_tree(struct backup *run, size_t i, struct err **errp);
 /* Makes the change map of every disk. */
 NODISCARD bool backup_map_disks(struct backup *run, struct err **errp);
 /* From now on the disk is read whole. */
@@ -50,7 +54,12 @@ NODISCARD bool backup_check_maps(struct backup *run, struct err **errp);
 NODISCARD bool backup_begin_check(struct backup *run, size_t i, struct self_check *ret, struct err **errp);
 /* Takes what the check found; frees its parent. */
 void backup_end_check(struct backup *run, size_t i, struct self_check *check);
+/* A sentence for people. */
+void backup_note(const struct backup *run, const char *text);
 /* A sentence why a person should look. */
 void backup_want_attention(struct backup *run, const char *why);
-/* Stores every disk, the definition and the firmware variables as streams of run->point. */
-NODISCARD bool backup_store(struct backup *run, struct err **errp);
+/*
+ * Stores every disk, the definition and the firmware variables as streams of run->point. *ret_again: a tree that was to
+ * be built on turned out to be damaged, so all must be stored again, by another session, without it.
+ */
+NODISCARD bool backup_store(struct backup *run, bool *ret_again, struct err **errp);

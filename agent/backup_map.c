@@ -5,6 +5,7 @@
 
 #include "agent/backup_internal.h"
 #include "base/err.h"
+#include "base/file.h"
 
 const struct cut_info *backup_cut_info(const struct backup *run)
 {
@@ -34,7 +35,9 @@ static const char *untracked_reason(const struct backup *run, size_t i)
 		return FALLBACK_UNTRACKED;
 	if (reason && strcmp(reason, FALLBACK_UNTRACKED) != 0)
 		return reason;
-	return backup_parent_disk(run, disk) ? reason : FALLBACK_SIZE_CHANGED;
+	if (!backup_parent_disk(run, disk))
+		return FALLBACK_SIZE_CHANGED;
+	return !reason && run->tree_damaged && run->tree_damaged[i] ? FALLBACK_POINT_DAMAGED : reason;
 }
 
 bool backup_disk_is_tracked(const struct backup *run, size_t i)
@@ -95,7 +98,18 @@ static void expect_bytes(struct backup *run, uint64_t more)
 		atomic_fetch_add(&run->options->progress->total, more);
 }
 
-/* What a collection condemned under the parent must be read and stored again. */
+static void tell_again(const struct backup *run, size_t i, uint64_t bytes)
+{
+	char size[PROGRESS_SIZE_TEXT];
+	AUTO(freep)
+	char *text = file_format("disk '%s': %s that did not change are stored again, since what the last point has of "
+				 "them is damaged or gone",
+				 backup_cut_info(run)->workload.disks[i].name, progress_size_text(bytes, size));
+
+	backup_note(run, text);
+}
+
+/* What is gone under the parent, was found damaged, or is condemned by a collection must be read and stored again. */
 static bool mark_lost(struct backup *run, size_t i, struct err **errp)
 {
 	const struct stream *stream = backup_parent_disk(run, &backup_cut_info(run)->workload.disks[i]);
@@ -111,7 +125,11 @@ static bool mark_lost(struct backup *run, size_t i, struct err **errp)
 	struct tree_reader *tree = tree_reader_new(run->packs, &stream->shape, &stream->top, errp);
 	bool ok = tree && tree_condemned(tree, session_is_condemned, run->session, mark_condemned, map, errp);
 
-	expect_bytes(run, change_map_read_bytes(map) - before);
+	uint64_t more = change_map_read_bytes(map) - before;
+
+	expect_bytes(run, more);
+	if (ok && more > 0)
+		tell_again(run, i, more);
 	return ok;
 }
 
@@ -122,6 +140,33 @@ void backup_read_whole(struct backup *run, size_t i)
 
 	change_map_mark(map, 0, map->chunks);
 	expect_bytes(run, change_map_read_bytes(map) - before);
+}
+
+static bool is_of_node(const struct err *err)
+{
+	const char *object = err_object(err);
+	struct session_id session;
+	enum pack_class cls;
+	uint32_t seq;
+
+	return !err_is_of_run(err_code(err)) && object && object_name_parse_pack(object, &cls, &session, &seq) &&
+	       cls == PACK_META;
+}
+
+bool backup_lose_tree(struct backup *run, size_t i, struct err **errp)
+{
+	if (!is_of_node(*errp) || run->tree_damaged[i])
+		return false;
+	AUTO(freep)
+	char *text =
+		file_format("the last point is damaged (%s), so disk '%s' was read whole; 'salvor scrub' tells what "
+			    "else is",
+			    err_message(*errp), backup_cut_info(run)->workload.disks[i].name);
+	backup_want_attention(run, text);
+	err_clear(errp);
+	run->tree_damaged[i] = true;
+	backup_read_whole(run, i);
+	return true;
 }
 
 static bool map_disk(struct backup *run, size_t i, struct err **errp)
@@ -135,7 +180,7 @@ static bool map_disk(struct backup *run, size_t i, struct err **errp)
 		return false;
 	expect_bytes(run, change_map_read_bytes(map));
 	if (tracked && !run->options->full)
-		return mark_lost(run, i, errp);
+		return mark_lost(run, i, errp) || backup_lose_tree(run, i, errp);
 	if (tracked && !change_map_copy(map, &run->said[i], errp))
 		return false;
 	backup_read_whole(run, i);
@@ -148,7 +193,8 @@ bool backup_map_disks(struct backup *run, struct err **errp)
 
 	run->maps = calloc(n, sizeof(*run->maps));
 	run->said = calloc(n, sizeof(*run->said));
-	if (!run->maps || !run->said)
+	run->tree_damaged = calloc(n, sizeof(*run->tree_damaged));
+	if (!run->maps || !run->said || !run->tree_damaged)
 		return err_set_no_memory(errp);
 	run->n_maps = n;
 	for (size_t i = 0; i < n; i++)

@@ -94,16 +94,30 @@ static bool store_small(struct backup *run, const struct bytes *content, const c
 	return true;
 }
 
-bool backup_store(struct backup *run, struct err **errp)
+static bool store_disks(struct backup *run, bool *ret_again, struct err **errp)
+{
+	for (size_t i = 0; i < run->n_maps && !*ret_again; i++) {
+		if (store_disk(run, i, errp))
+			continue;
+		*ret_again = backup_lose_tree(run, i, errp);
+		if (!*ret_again)
+			return false;
+	}
+	return true;
+}
+
+bool backup_store(struct backup *run, bool *ret_again, struct err **errp)
 {
 	const struct workload *workload = &backup_cut_info(run)->workload;
 
+	*ret_again = false;
+	run->result->bytes_scanned = run->result->bytes_changed = 0;
+	point_release(&run->point);
 	run->point.streams = calloc(workload->n_disks + 2, sizeof(struct stream));
 	if (!run->point.streams)
 		return err_set_no_memory(errp);
-	for (size_t i = 0; i < workload->n_disks; i++)
-		if (!store_disk(run, i, errp))
-			return false;
+	if (!store_disks(run, ret_again, errp) || *ret_again)
+		return *ret_again;
 	return store_small(run, &workload->definition, DEFINITION_STREAM, STREAM_DEFINITION, errp) &&
 	       store_small(run, &workload->firmware, workload->firmware_name, STREAM_FIRMWARE, errp);
 }

@@ -48,16 +48,19 @@ const struct verb verb_restore = {
 	.synopses = {"POINT --to DIR", "POINT --disk [NAME=]PATH ..."},
 	.min_operands = 1,
 	.max_operands = 1,
-	.about = "With --to, writes DISK.raw (or DISK.qcow2) for every disk, domain.xml and the firmware variables "
-		 "into a folder. With --disk, writes single disks to files or block devices. Every byte is "
-		 "authenticated before it is written, and holes stay holes.\n\n"
-		 "Files appear under their names only when they are whole. What exists is not touched without --force. "
-		 "What a restore to the same place left when it was killed is removed.\n\n"
-		 "Where something is damaged, the rest is restored, and the command names the places, and the newest "
-		 "older "
-		 "point that needs nothing of what is damaged.",
+	.about =
+		"With --to, writes DISK.raw (or DISK.qcow2) for every disk, domain.xml and the firmware variables "
+		"into a folder. With --disk, writes single disks to files or block devices. Every byte is "
+		"authenticated before it is written, and holes stay holes.\n\n"
+		"Files appear under their names only when they are whole. What exists is not touched without --force. "
+		"What a restore to the same place left when it was killed is removed.\n\n"
+		"What is damaged is read from other points of the workload that have the same, and the command says "
+		"from which; the exit status is 3 then. Where none has it, the rest is restored, and the command names "
+		"the places, and the newest older point that needs nothing of what is damaged.",
 	.options = options,
 	.examples = examples,
-	.attention = "done, but a commit that may be of a newer point cannot be read, or has vanished",
+	.attention =
+		"done, but what is damaged was read from other points; or a commit that may be of a newer point cannot "
+		"be read, or has vanished",
 	.damage = "some of it is damaged; files were made of what is whole",
 };

@@ -35,8 +35,7 @@ const struct verb verb_scrub = {
 		 "and what to do. Nothing in the repository is changed.\n\n"
 		 "A pass over a large repository may be interrupted: the next scrub of the same level goes on where it "
 		 "was. What was found damaged is not relied on by later backups from this machine: they store again "
-		 "what "
-		 "they need of it.",
+		 "what they need of it, and older points are read from there.",
 	.options = options,
 	.examples = examples,
 	.damage = "damage was found, and is listed",

@@ -182,9 +182,8 @@ static void print_advice(const struct scrub_report *report)
 			print_newest_whole(report, hurt->workload);
 	}
 	if (behind)
-		printf("Back up again from here while the source is intact: what is damaged is stored again, and the "
-		       "new point is whole. Made with the owner's passphrase, it serves 'restore' for what older ones "
-		       "lack.\n");
+		printf("Back up again from here while the source is intact: what is damaged is stored again, the new "
+		       "point is whole, and older ones are read from it where they are damaged.\n");
 	if (report->n_damaged > 0)
 		printf("An intact copy of a damaged object, put back in its place, mends every point that it hurts.\n");
 }

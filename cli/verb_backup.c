@@ -77,6 +77,7 @@ static const char *explain(const char *reason)
 		{FALLBACK_IMAGE_REPLACED, "an image was replaced"},
 		{FALLBACK_SIZE_CHANGED, "a disk has another size"},
 		{FALLBACK_POINT_MISSING, "the point before is gone"},
+		{FALLBACK_POINT_DAMAGED, "the point before is damaged"},
 		{FALLBACK_FORCED, "as asked"},
 		{FALLBACK_TRACKING_WRONG, "the change map was wrong"},
 	};

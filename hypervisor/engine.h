@@ -59,6 +59,7 @@ void workload_release(struct workload *workload);
 #define FALLBACK_IMAGE_REPLACED "image-replaced"
 #define FALLBACK_SIZE_CHANGED "size-changed"
 #define FALLBACK_POINT_MISSING "point-missing"
+#define FALLBACK_POINT_DAMAGED "point-damaged"	 /* the caller's: what it would build on cannot be read */
 #define FALLBACK_FORCED "forced"		 /* the caller's: it was asked to read everything */
 #define FALLBACK_TRACKING_WRONG "tracking-wrong" /* the caller's: something changed that was said not to have */
 

@@ -3,16 +3,18 @@
 #
 # Objects that are no longer what was written: one bit flipped in each kind of object, at places that the seed chooses; cut short,
 # made longer, missing, swapped with another of its kind, or with a folder, a link or a pipe in its place. Reading gives the right bytes, or
-# exit status 4 and the object's name; scrub always finds it. At last a file system that is read-only, and one that vanishes.
+# exit status 4 and the object's name; scrub always finds it. Then a file system that is read-only, and one that vanishes. At last what a
+# backup after the damage mends.
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 sandbox "$@"
-require openssl jq
+require openssl jq nbdkit nbdcopy
 
 places=$(quick_or_full 40 200)
 seed=${SALVOR_TEST_SEED:-$(quick_or_full 3 $RANDOM)}
 damaged=4
+attention=3
 repository=$work/repository
 disk=$work/disk.raw
 
@@ -48,12 +50,13 @@ complain() { fail "$* (seed $seed; $how; salvor $verb: status $status; it said: 
 
 names_object() { grep --quiet --fixed-strings "$object" "$work/out" "$work/err"; }
 
-# What is not right is said, with the object's name.
+# What is not right is said, with the object's name; what the other host's point has in a pack of its own is read from there.
 check_verb() {
 	verb=$*
 	read_as "$@"
 	case $status in
 	0) ;;
+	"$attention") grep --quiet 'damaged here, and' "$work/err" || complain "nothing was read from elsewhere" ;;
 	"$damaged") names_object || complain "the object is not named" ;;
 	*) complain "neither done nor damage" ;;
 	esac
@@ -62,7 +65,7 @@ check_verb() {
 check_restore() {
 	rm -rf "$work/restored"
 	check_verb restore "$1" --to "$work/restored"
-	if ((status == 0)); then
+	if ((status != damaged)); then
 		[[ $(hash_of "$work/restored/vda.raw") == "${hashes[$1]}" ]] || complain "wrong bytes"
 	else
 		[[ -z $(ls -A "$work/restored" 2>/dev/null) ]] || complain "damage left $(ls -A "$work/restored")"
@@ -219,6 +222,59 @@ vanishing() {
 	vanish_during read:8 scrub
 }
 
+# ---- mending ---------------------------------------------------------------------------------------------------------------------
+
+as_host() { env -u SALVOR_PASSPHRASE SALVOR_KEY_FILE="$work/host.key" SALVOR_STATE_DIR="$work/host-state" "$SALVOR_BIN" "$@"; }
+
+back_up_as_host() { as_host backup vm --disk "vda=$work/vm.raw" --json | jq --raw-output .point; }
+
+# comes_back POINT FILE CHUNKS: to a machine that knows nothing, by restore and over NBD, and both say from where.
+comes_back() {
+	rm -rf "$work/mended" "$work/state"
+	expect $attention salvor restore "$1" --to "$work/mended"
+	grep --quiet "^salvor: warning: $3 chunks* of disk vda.* damaged here, and .* read from point ${mending:0:12} " "$work/err" ||
+		fail "restore said: $(cat "$work/err")"
+	cmp "$2" "$work/mended/vda.raw"
+	rm -rf "$work/state"
+	"$SALVOR_BIN" export "$1" --socket "$work/socket" >"$work/out" 2>"$work/err" &
+	wait_said $! "$work/out" "$work/err" nbd+unix 60
+	nbdcopy "nbd+unix:///vda?socket=$work/socket" "$work/mended/copy"
+	kill $!
+	wait $! || fail "export ended with $?: $(cat "$work/err")"
+	cmp "$2" "$work/mended/copy"
+	[[ $(grep --count 'what is damaged of disk vda is read from point' "$work/err") == 1 ]] || fail "export said: $(cat "$work/err")"
+}
+
+# By a host that cannot read what it wrote. The first chunk pack is lost, and a pack of nodes is damaged that both points need.
+mending() {
+	local first second object
+	say "what a backup after the damage mends"
+	unset SALVOR_KEY_FILE
+	new_repository "$work/mending" >&2
+	expect 0 env SALVOR_STATE_DIR="$work/owner" "$SALVOR_BIN" key add --name host --role write --out "$work/host.key"
+	random_bytes vm $((20 << 20)) >"$work/vm.raw"
+	first=$(back_up_as_host)
+	cp "$work/vm.raw" "$work/vm-first.raw"
+	random_bytes change 65536 | dd of="$work/vm.raw" bs=64K seek=3 conv=notrunc status=none
+	second=$(back_up_as_host)
+	rm "$(find "$work/mending/p" -type f | sort | head -n 1)"
+	expect $damaged salvor restore "$second" --to "$work/mended"
+	expect $damaged as_host scrub
+	mending=$(back_up_as_host)
+	comes_back "$second" "$work/vm.raw" 319
+	rm -rf "$work/mended"
+	expect $damaged salvor restore "$first" --to "$work/mended" --json # the one chunk that nobody has any more
+	jq --exit-status '.damaged[0].bytes == 65536 and .healed[0].chunks == 319' "$work/out" >/dev/null ||
+		fail "restore said: $(cat "$work/out")"
+	object=$(find "$work/mending/m" -type f | sort | head -n 1)
+	chmod u+w "$object"
+	flip_bit "$object" $(($(stat --format %s "$object") / 2)) 0
+	expect 0 salvor restore "$mending" --to "$work/whole-again"
+	cmp "$work/vm.raw" "$work/whole-again/vda.raw"
+	comes_back "$second" "$work/vm.raw" 191 # the node leads to chunks that are sound
+	expect $damaged salvor scrub
+}
+
 faults=${SALVOR_BUILD:-$(dirname "$0")/../../build/release}/tests/faults.so
 [[ -e $faults ]] || skip "$faults is not built"
 declare -A hashes
@@ -231,3 +287,4 @@ flip_everywhere
 replace_everywhere
 read_only
 vanishing
+mending
