@@ -23,7 +23,11 @@ struct scrub_point {
 	char workload[WORKLOAD_NAME_MAX + 1];
 	uint64_t cut_ns;
 	enum judgement judgement;
-	uint8_t streams[POINT_STREAMS_MAX / 8]; /* that are hurt, or may be: a bit for each, in the point's order */
+	struct {
+		enum judgement judgement;
+		uint8_t streams[POINT_STREAMS_MAX /
+				8];	/* that are hurt, or may be: a bit for each, in the point's order */
+	} by_level[SCRUB_CONTENTS + 1]; /* by the damage that this level finds, and none below it */
 };
 
 struct scrub_pair {

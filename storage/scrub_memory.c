@@ -6,6 +6,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "storage/findings.h"
 #include "storage/scrub_state.h"
 
 #define SAVE_EVERY 128 /* packs, of 32 MiB as a rule */
@@ -83,10 +84,23 @@ static bool remember_damaged(struct scrub *scrub, bool over, struct err **errp)
 	       tolerate(pack_memory_forget(scrub->repository, PACK_MEMORY_DAMAGED_DIGESTS, errp), errp);
 }
 
+/* For whoever lists points: which are hurt, and which were looked at. */
+static bool remember_findings(struct scrub *scrub, struct err **errp)
+{
+	AUTO(findings_release) struct findings findings = {0};
+
+	if (!findings_load(scrub->repository, &findings, errp) ||
+	    !findings_update(&findings, &scrub->report, scrub->options->level, scrub->commits, scrub->n_commits, errp))
+		return false;
+	return tolerate(findings_save(scrub->repository, &findings, errp), errp);
+}
+
 bool scrub_memory_close(struct scrub *scrub, bool over, struct err **errp)
 {
 	const char *name = memory_name(scrub);
 
+	if (over && !remember_findings(scrub, errp))
+		return false;
 	if (!name)
 		return true;
 	if (!over)

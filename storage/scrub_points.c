@@ -144,6 +144,21 @@ static bool find_damage(struct judging *judging, enum pack_class cls, const stru
 	return scrub_take_pack_error(scrub, SCRUB_DIGESTS, cls, at, errp);
 }
 
+/* The point is the last in `hurt`; a stream of NULL is none that is known. */
+static void mark(const struct judging *judging, enum scrub_level level, const struct stream *stream, bool certain)
+{
+	struct scrub_report *report = &judging->scrub->report;
+	struct scrub_point *hurt = &report->hurt[report->n_hurt - 1];
+	enum judgement judgement = certain ? POINT_HURT : POINT_MAY_BE_HURT;
+
+	if (hurt->by_level[level].judgement < judgement)
+		hurt->by_level[level].judgement = judgement;
+	if (stream) {
+		size_t i = (size_t)(stream - judging->point->streams);
+		hurt->by_level[level].streams[i / 8] |= (uint8_t)(1u << i % 8);
+	}
+}
+
 static bool take_found(void *arg, const struct stream *stream, enum pack_class cls, const struct locator *at,
 		       bool certain, struct err **errp)
 {
@@ -152,11 +167,7 @@ static bool take_found(void *arg, const struct stream *stream, enum pack_class c
 
 	if (!add_hurt(judging, errp) || !find_damage(judging, cls, at, &damage, errp))
 		return false;
-	if (stream) {
-		size_t i = (size_t)(stream - judging->point->streams);
-		struct scrub_report *report = &judging->scrub->report;
-		report->hurt[report->n_hurt - 1].streams[i / 8] |= (uint8_t)(1u << i % 8);
-	}
+	mark(judging, judging->scrub->report.damaged[damage].level, stream, certain);
 	return join_pair(judging, damage, certain, errp);
 }
 
@@ -170,7 +181,10 @@ static bool judge_commit(struct judging *judging, enum judgement *judgement, str
 		if (!lost || !lost->replaced || !session_id_equal(&lost->session, &judging->point->session))
 			continue;
 		*judgement = POINT_HURT;
-		return add_hurt(judging, errp) && join_pair(judging, i, true, errp);
+		if (!add_hurt(judging, errp))
+			return false;
+		mark(judging, scrub->report.damaged[i].level, NULL, true);
+		return join_pair(judging, i, true, errp);
 	}
 	return true;
 }
