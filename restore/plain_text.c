@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- *   TEXT ──ESC──► ESCAPE ──'['──► SEQUENCE ──letter──► TEXT
- *     ▲             ├──']' 'P' '^' '_' 'X'──► STRING ──BEL──► TEXT
- *     └──any other──┘                           └──ESC──► STRING_ESCAPE ──any──► TEXT
- */
 #include "restore/plain_text.h"
 
-enum { BELL = 0x07, CANCEL = 0x18, ESCAPE = 0x1b, DELETE = 0x7f };
+enum { DELETE = 0x7f };
 
 static void tell(struct plain_text *text, plain_line_function *each, void *arg, bool whole)
 {
@@ -14,11 +9,6 @@ static void tell(struct plain_text *text, plain_line_function *each, void *arg, 
 	each(arg, text->line, whole);
 	if (whole)
 		text->len = 0;
-}
-
-static bool opens_string(unsigned char c)
-{
-	return c == ']' || c == 'P' || c == '^' || c == '_' || c == 'X';
 }
 
 /* A carriage return before a line feed belongs to it; before anything else the line begins anew. */
@@ -42,38 +32,11 @@ static void add_letter(struct plain_text *text, unsigned char c, plain_line_func
 	text->line[text->len++] = (char)c;
 }
 
-static void add(struct plain_text *text, unsigned char c, plain_line_function *each, void *arg)
-{
-	switch (text->state) {
-	case PLAIN_TEXT:
-		if (c == ESCAPE)
-			text->state = PLAIN_ESCAPE;
-		else
-			add_letter(text, c, each, arg);
-		break;
-	case PLAIN_ESCAPE:
-		text->state = c == '[' ? PLAIN_SEQUENCE : opens_string(c) ? PLAIN_STRING : PLAIN_TEXT;
-		break;
-	case PLAIN_SEQUENCE:
-		if (c >= '@' || c == CANCEL || c == '\n')
-			text->state = PLAIN_TEXT;
-		break;
-	case PLAIN_STRING:
-		if (c == BELL || c == CANCEL || c == '\n')
-			text->state = PLAIN_TEXT;
-		else if (c == ESCAPE)
-			text->state = PLAIN_STRING_ESCAPE;
-		break;
-	case PLAIN_STRING_ESCAPE:
-		text->state = PLAIN_TEXT;
-		break;
-	}
-}
-
 void plain_text_add(struct plain_text *text, const char *data, size_t len, plain_line_function *each, void *arg)
 {
 	for (size_t i = 0; i < len; i++)
-		add(text, (unsigned char)data[i], each, arg);
+		if (escape_scan_next(&text->scan, (unsigned char)data[i]) == ESCAPE_NO_PART)
+			add_letter(text, (unsigned char)data[i], each, arg);
 	if (text->len > 0)
 		tell(text, each, arg, false);
 }

@@ -8,17 +8,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "restore/escape_scan.h"
+
 #define PLAIN_LINE_MAX 1024
 
 /* A line that is whole, or how far it came; ended by NUL, and without any other control character. */
 typedef void plain_line_function(void *arg, const char *line, bool whole);
 
-enum plain_state { PLAIN_TEXT, PLAIN_ESCAPE, PLAIN_SEQUENCE, PLAIN_STRING, PLAIN_STRING_ESCAPE };
-
 struct plain_text {
 	char line[PLAIN_LINE_MAX + 1];
 	size_t len;
-	enum plain_state state;
+	struct escape_scan scan;
 	bool returned; /* a carriage return: what comes writes over the line */
 };
 

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/err.h"
+#include "restore/console_text.h"
 #include "restore/tail.h"
 #include "tests/unit.h"
 
@@ -41,8 +43,11 @@ static const struct {
 	{"abc\b\bX\n", "aX|"},
 	{"a\tb\n", "a b|"},
 	{"bell\a nul\x7f\n", "bell nul|"},
-	{"\033[\nnext\n", "next|"},
-	{"\033]never ends\nnext\n", "next|"},
+	{"\033[\nnext\n", "|next|"}, /* what has no end hides no more than its line */
+	{"\033]never ends\nnext\n", "|next|"},
+	{"\033]title\033[1mbold\n", "bold|"},
+	{"\033(Bline\n", "line|"},
+	{"\033[1\033[2mtwo\n", "two|"},
 	{"gr\xc3\xbc\xc3\x9f\n", "gr\xc3\xbc\xc3\x9f|"},
 };
 
@@ -54,6 +59,24 @@ static void terminals_are_not_steered(void **state)
 		struct heard heard = {0};
 		plain_text_add(&text, rows[i].said, strlen(rows[i].said), hear, &heard);
 		assert_string_equal(heard.text, rows[i].heard);
+	}
+}
+
+/* What is shown to people who read a receipt, and what is judged, are of one mind about what a sequence is. */
+static void pages_show_what_is_judged(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		AUTO(bytes_release) struct bytes page;
+		struct plain_text text = {0}, again = {0};
+		struct heard heard = {0}, from_page = {0};
+		if (strpbrk(rows[i].said, "\r\b\a\x7f"))
+			continue;
+		bytes_init(&page, 1 << 16);
+		console_text_append(SPAN(rows[i].said, strlen(rows[i].said)), &page);
+		plain_text_add(&text, rows[i].said, strlen(rows[i].said), hear, &heard);
+		plain_text_add(&again, (const char *)page.data, page.len, hear, &from_page);
+		assert_string_equal(heard.text, from_page.text);
 	}
 }
 
@@ -147,9 +170,13 @@ static void the_end_is_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(terminals_are_not_steered),	   cmocka_unit_test(pieces_make_the_same_lines),
-		cmocka_unit_test(endless_lines_are_cut),	   cmocka_unit_test(nul_bytes_end_no_line),
-		cmocka_unit_test(what_is_not_ascii_can_be_masked), cmocka_unit_test(the_end_is_kept),
+		cmocka_unit_test(terminals_are_not_steered),
+		cmocka_unit_test(pages_show_what_is_judged),
+		cmocka_unit_test(pieces_make_the_same_lines),
+		cmocka_unit_test(endless_lines_are_cut),
+		cmocka_unit_test(nul_bytes_end_no_line),
+		cmocka_unit_test(what_is_not_ascii_can_be_masked),
+		cmocka_unit_test(the_end_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

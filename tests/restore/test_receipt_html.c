@@ -169,6 +169,7 @@ static void test_console_text(void **state)
 			       "7e"),
 		     "abcde");
 	assert_reads(SPAN_TEXT("\x1b]8;hidden\nseen"), "\nseen"); /* what has no end hides no more than its line */
+	assert_reads(SPAN_TEXT("\x1bPq pixels\x1b\\seen"), "seen");
 	assert_reads(SPAN_TEXT("x\x1b["), "x");
 	assert_reads(SPAN_TEXT("x\x1b"), "x");
 	assert_reads(SPAN_TEXT("\x1b[3\x01m"), "\xef\xbf\xbdm");
