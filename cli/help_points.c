@@ -14,7 +14,11 @@ const struct verb verb_points = {
 	.summary = "list recovery points",
 	.synopses = {"[WORKLOAD]"},
 	.max_operands = 1,
-	.about = "Lists the recovery points of one workload or of all, newest first. Times are UTC.",
+	.about =
+		"Lists the recovery points of one workload or of all, newest first. Times are UTC.\n\n"
+		"SCRUBBED says how the last scrub from this machine found a point: whole, hurt, or that it may be "
+		"hurt, where the key that scrubbed could not look into damaged packs; '-' where none has looked at it. "
+		"VERIFIED says what came of its newest verification; '?' for a key that may not read.",
 	.options = options,
 	.examples = examples,
 	.attention = "a point that was there has vanished: its writer's next point names it, or it was seen from here",

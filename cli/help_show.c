@@ -17,7 +17,8 @@ const struct verb verb_show = {
 	.max_operands = 1,
 	.about = "Shows when and how a point was made, and its streams: disks, firmware variables and the machine's "
 		 "definition, with their sizes. The root of a stream stands for its whole content: streams with the "
-		 "same root are the same. With a key that may read, says whether the point was verified.",
+		 "same root are the same. Says how the last scrub from this machine found the point: which streams are "
+		 "hurt, and by which objects. With a key that may read, says what came of its newest verification.",
 	.options = options,
 	.examples = examples,
 	.attention = "done, but a commit that may be of a newer point cannot be read, or has vanished",

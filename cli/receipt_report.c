@@ -173,6 +173,7 @@ struct json *receipt_verified_to_json(const struct receipt *receipt)
 	struct json *json = json_new_object();
 	json_set(json, "receipt", hex_to_json(receipt->id, RECEIPT_ID_SIZE));
 	json_set(json, "verdict", json_new_text(receipt_verdict_text(receipt->verdict)));
+	json_set(json, "reason", json_new_text(receipt->reason));
 	json_set(json, "verified", time_to_json(receipt->ended_ns));
 	json_set(json, "seconds_to_ready", seconds_to_json(receipt));
 	json_set(json, "by", json_new_text(receipt->signer_name));
@@ -307,8 +308,8 @@ static bool counts(const struct repository *repository, const struct point *poin
 	       receipt_check_point(receipt, point, &wrong);
 }
 
-bool receipt_find_newest(const struct repository *repository, const struct point *point, bool passed,
-			 struct receipt *ret, bool *ret_found, struct err **errp)
+bool receipt_find_newest(const struct repository *repository, const struct point *point, struct receipt *ret,
+			 bool *ret_found, struct err **errp)
 {
 	AUTO(receipt_list_release) struct receipt_list list = {0};
 	*ret_found = false;
@@ -318,7 +319,7 @@ bool receipt_find_newest(const struct repository *repository, const struct point
 		return false;
 	for (size_t i = 0; i < list.n && !*ret_found; i++) {
 		struct receipt *receipt = &list.entries[i].receipt;
-		if ((passed && receipt->verdict != RECEIPT_PASSED) || !counts(repository, point, receipt))
+		if (!counts(repository, point, receipt))
 			continue;
 		*ret = *receipt;
 		*receipt = (struct receipt){0};

@@ -23,10 +23,10 @@ NODISCARD bool receipt_print(const struct receipt_view *view, struct err **errp)
 void receipt_warn(struct context *context, const struct receipt_view *view);
 
 /*
- * The newest receipt of a point that counts, or that counts and says that it passed: of a member who may read, and
- * saying of the point what it says itself. *ret_found is false where there is none, and for a key that may not read.
+ * The newest receipt of a point that counts: of a member who may read, and saying of the point what it says itself.
+ * *ret_found is false where there is none, and for a key that may not read. Thread-safe.
  */
-NODISCARD bool receipt_find_newest(const struct repository *repository, const struct point *point, bool passed,
-				   struct receipt *ret, bool *ret_found, struct err **errp);
-/* {receipt, verdict, verified, seconds_to_ready, by}; null without one. */
+NODISCARD bool receipt_find_newest(const struct repository *repository, const struct point *point, struct receipt *ret,
+				   bool *ret_found, struct err **errp);
+/* {receipt, verdict, reason, verified, seconds_to_ready, by}; null without one. */
 struct json *receipt_verified_to_json(const struct receipt *receipt);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hex.h"
+#include "cli/known.h"
 #include "cli/receipt_report.h"
 #include "cli/report.h"
 #include "cli/run.h"
@@ -41,7 +43,7 @@ static struct json *stream_to_json(const struct stream *stream)
 
 /* receipt is NULL where nobody verified it, or where this key cannot know. */
 static struct json *to_json(const struct repository *repository, const struct point *point,
-			    const struct receipt *receipt)
+			    const struct receipt *receipt, const struct findings *findings)
 {
 	char id[POINT_ID_TEXT_SIZE];
 	struct json *json = point_to_json(point), *streams = json_new_array();
@@ -52,6 +54,7 @@ static struct json *to_json(const struct repository *repository, const struct po
 	for (size_t i = 0; i < point->n_streams; i++)
 		json_append(streams, stream_to_json(&point->streams[i]));
 	json_set(json, "streams", streams);
+	json_set(json, "scrubbed", known_scrub_to_json(findings, point));
 	json_set(json, "verified", receipt ? receipt_verified_to_json(receipt) : json_new_null());
 	return json;
 }
@@ -80,16 +83,57 @@ static const char *printable_name(const char *name, char text[KEYRING_NAME_MAX +
 
 static void print_verified(const struct repository *repository, const struct receipt *receipt)
 {
-	char time[CLOCK_TEXT_SIZE], name[KEYRING_NAME_MAX + 1];
-	if (receipt)
-		printf("Verified     %s, on %s by %s\n", receipt_verdict_text(receipt->verdict),
-		       clock_format(receipt->ended_ns, time), printable_name(receipt->signer_name, name));
-	else if (repository_may(repository, ROLE_READ))
+	char time[CLOCK_TEXT_SIZE], name[KEYRING_NAME_MAX + 1], reason[RECEIPT_REASON_MAX + 1];
+	if (receipt) {
+		memcpy(reason, receipt->reason, sizeof(reason));
+		printf("Verified     %s, on %s by %s: %s\n", receipt_verdict_text(receipt->verdict),
+		       clock_format(receipt->ended_ns, time), printable_name(receipt->signer_name, name),
+		       words_make_printable(reason));
+	} else if (repository_may(repository, ROLE_READ))
 		printf("Verified     never\n");
 }
 
+static void print_object(void *arg, const struct finding *finding, enum scrub_level level, uint64_t found_ns)
+{
+	char time[CLOCK_TEXT_SIZE], reason[FINDING_REASON_MAX + 1];
+	(void)arg;
+	memcpy(reason, finding->reason, sizeof(reason));
+	printf("             %s: %s (%s, %s)\n", finding->object, words_make_printable(reason), scrub_level_text(level),
+	       clock_format(found_ns, time));
+}
+
+static void print_hurt_streams(const struct point *point, const struct findings_verdict *verdict)
+{
+	const char *before = ": ";
+	for (size_t i = 0; i < point->n_streams; i++) {
+		char name[STREAM_NAME_MAX + 1];
+		if (!(verdict->streams[i / 8] & 1u << i % 8))
+			continue;
+		memcpy(name, point->streams[i].name, sizeof(name));
+		printf("%s%s", before, words_make_printable(name));
+		before = ", ";
+	}
+}
+
+/* As the scrubs from here found it. */
+static void print_scrubbed(const struct point *point, const struct findings *findings)
+{
+	struct findings_verdict verdict;
+	char time[CLOCK_TEXT_SIZE];
+	findings_judge(findings, &point->session, &verdict);
+	if (!verdict.scrubbed) {
+		printf("Scrubbed     never from here\n");
+		return;
+	}
+	printf("Scrubbed     %s, by %s, on %s", known_scrub_text(&verdict), scrub_level_text(verdict.level),
+	       clock_format(verdict.when_ns, time));
+	print_hurt_streams(point, &verdict);
+	putchar('\n');
+	findings_each_object(findings, &point->session, print_object, NULL);
+}
+
 static bool print(const struct repository *repository, struct point *point, const struct receipt *receipt,
-		  struct err **errp)
+		  const struct findings *findings, struct err **errp)
 {
 	char id[POINT_ID_TEXT_SIZE], time[CLOCK_TEXT_SIZE], name[KEYRING_NAME_MAX + 1];
 	const char *by = writer(repository, point);
@@ -103,6 +147,7 @@ static bool print(const struct repository *repository, struct point *point, cons
 	       words_make_printable(point->fallback_reason), fallback(point) ? ")" : "");
 	if (parent(point, id))
 		printf("Parent       %s\n", id);
+	print_scrubbed(point, findings);
 	print_verified(repository, receipt);
 	putchar('\n');
 	return print_streams(point, errp);
@@ -112,14 +157,16 @@ bool run_show(struct context *context, struct err **errp)
 {
 	AUTO(point_release) struct point point = {0};
 	AUTO(receipt_release) struct receipt receipt = {0};
+	AUTO(findings_release) struct findings findings = {0};
 	bool verified = false;
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
 	report_missed(context, &point);
-	if (!receipt_find_newest(repository, &point, false, &receipt, &verified, errp))
+	if (!receipt_find_newest(repository, &point, &receipt, &verified, errp) ||
+	    !findings_load(repository, &findings, errp))
 		return false;
 	const struct receipt *of = verified ? &receipt : NULL;
-	return context->options.json ? report_json(context, to_json(repository, &point, of), errp)
-				     : print(repository, &point, of, errp);
+	return context->options.json ? report_json(context, to_json(repository, &point, of, &findings), errp)
+				     : print(repository, &point, of, &findings, errp);
 }

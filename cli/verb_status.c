@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hex.h"
-#include "cli/receipt_report.h"
+#include "cli/known.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "cli/table.h"
@@ -17,18 +17,23 @@
 /* A workload, in the order of newest points. */
 struct summary {
 	const struct point *newest;
-	const struct point *verified; /* the newest one that passed; NULL: none, or this key cannot know */
-	uint64_t n;
+	const struct point *verified;	/* the newest one that passed and is not known to be hurt; NULL: none */
+	const struct point *unhurt;	/* the newest one that is not known to be hurt; likewise */
+	const struct point *tried;	/* the newest one that was verified, whatever came of it; likewise */
+	const struct receipt *of_tried; /* what came of it */
+	uint64_t n, hurt, may_be_hurt, failed;
 };
 
 struct summaries {
 	struct summary *items;
 	size_t n;
+	struct known known;
 };
 
 static void summaries_release(struct summaries *summaries)
 {
 	free(summaries->items);
+	known_release(&summaries->known);
 }
 
 static struct summary *find_summary(const struct summaries *summaries, const struct point *point)
@@ -39,58 +44,92 @@ static struct summary *find_summary(const struct summaries *summaries, const str
 	return NULL;
 }
 
-/* The list is newest first, so that the first point of a workload is its newest. */
-static bool summarise(const struct point_list *list, struct summaries *ret, struct err **errp)
+static void set_once(const struct point **place, const struct point *point)
+{
+	if (!*place)
+		*place = point;
+}
+
+/* Points come newest first. */
+static void add_point(struct summary *summary, const struct known *known, const struct point *point, size_t i)
+{
+	struct findings_verdict verdict;
+	findings_judge(&known->findings, &point->session, &verdict);
+	bool unhurt = verdict.judgement == POINT_WHOLE;
+	set_once(&summary->newest, point);
+	if (unhurt)
+		set_once(&summary->unhurt, point);
+	if (unhurt && known_passed(known, i))
+		set_once(&summary->verified, point);
+	if (!summary->tried && known->receipts[i]) {
+		summary->tried = point;
+		summary->of_tried = known->receipts[i];
+	}
+	summary->n++;
+	summary->hurt += verdict.judgement == POINT_HURT;
+	summary->may_be_hurt += verdict.judgement == POINT_MAY_BE_HURT;
+	summary->failed += known_failed(known, i);
+}
+
+static bool summarise(const struct repository *repository, const struct point_list *list, struct summaries *ret,
+		      struct err **errp)
 {
 	ret->items = calloc(list->n + 1, sizeof(*ret->items));
 	if (!ret->items)
 		return err_set_no_memory(errp);
+	if (!known_load(repository, list, &ret->known, errp))
+		return false;
 	for (size_t i = 0; i < list->n; i++) {
 		struct summary *summary = find_summary(ret, &list->points[i]);
-		if (!summary) {
-			summary = &ret->items[ret->n++];
-			summary->newest = &list->points[i];
-		}
-		summary->n++;
+		add_point(summary ? summary : &ret->items[ret->n++], &ret->known, &list->points[i], i);
 	}
 	return true;
 }
 
-/* One that passed, where it has receipts at all. */
-static bool is_verified(const struct repository *repository, const struct point *point, bool *ret, struct err **errp)
+/* ---- what needs a person ---- */
+
+static void tell_hurt(struct context *context, const struct summary *summary)
 {
-	AUTO(receipt_release) struct receipt receipt = {0};
-	return receipt_find_newest(repository, point, true, &receipt, ret, errp);
+	AUTO(freep) char *unhurt = summary->unhurt ? point_name_text(summary->unhurt) : NULL;
+	uint64_t all = summary->hurt + summary->may_be_hurt;
+	if (all == 0)
+		return;
+	report_attention(context,
+			 "%s: of %" PRIu64 " points %" PRIu64
+			 " %s hurt, as was found when they were scrubbed from here; %s%s; "
+			 "'salvor show' and 'salvor scrub' tell more",
+			 summary->newest->workload, summary->n, all, summary->hurt > 0 ? "are" : "may be",
+			 unhurt ? "the newest that is not is " : "none is left that is not", unhurt ? unhurt : "");
 }
 
-static int compare_sessions(const void *a, const void *b)
+static void tell_failed(struct context *context, const struct summary *summary)
 {
-	return session_id_compare(a, b);
+	if (!summary->of_tried || summary->of_tried->verdict == RECEIPT_PASSED)
+		return;
+	AUTO(freep) char *name = point_name_text(summary->tried);
+	AUTO(freep) char *passed = summary->verified ? point_name_text(summary->verified) : NULL;
+	if (name)
+		report_attention(context, "%s failed its verification: %s; %s%s", name, summary->of_tried->reason,
+				 passed ? "the newest that passed is " : "no point of it that is whole has passed one",
+				 passed ? passed : "");
 }
 
-/* Reads only receipts of points that might be the newest. */
-static bool find_verified(const struct repository *repository, const struct point_list *list,
-			  struct summaries *summaries, struct err **errp)
+/* What scrubs from here found, and verifications from anywhere. */
+static void tell(struct context *context, const struct summaries *summaries)
 {
-	struct session_id *found = NULL;
-	size_t n;
-	if (!repository_may(repository, ROLE_READ))
-		return true;
-	if (!receipt_sessions(repository, &found, &n, errp))
-		return false;
-	AUTO(freep) struct session_id *sessions = found;
-	for (size_t i = 0; i < list->n; i++) {
-		const struct point *point = &list->points[i];
-		struct summary *summary = find_summary(summaries, point);
-		bool verified = false;
-		if (summary->verified || !bsearch(&point->session, sessions, n, sizeof(*sessions), compare_sessions))
-			continue;
-		if (!is_verified(repository, point, &verified, errp))
-			return false;
-		if (verified)
-			summary->verified = point;
+	uint64_t damaged = findings_damaged(&summaries->known.findings), hurt = 0;
+	for (size_t i = 0; i < summaries->n; i++) {
+		const struct summary *summary = &summaries->items[i];
+		tell_hurt(context, summary);
+		tell_failed(context, summary);
+		hurt += summary->hurt + summary->may_be_hurt;
 	}
-	return true;
+	if (damaged > 0 && hurt == 0)
+		report_attention(context,
+				 "scrubs from here found %" PRIu64
+				 " damaged objects, which hurt no point that is listed; "
+				 "'salvor scrub' names them",
+				 damaged);
 }
 
 static double age(const struct point *point)
@@ -117,6 +156,10 @@ static struct json *workloads_to_json(const struct summaries *summaries)
 		json_set(json, "age_seconds", json_new_number((uint64_t)age(summary->newest)));
 		json_set(json, "newest_verified",
 			 summary->verified ? point_to_json(summary->verified) : json_new_null());
+		json_set(json, "newest_not_hurt", summary->unhurt ? point_to_json(summary->unhurt) : json_new_null());
+		json_set(json, "hurt", json_new_number(summary->hurt));
+		json_set(json, "may_be_hurt", json_new_number(summary->may_be_hurt));
+		json_set(json, "failed", json_new_number(summary->failed));
 		json_append(array, json);
 	}
 	return array;
@@ -138,7 +181,29 @@ static struct json *heads_to_json(const struct repository *repository, const str
 	return array;
 }
 
-/* How old the newest point is that is known to boot. */
+/* When each level's last pass from here ended; null where there was none. */
+static struct json *scrubs_to_json(const struct findings *findings)
+{
+	struct json *json = json_new_object();
+	for (enum scrub_level level = SCRUB_SIZES; level <= SCRUB_CONTENTS; level++) {
+		char time[CLOCK_TEXT_SIZE];
+		uint64_t ended = findings->ended_ns[level];
+		json_set(json, scrub_level_text(level),
+			 ended ? json_new_text(clock_format(ended, time)) : json_new_null());
+	}
+	return json;
+}
+
+/* Nobody can say before the first scrub. */
+static const char *hurt_text(const struct summaries *summaries, const struct summary *summary, char text[WORDS_SIZE])
+{
+	if (!findings_any(&summaries->known.findings))
+		return "?";
+	snprintf(text, WORDS_SIZE, "%" PRIu64, summary->hurt + summary->may_be_hurt);
+	return text;
+}
+
+/* How old the newest point is that is known to boot, and not known to be hurt. */
 static const char *verified_text(const struct summary *summary, bool known, char text[WORDS_SIZE])
 {
 	if (!known)
@@ -146,10 +211,10 @@ static const char *verified_text(const struct summary *summary, bool known, char
 	return summary->verified ? words_duration(age(summary->verified), text) : "none";
 }
 
-static bool print_workloads(const struct summaries *summaries, bool verified_known, struct err **errp)
+static bool print_workloads(const struct summaries *summaries, struct err **errp)
 {
-	static const char *const names[] = {"WORKLOAD",	   "NEWEST POINT", "TIME",	   ">AGE",
-					    "CONSISTENCY", ">POINTS",	   ">VERIFIED AGE"};
+	static const char *const names[] = {"WORKLOAD",	   "NEWEST POINT", "TIME",  ">AGE",
+					    "CONSISTENCY", ">POINTS",	   ">HURT", ">VERIFIED AGE"};
 	AUTO(table_release) struct table table;
 	table_init(&table, names, ARRAY_LENGTH(names));
 	for (size_t i = 0; i < summaries->n; i++) {
@@ -161,7 +226,8 @@ static bool print_workloads(const struct summaries *summaries, bool verified_kno
 		table_cell(&table, "%s", words_duration(age(point), text));
 		table_cell(&table, "%s", consistency_text(point->consistency));
 		table_cell(&table, "%" PRIu64, summaries->items[i].n);
-		table_cell(&table, "%s", verified_text(&summaries->items[i], verified_known, text));
+		table_cell(&table, "%s", hurt_text(summaries, &summaries->items[i], text));
+		table_cell(&table, "%s", verified_text(&summaries->items[i], summaries->known.verifications, text));
 	}
 	if (summaries->n == 0)
 		printf("Nothing is protected yet; 'salvor backup' makes the first point.\n");
@@ -191,11 +257,11 @@ static bool report(struct context *context, const struct repository *repository,
 		   const struct summaries *summaries, const struct heads *heads, struct err **errp)
 {
 	if (!context->options.json)
-		return print_workloads(summaries, repository_may(repository, ROLE_READ), errp) &&
-		       print_heads(repository, heads, errp);
+		return print_workloads(summaries, errp) && print_heads(repository, heads, errp);
 	struct json *json = json_new_object();
 	json_set(json, "repository", json_new_text(repository_url(repository)));
 	json_set(json, "workloads", workloads_to_json(summaries));
+	json_set(json, "scrubs", scrubs_to_json(&summaries->known.findings));
 	json_set(json, "heads", heads_to_json(repository, heads));
 	json_set(json, "damaged", damaged_to_json(list));
 	json_set(json, "vanished", vanished_to_json(list));
@@ -225,10 +291,10 @@ bool run_status(struct context *context, struct err **errp)
 	bool damaged = false; /* told already */
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
 	if (!repository || !check_memory(context, repository, errp) ||
-	    !point_list_load(repository, NULL, &list, errp) || !summarise(&list, &summaries, errp) ||
-	    !find_verified(repository, &list, &summaries, errp) ||
+	    !point_list_load(repository, NULL, &list, errp) || !summarise(repository, &list, &summaries, errp) ||
 	    !heads_load(repository_state_path(repository), &heads, &damaged, errp))
 		return false;
 	report_damaged(context, &list);
+	tell(context, &summaries);
 	return report(context, repository, &list, &summaries, &heads, errp);
 }

@@ -99,7 +99,14 @@ class Receipts(CommandTest):
     def test_point_and_status_say_it(self):
         self.verify("failed")
         self.assertEqual(self.succeed("show", "web01")["verified"]["verdict"], "failed")
-        self.assertIsNone(self.succeed("status")["workloads"][0]["newest_verified"])
+        done = self.run_salvor("status", "--json")
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, r"web01@\S+ \(point .*failed its verification: .*no point")
+        workload = json.loads(done.stdout)["workloads"][0]
+        self.assertEqual((workload["newest_verified"], workload["failed"]), (None, 1))
+        self.assertEqual(self.succeed("points")["points"][0]["verified"]["verdict"], "failed")
+        self.assertRegex(self.run_salvor("points").stdout, r"web01 .* failed ")
+        self.assertRegex(self.run_salvor("show", "web01").stdout, r"Verified +failed, on \S+ by recovery: \S")
         self.verify("passed")
         shown = self.succeed("show", "web01")["verified"]
         self.assertEqual((shown["verdict"], shown["by"], shown["seconds_to_ready"]), ("passed", "recovery", 14.0))
@@ -160,6 +167,16 @@ class Receipts(CommandTest):
         scrubbed = self.run_salvor("scrub", "--json")
         self.assertEqual(scrubbed.returncode, 4)
         self.assertEqual([(d["object"], d["points"]) for d in json.loads(scrubbed.stdout)["damaged"]], [(second, [])])
+
+    def test_scrub_misses_a_point_that_has_a_receipt(self):
+        self.verify()
+        (commit,) = os.listdir(self.path("repository", "c"))
+        os.unlink(self.path("repository", "c", commit))
+        done = self.run_salvor("scrub", "--json", SALVOR_STATE_DIR=self.path("other-state"))
+        self.assertEqual(done.returncode, 4, done.stderr)
+        (damage,) = json.loads(done.stdout)["damaged"]
+        self.assertEqual(damage["object"], "c/" + commit)
+        self.assertRegex(damage["reason"], "has vanished .*receipt")
 
     def test_scrub_knows_receipts(self):
         before = self.succeed("scrub")

@@ -49,7 +49,7 @@ class Repository(CommandTest):
         self.assertEqual((first["mode"], first["fallback_reason"], second["fallback_reason"]), ("full", None, "untracked"))
         points = self.succeed("points", "web01")["points"]
         self.assertEqual([point["id"] for point in points], [second["point"], first["point"]])
-        self.assertEqual(set(points[0]), {"id", "workload", "time", "engine", "consistency", "bytes"})
+        self.assertEqual(set(points[0]), {"id", "workload", "time", "engine", "consistency", "bytes", "scrubbed", "verified"})
         self.assertRegex(points[0]["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         self.assertEqual(points[0]["bytes"], 1_000_000)
         shown = self.succeed("show", first["point"][:8])
@@ -193,6 +193,31 @@ class Repository(CommandTest):
         self.assertIn("no point of web01 is whole", text.stdout)
         self.assertIn("ack up again", text.stdout)
         self.fail_with(4, "corrupt", "vda", "restore", "web01", "--to", "out")
+
+    def test_what_scrub_found_is_told_where_points_are_chosen(self):
+        old, key = self.backup()["point"], {"SALVOR_KEY_FILE": self.path("recovery.key")}
+        self.assertIsNone(self.succeed("points", **key)["points"][0]["scrubbed"])
+        self.assertRegex(self.run_salvor("show", old[:12], **key).stdout, "Scrubbed +never from here\n")
+        self.write("disk.raw", os.urandom(1_000_000))
+        new = self.backup()["point"]
+        self.damage(self.pack(1))
+        self.assertEqual(self.run_salvor("scrub", **key).returncode, 4)
+        later = self.backup("web02")["point"]
+        listed = {point["id"]: point["scrubbed"] for point in self.succeed("points", **key)["points"]}
+        self.assertIsNone(listed[later])
+        self.assertEqual((listed[old]["verdict"], listed[old]["damaged"]), ("whole", []))
+        self.assertEqual((listed[new]["verdict"], listed[new]["level"], listed[new]["streams"]), ("hurt", "digests", ["vda"]))
+        self.assertEqual([damage["object"] for damage in listed[new]["damaged"]], [self.object_name(self.pack(1))])
+        self.assertEqual(self.succeed("show", new[:12], **key)["scrubbed"], listed[new])
+        self.assertRegex(self.run_salvor("points", **key).stdout, rf"{new[:12]} .* hurt .*\n{old[:12]} .* whole ")
+        shown = self.run_salvor("show", new[:12], **key).stdout
+        self.assertRegex(shown, rf"Scrubbed +hurt, by digests, on \S+Z: vda\n +{self.object_name(self.pack(1))}: its SHA-256")
+        done = self.run_salvor("status", "--json", **key)
+        self.assertEqual(done.returncode, 3)
+        self.assertRegex(done.stderr, rf"web01: of 2 points 1 are hurt.*the newest that is not is web01@\S+ \(point {old[:12]}\)")
+        workloads = {workload["name"]: workload for workload in json.loads(done.stdout)["workloads"]}
+        self.assertEqual((workloads["web01"]["hurt"], workloads["web01"]["newest_not_hurt"]["id"]), (1, old))
+        self.assertEqual(workloads["web02"]["hurt"], 0)
 
     def test_scrub_levels(self):
         self.backup()
