@@ -168,17 +168,32 @@ static bool refuse_other_jobs(virDomainPtr domain, struct err **errp)
 	       err_set(errp, ERR_BUSY, "%s: run the backup again when that is done", job_name(operation));
 }
 
-bool backup_job_end_left_over(virDomainPtr domain, struct err **errp)
+/* *ret_running: there is a backup job, whosesoever. */
+static bool look_for_job(virDomainPtr domain, bool *ret_running, bool *ret_ours, struct err **errp)
 {
 	AUTO(freep) char *xml = NULL;
-	if (!describe_job(domain, &xml, errp))
-		return false;
 	AUTO(freep) char *socket = NULL;
-	if (!xml)
-		return refuse_other_jobs(domain, errp);
-	if (!backup_xml_socket(xml, &socket, errp))
+	if (!describe_job(domain, &xml, errp) || (xml && !backup_xml_socket(xml, &socket, errp)))
 		return false;
-	if (!socket || !place_is_ours(socket))
+	*ret_running = xml;
+	*ret_ours = socket && place_is_ours(socket);
+	return true;
+}
+
+bool backup_job_end_ours(virDomainPtr domain, struct err **errp)
+{
+	bool running, ours;
+	return look_for_job(domain, &running, &ours, errp) && (!ours || backup_job_end(domain, errp));
+}
+
+bool backup_job_end_left_over(virDomainPtr domain, struct err **errp)
+{
+	bool running, ours;
+	if (!look_for_job(domain, &running, &ours, errp))
+		return false;
+	if (!running)
+		return refuse_other_jobs(domain, errp);
+	if (!ours)
 		return err_set(
 			errp, ERR_BUSY,
 			"another program's backup job is running: wait for it, or end it with 'virsh domjobabort'");

@@ -17,6 +17,8 @@ struct err;
 NODISCARD bool backup_job_begin(virDomainPtr domain, struct plan *plan, struct err **errp);
 /* Ends the job and waits until it is gone. True when there is none. */
 NODISCARD bool backup_job_end(virDomainPtr domain, struct err **errp);
+/* The same of a job of ours; another's is left alone. */
+NODISCARD bool backup_job_end_ours(virDomainPtr domain, struct err **errp);
 /* Ends a job of ours that a crash left. ERR_BUSY when a job of somebody else runs, as a migration: it is never touched.
  */
 NODISCARD bool backup_job_end_left_over(virDomainPtr domain, struct err **errp);

@@ -33,6 +33,15 @@ static void take_outcome(struct libvirt_cut *cut)
 	cut->info.consistency_note = STEAL(&cut->freeze.note);
 }
 
+/* Where libvirt's answer was lost, the job may run all the same; what cannot be found out or ended here is the guard's.
+ */
+static void settle_failed_begin(struct libvirt_cut *cut)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	if (backup_job_end_ours(cut->domain, &err))
+		guard_paid(&cut->guard, GUARD_JOB | GUARD_RESUME);
+}
+
 /* The instant: nothing that could wait stands between freeze and thaw. */
 static bool cut_now(struct libvirt_cut *cut, const struct cut_request *request, struct err **errp)
 {
@@ -47,12 +56,11 @@ static bool cut_now(struct libvirt_cut *cut, const struct cut_request *request, 
 	guard_owe(&cut->guard, GUARD_JOB);
 	ok = ok && backup_job_begin(cut->domain, &cut->plan, errp);
 	cut->begun = ok;
-	/* Where libvirt's answer was lost, the job may run all the same; then the guard ends it. */
-	if (!ok && virConnectIsAlive(virDomainGetConnect(cut->domain)) == 1)
-		guard_paid(&cut->guard, GUARD_JOB | GUARD_RESUME);
 	freeze_end(&cut->freeze);
 	if (ok)
 		take_outcome(cut);
+	else
+		settle_failed_begin(cut);
 	return ok;
 }
 

@@ -95,7 +95,8 @@ faults_of() {
 	while read -r _ kind calls; do
 		case $kind in
 		write) hows=(EIO ENOSPC short ENOSPC:on) ;;
-		sync | link | rename | size | folder) hows=(EIO EIO:on) ;;
+		link | rename) hows=(EIO EIO:on lost) ;;
+		sync | size | folder) hows=(EIO EIO:on) ;;
 		open) hows=(EMFILE EROFS) ;;
 		read) hows=(EIO short EIO:on) ;;
 		alloc) hows=(ENOMEM) ;;
@@ -140,6 +141,12 @@ check_sentence() {
 	fi
 	[[ $(grep --count --invert-match ' as of .*(point \|^salvor: warning: ' "$work/err") == 1 ]] || complain "it did not say one sentence"
 	[[ $fault == alloc* || $fault == thread* ]] || grep --quiet nbd_create "$work/fault" || grep --quiet "[/']\|config" "$work/err" || complain "no object is named"
+}
+
+# What could not be brought to the disk is told, but for a hint to begin early: the sync at the end tells of what it met.
+check_sync() {
+	[[ $fault == sync* && $status == 0 ]] || return 0
+	! grep '^fault ' "$work/fault" | grep --quiet --invert-match ' sync_file_range ' || complain "a sync failed, and nobody was told"
 }
 
 check_point() {
@@ -216,6 +223,7 @@ try() {
 	under_fault "$fault" "${words[@]}"
 	((tried += 1))
 	check_sentence
+	check_sync
 	check_after
 	check_whole
 	for point in "${earlier[@]}"; do

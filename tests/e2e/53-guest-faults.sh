@@ -42,6 +42,7 @@ list_faults() {
 		[[ $kind == libvirt || $kind == nbd || $kind == thread ]] || continue
 		for ((n = 1; n <= calls; n++)); do
 			printf '%s\n' "$kind:$n" "$kind:$n:on" "$kind:$n:kill"
+			[[ $kind != libvirt ]] || echo "$kind:$n:lost"
 		done
 	done < <(grep ^calls "$work/fault") | shuf --random-source=<(random_bytes "$seed" 1000000)
 }

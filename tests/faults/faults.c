@@ -29,7 +29,7 @@ static const struct {
 	[FAULT_LIBVIRT] = {"libvirt", EIO},
 };
 
-enum how { HOW_FAIL, HOW_SHORT, HOW_KILL, HOW_STOP };
+enum how { HOW_FAIL, HOW_SHORT, HOW_LOST, HOW_KILL, HOW_STOP };
 
 /* What SALVOR_FAULT asks for. */
 static struct plan {
@@ -100,7 +100,7 @@ enum fault fault_next(enum fault_kind kind, const char *call, const char *object
 	if (plan.how == HOW_SHORT)
 		return FAULT_SHORT;
 	errno = plan.error ? plan.error : kinds[kind].error;
-	return FAULT_FAIL;
+	return plan.how == HOW_LOST ? FAULT_LOST : FAULT_FAIL;
 }
 
 enum fault fault_next_by(const void *caller, enum fault_kind kind, const char *call)
@@ -137,6 +137,13 @@ static bool parse_kind(const char *word)
 	return plan.any_kind;
 }
 
+/* What is done and not told of gives nothing back that would have to be let go again. */
+static bool can_get_lost(void)
+{
+	return !plan.any_kind && (plan.kind == FAULT_LINK || plan.kind == FAULT_RENAME || plan.kind == FAULT_UNLINK ||
+				  plan.kind == FAULT_FOLDER || plan.kind == FAULT_LIBVIRT);
+}
+
 static bool parse_how(const char *word)
 {
 	if (strcmp(word, "on") == 0)
@@ -148,6 +155,10 @@ static bool parse_how(const char *word)
 	if (strcmp(word, "short") == 0) {
 		plan.how = HOW_SHORT;
 		return !plan.any_kind && (plan.kind == FAULT_WRITE || plan.kind == FAULT_READ);
+	}
+	if (strcmp(word, "lost") == 0) {
+		plan.how = HOW_LOST;
+		return can_get_lost();
 	}
 	for (int error = 1; error < ERRNO_END; error++) {
 		const char *name = strerrorname_np(error);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -33,6 +34,7 @@ enum fault {
 	FAULT_NONE = 0,
 	FAULT_FAIL,  /* errno is set */
 	FAULT_SHORT, /* a read or write does only a part */
+	FAULT_LOST,  /* it is made, and only then fails: errno is what it is to be then */
 };
 
 /* Counts a call and says what becomes of it. `call` and `object` are for the log. May not return: the process is
@@ -44,6 +46,22 @@ enum fault fault_next_by(const void *caller, enum fault_kind kind, const char *c
 bool fault_armed(void);
 /* The path lies where faults are asked for. */
 bool fault_under(const char *path);
+
+/* A function of ours that stands before one of the same name, whose result says `failed` when it fails. `next` says
+ * what becomes of the call, and `told` is run where it fails. */
+#define FAULT_CALL(type, failed, name, parameters, arguments, next, told) \
+	type name parameters                                              \
+	{                                                                 \
+		enum fault fault_ = (next);                               \
+		int errno_ = errno;                                       \
+		if (fault_ == FAULT_NONE)                                 \
+			return REAL(name) arguments;                      \
+		if (fault_ == FAULT_LOST)                                 \
+			(void)REAL(name) arguments;                       \
+		errno = errno_;                                           \
+		told;                                                     \
+		return failed;                                            \
+	}
 
 /* The function of that name behind ours. */
 #define REAL(name)                                                           \

@@ -83,11 +83,8 @@ DATA_CALL(FAULT_READ, __pread64_chk, (int fd, void *data, size_t len, off64_t at
 /* ---- all others
  * ------------------------------------------------------------------------------------------------------ */
 
-#define CALL(type, failed, name, parameters, arguments, fault)                  \
-	type name parameters                                                    \
-	{                                                                       \
-		return (fault) != FAULT_NONE ? (failed) : REAL(name) arguments; \
-	}
+#define CALL(type, failed, name, parameters, arguments, next) \
+	FAULT_CALL(type, failed, name, parameters, arguments, next, (void)0)
 
 CALL(int, -1, fsync, (int fd), (fd), on_fd(FAULT_SYNC, __func__, fd))
 CALL(int, -1, fdatasync, (int fd), (fd), on_fd(FAULT_SYNC, __func__, fd))

@@ -8,10 +8,10 @@
 
 static _Thread_local bool failed_last;
 
-static bool is_failed(const char *call)
+static enum fault next(const char *call)
 {
-	failed_last = fault_next(FAULT_LIBVIRT, call, "") != FAULT_NONE;
-	return failed_last;
+	failed_last = false;
+	return fault_next(FAULT_LIBVIRT, call, "");
 }
 
 virErrorPtr virGetLastError(void)
@@ -29,11 +29,8 @@ int virGetLastErrorCode(void)
 	return failed_last ? VIR_ERR_OPERATION_FAILED : REAL(virGetLastErrorCode)();
 }
 
-#define CALL(type, failed, name, parameters, arguments)                       \
-	type name parameters                                                  \
-	{                                                                     \
-		return is_failed(__func__) ? (failed) : REAL(name) arguments; \
-	}
+#define CALL(type, failed, name, parameters, arguments) \
+	FAULT_CALL(type, failed, name, parameters, arguments, next(__func__), failed_last = true)
 
 CALL(virConnectPtr, NULL, virConnectOpen, (const char *uri), (uri))
 CALL(char *, NULL, virConnectGetURI, (virConnectPtr connection), (connection))
