@@ -56,7 +56,7 @@ const struct verb verb_restore = {
 		"What a restore to the same place left when it was killed is removed.\n\n"
 		"What is damaged is read from other points of the workload that have the same, and the command says "
 		"from which; the exit status is 3 then. Where none has it, the rest is restored, and the command names "
-		"the places, and the newest older point that needs nothing of what is damaged.",
+		"the places, and what to type for the newest point that is not known to be hurt.",
 	.options = options,
 	.examples = examples,
 	.attention =

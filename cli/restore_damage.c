@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "cli/report.h"
+#include "cli/restore_next.h"
 
 enum { RANGES_SHOWN = 4 };
 
@@ -75,41 +76,6 @@ static char *finish_text(FILE *text, char **sentence)
 	return NULL;
 }
 
-static bool gather_packs(const struct restore_result *result, struct pack_set *ret, struct err **errp)
-{
-	for (size_t i = 0; i < result->n; i++) {
-		const struct image_damage *damage = &result->files[i].damage;
-		for (size_t k = 0; k < damage->n; k++) {
-			const char *object = damage->ranges[k].object;
-			struct session_id session;
-			enum pack_class cls;
-			uint32_t seq;
-			if (object && object_name_parse_pack(object, &cls, &session, &seq) &&
-			    !pack_set_add(ret, &session, seq, errp))
-				return false;
-		}
-	}
-	return true;
-}
-
-/* Where that cannot be found out, nothing is said of it. */
-static void print_older(FILE *text, const struct repository *repository, const struct point *point,
-			const struct restore_result *result)
-{
-	AUTO(err_freep) struct err *ignored = NULL;
-	AUTO(pack_set_release) struct pack_set packs = {0};
-	AUTO(point_release) struct point older = {0};
-	bool found = false;
-	if (!gather_packs(result, &packs, &ignored) || packs.n == 0 ||
-	    !point_find_without(repository, point, &packs, &older, &found, &ignored))
-		return;
-	AUTO(freep) char *name = found ? point_name_text(&older) : NULL;
-	if (name)
-		fprintf(text, "; the older %s needs nothing of what is damaged", name);
-	else if (!found)
-		fprintf(text, "; all older points of it need what is damaged, too");
-}
-
 static const char *first_object(const struct restore_result *result)
 {
 	for (size_t i = 0; i < result->n; i++)
@@ -120,7 +86,7 @@ static const char *first_object(const struct restore_result *result)
 }
 
 static char *describe(const struct repository *repository, const struct point *point,
-		      const struct restore_result *result)
+		      const struct restore_result *result, const struct context *context)
 {
 	char *sentence = NULL;
 	size_t size;
@@ -131,16 +97,16 @@ static char *describe(const struct repository *repository, const struct point *p
 	fprintf(text, "%s is damaged: ", name);
 	print_damaged(text, result);
 	print_whole(text, result);
-	print_older(text, repository, point, result);
+	restore_next_print(text, repository, point, result, context);
 	fprintf(text, "; 'salvor scrub' tells what else is hurt");
 	return finish_text(text, &sentence);
 }
 
 bool restore_damage_explain(const struct repository *repository, const struct point *point,
-			    const struct restore_result *result, struct err **errp)
+			    const struct restore_result *result, const struct context *context, struct err **errp)
 {
 	const char *object = first_object(result);
-	AUTO(freep) char *sentence = describe(repository, point, result);
+	AUTO(freep) char *sentence = describe(repository, point, result, context);
 	if (!sentence)
 		return err_set_no_memory(errp);
 	err_set(errp, ERR_CORRUPT, "%s", sentence);

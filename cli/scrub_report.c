@@ -169,7 +169,7 @@ static void print_newest_whole(const struct scrub_report *report, const char *wo
 		return;
 	}
 	memcpy(name, workload, sizeof(name));
-	printf("no point of %s is whole\n", words_make_printable(name));
+	printf("no point of %s is known to be whole\n", words_make_printable(name));
 }
 
 static void print_advice(const struct scrub_report *report)

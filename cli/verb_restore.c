@@ -167,7 +167,7 @@ static bool report_damage(struct context *context, const struct repository *repo
 			  const struct restore_result *result, struct err **errp)
 {
 	AUTO(err_freep) struct err *damage = NULL;
-	restore_damage_explain(repository, point, result, &damage);
+	restore_damage_explain(repository, point, result, context, &damage);
 	return report(context, point, result, damage, errp) && err_move(errp, &damage);
 }
 

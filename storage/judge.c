@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "storage/commit.h"
 #include "storage/judge_pack.h"
 #include "storage/node_marks.h"
 #include "storage/tree_internal.h"

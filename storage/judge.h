@@ -8,11 +8,12 @@
 #pragma once
 
 #include "base/cancel.h"
-#include "storage/commit.h"
 #include "storage/pack_read.h"
+#include "storage/point.h"
 
 enum judgement { POINT_WHOLE, POINT_MAY_BE_HURT, POINT_HURT };
 
+struct commit;
 struct judge;
 
 struct judge_options {

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cancel.h"
 #include "storage/pack_set.h"
 #include "storage/repository.h"
 #include "storage/tree.h"
@@ -97,9 +98,14 @@ void point_list_release(struct point_list *list);
  * nearest names; ERR_USAGE for an ambiguous prefix, with the candidates, and for a name that begins an id.
  */
 NODISCARD bool point_find(const struct repository *repository, const char *text, struct point *ret, struct err **errp);
-/* The newest older point of the same workload that needs none of these packs: whole, as far as they are the damage. */
-NODISCARD bool point_find_without(const struct repository *repository, const struct point *than,
-				  const struct pack_set *packs, struct point *ret, bool *ret_found, struct err **errp);
+typedef bool point_candidate_function(void *arg, size_t i);
+/*
+ * The first point of the list that is a candidate and needs nothing of what is damaged in these packs, by its position;
+ * list->n when there is none. What cannot be found out of a point speaks against it. Walks trees, and opens packs.
+ */
+NODISCARD bool point_find_without(const struct repository *repository, const struct point_list *list,
+				  const struct pack_set *packs, const struct cancel *cancel,
+				  point_candidate_function *is_candidate, void *arg, size_t *ret, struct err **errp);
 /* The point that a session committed. ERR_NOT_FOUND when it did not; ERR_CORRUPT. */
 NODISCARD bool point_load(const struct repository *repository, const struct session_id *session, struct point *ret,
 			  struct err **errp);

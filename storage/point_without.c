@@ -1,63 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
-
 #include "base/err.h"
 #include "storage/commit.h"
+#include "storage/judge.h"
 #include "storage/point.h"
 
-struct overlap {
-	const struct pack_set *packs;
-	bool any;
-};
-
-static bool check_pack(void *arg, const struct session_id *session, uint32_t seq, struct err **errp)
-{
-	struct overlap *overlap = arg;
-
-	(void)errp;
-	overlap->any = overlap->any || pack_set_has(overlap->packs, session, seq);
-	return true;
-}
+#define FOOTER_CACHE (16u << 20)
 
 /* What cannot be read is not known to be without. */
-static bool needs_none(const struct repository *repository, const struct point *point, const struct pack_set *packs,
-		       bool *ret, struct err **errp)
+static bool needs_none(struct judge *judge, const struct repository *repository, const struct point *point, bool *ret,
+		       struct err **errp)
 {
 	AUTO(commit_release) struct commit commit = {0};
-	struct overlap overlap = {.packs = &commit.packs};
+	enum judgement judgement = POINT_MAY_BE_HURT;
 
-	*ret = false;
-	if (!commit_load(repository, &point->session, &commit, errp)) {
+	if (!commit_load(repository, &point->session, &commit, errp) ||
+	    !judge_point(judge, &commit, &judgement, NULL, NULL, errp)) {
 		if (err_is_of_run(err_code(*errp)))
 			return false;
 		err_clear(errp);
-		return true;
+		judgement = POINT_MAY_BE_HURT;
 	}
-	if (!pack_set_each(packs, check_pack, &overlap, errp))
-		return false;
-	*ret = !overlap.any;
+	*ret = judgement == POINT_WHOLE;
 	return true;
 }
 
-bool point_find_without(const struct repository *repository, const struct point *than, const struct pack_set *packs,
-			struct point *ret, bool *ret_found, struct err **errp)
+bool point_find_without(const struct repository *repository, const struct point_list *list,
+			const struct pack_set *packs, const struct cancel *cancel,
+			point_candidate_function *is_candidate, void *arg, size_t *ret, struct err **errp)
 {
-	AUTO(point_list_release) struct point_list list = {0};
+	AUTO(pack_reader_freep) struct pack_reader *reader = pack_reader_new(repository, FOOTER_CACHE, errp);
+	const struct judge_options options = {
+		.repository = repository, .reader = reader, .damaged = packs, .cancel = cancel};
+	AUTO(judge_freep) struct judge *judge = reader ? judge_new(&options, errp) : NULL;
+	bool found = false;
 
-	*ret_found = false;
-	if (!point_list_load(repository, than->workload, &list, errp))
+	if (!judge)
 		return false;
-	for (size_t i = 0; i < list.n && !*ret_found; i++) {
-		struct point *point = &list.points[i];
-		bool same = memcmp(point->id, than->id, POINT_ID_SIZE) == 0;
-		if (same || point->cut_ns > than->cut_ns)
+	for (*ret = 0; *ret < list->n; ++*ret) {
+		if (!is_candidate(arg, *ret))
 			continue;
-		if (!needs_none(repository, point, packs, ret_found, errp))
+		if (!needs_none(judge, repository, &list->points[*ret], &found, errp))
 			return false;
-		if (*ret_found) {
-			*ret = *point;
-			*point = (struct point){0};
-		}
+		if (found)
+			return true;
 	}
 	return true;
 }

@@ -190,9 +190,9 @@ class Repository(CommandTest):
         text = self.run_salvor("scrub")
         self.assertEqual(text.returncode, 4)
         self.assertRegex(text.stdout, r"hurts web01@\S+Z \(point " + point[:12])
-        self.assertIn("no point of web01 is whole", text.stdout)
+        self.assertIn("no point of web01 is known to be whole", text.stdout)
         self.assertIn("ack up again", text.stdout)
-        self.fail_with(4, "corrupt", "vda", "restore", "web01", "--to", "out")
+        self.fail_with(4, "corrupt", "vda.*; there is no other point of it that is not known to be hurt", "restore", "web01", "--to", "out")
 
     def test_what_scrub_found_is_told_where_points_are_chosen(self):
         old, key = self.backup()["point"], {"SALVOR_KEY_FILE": self.path("recovery.key")}
@@ -218,6 +218,12 @@ class Repository(CommandTest):
         workloads = {workload["name"]: workload for workload in json.loads(done.stdout)["workloads"]}
         self.assertEqual((workloads["web01"]["hurt"], workloads["web01"]["newest_not_hurt"]["id"]), (1, old))
         self.assertEqual(workloads["web02"]["hurt"], 0)
+        self.backup()  # finds the content where web02 has it
+        os.unlink(self.pack(2))
+        os.unlink(self.pack(1))
+        said = self.run_salvor("restore", "web01", "--disk", "vda=my disk.raw", **key)
+        self.assertEqual(said.returncode, 4)
+        self.assertIn(f"""'salvor restore {old[:12]} --disk "vda=my disk.raw" --force' brings back web01@""", said.stderr)
 
     def test_scrub_levels(self):
         self.backup()
@@ -268,7 +274,8 @@ class Repository(CommandTest):
         spot = said["damaged"][0]["ranges"][0]
         self.assertEqual((spot["offset"], spot["length"], spot["object"]), (65536, 65536, self.object_name(self.pack(1))))
         self.assertEqual((said["error"]["code"], said["error"]["object"]), ("corrupt", self.object_name(self.pack(1))))
-        self.assertRegex(said["error"]["message"], rf"restored whole: b \(out/b.raw\); the older db@.*{old[:12]}.*scrub")
+        self.assertRegex(said["error"]["message"], rf"restored whole: b \(out/b.raw\); next, 'salvor restore {old[:12]} --to out --force' brings back db@\S+ \(point {old[:12]}\), "
+                         "the newest other point of it that is not known to be hurt; .*scrub")
         self.assertEqual(os.listdir(self.path("out")), ["b.raw"])
         kept = self.run_json(4, "restore", new[:12], "--to", "kept", "--keep-damaged")
         self.assertEqual(kept["damaged"][0]["path"], "kept/a.raw")
@@ -276,7 +283,7 @@ class Repository(CommandTest):
             data = file.read()
         with open(self.path("kept", "a.raw"), "rb") as file:
             self.assertEqual(file.read(), data[:65536] + bytes(65536) + data[131072:])
-        self.succeed("restore", old[:12], "--to", "old")
+        self.succeed("restore", old[:12], "--to", "out", "--force")
 
     def test_restore_that_fails_names_what_is_whole(self):
         self.write("small.raw", os.urandom(100_000))
