@@ -64,8 +64,7 @@ static bool load_config(struct backend *backend, const char *url, struct config 
 	if (config_parse(bytes_span(&object), ret, errp))
 		return true;
 	err_about(errp, "%s", CONFIG_NAME);
-	return err_code(*errp) == ERR_CORRUPT ? err_prefix(errp, "object '%s'", CONFIG_NAME)
-					      : err_prefix(errp, "repository %s", url);
+	return err_code(*errp) == ERR_CORRUPT && err_prefix(errp, "object '%s'", CONFIG_NAME);
 }
 
 /* k/00000000 is what init makes last, see repository_init.c. */
@@ -99,21 +98,20 @@ static bool check_member(const struct repository *repository, struct err **errp)
 	return true;
 }
 
-static bool find_material(struct repository *repository, const struct repository_key *key, struct err **errp)
-{
-	if (repository_find_material(repository->backend, key, repository->material, errp))
-		return true;
-	return err_code(*errp) == ERR_DENIED ? err_prefix(errp, "repository %s", repository->url) : false;
-}
-
 static bool open_steps(struct repository *repository, const struct repository_options *options, struct err **errp)
 {
 	return load_config(repository->backend, repository->url, &repository->config, errp) &&
 	       check_finished(repository->backend, repository->url, errp) &&
-	       find_material(repository, &options->key, errp) &&
+	       repository_find_material(repository->backend, &options->key, repository->material, errp) &&
 	       identity_from_secret(repository->material, &repository->identity, errp) &&
 	       repository_state_open(repository, options->state_dir, errp) && check_member(repository, errp) &&
 	       repository_open_grants(repository, errp);
+}
+
+/* An object's name says little where a host has several repositories; all other failures name a path of their own. */
+static bool is_of_repository(enum err_code code)
+{
+	return code == ERR_CORRUPT || code == ERR_DENIED || code == ERR_UNSUPPORTED;
 }
 
 /* A path is made absolute, for helper processes that run elsewhere. */
@@ -136,7 +134,11 @@ struct repository *repository_open_backend(struct backend *backend, const struct
 	}
 	repository->backend = backend;
 	repository->url = url;
-	return open_steps(repository, options, errp) ? STEAL(&repository) : NULL;
+	if (open_steps(repository, options, errp))
+		return STEAL(&repository);
+	if (*url && is_of_repository(err_code(*errp)))
+		err_prefix(errp, "repository %s", url);
+	return NULL;
 }
 
 struct repository *repository_open(const struct repository_options *options, struct err **errp)

@@ -390,6 +390,19 @@ class Repository(CommandTest):
             file.write(newer)
         self.fail_with(1, "unsupported", "2", "points")
 
+    def test_damage_of_what_opens_a_repository(self):
+        """Whoever has several learns which of them it is."""
+        for name in "config", "k/00000000", "s/owner":
+            path = self.path("repository", name)
+            with open(path, "rb") as file:
+                whole = file.read()
+            os.chmod(path, 0o600)
+            os.truncate(path, 50)
+            error = self.fail_with(4, "corrupt", f"^(salvor: )?repository {self.path('repository')}: .*{name}", "points")
+            self.assertEqual(error["object"], name)
+            with open(path, "wb") as file:
+                file.write(whole)
+
     def test_passphrase_is_exact_but_for_one_line_end(self):
         environment = {"SALVOR_PASSPHRASE_FILE": self.write("passphrase", PASSPHRASE.encode() + b"\r\n")}
         self.succeed("points", **environment)
