@@ -94,12 +94,13 @@ static void tell_hurt(struct context *context, const struct summary *summary)
 	uint64_t all = summary->hurt + summary->may_be_hurt;
 	if (all == 0)
 		return;
-	report_attention(context,
-			 "%s: of %" PRIu64 " points %" PRIu64
-			 " %s hurt, as was found when they were scrubbed from here; %s%s; "
-			 "'salvor show' and 'salvor scrub' tell more",
-			 summary->newest->workload, summary->n, all, summary->hurt > 0 ? "are" : "may be",
-			 unhurt ? "the newest that is not is " : "none is left that is not", unhurt ? unhurt : "");
+	report_attention(
+		context,
+		"%s: points that %s hurt: %" PRIu64 " of %" PRIu64
+		", as was found when they were scrubbed from here; %s%s; 'salvor show' and 'salvor scrub' tell "
+		"more",
+		summary->newest->workload, summary->hurt > 0 ? "are" : "may be", all, summary->n,
+		unhurt ? "the newest that is not is " : "none is left that is not", unhurt ? unhurt : "");
 }
 
 static void tell_failed(struct context *context, const struct summary *summary)

@@ -214,7 +214,7 @@ class Repository(CommandTest):
         self.assertRegex(shown, rf"Scrubbed +hurt, by digests, on \S+Z: vda\n +{self.object_name(self.pack(1))}: its SHA-256")
         done = self.run_salvor("status", "--json", **key)
         self.assertEqual(done.returncode, 3)
-        self.assertRegex(done.stderr, rf"web01: of 2 points 1 are hurt.*the newest that is not is web01@\S+ \(point {old[:12]}\)")
+        self.assertRegex(done.stderr, rf"web01: points that are hurt: 1 of 2, .*the newest that is not is web01@\S+ \(point {old[:12]}\)")
         workloads = {workload["name"]: workload for workload in json.loads(done.stdout)["workloads"]}
         self.assertEqual((workloads["web01"]["hurt"], workloads["web01"]["newest_not_hurt"]["id"]), (1, old))
         self.assertEqual(workloads["web02"]["hurt"], 0)
