@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "storage/backend.h"
 #include "storage/rescue.h"
@@ -14,6 +15,32 @@
 #include "tests/agent/backups.h"
 #include "tests/folder.h"
 #include "tests/unit.h"
+
+static struct repository *open_with(const struct repository_options *options)
+{
+	struct repository *repository = repository_open(options, &error);
+
+	must(repository != NULL);
+	return repository;
+}
+
+static void add_key(const char *name, unsigned roles, const char *file)
+{
+	AUTO(repository_freep)
+	struct repository *owner = open_with(&(struct repository_options){
+		.url = "repo", .key = {.passphrase = SPAN_TEXT("correct horse")}, .state_dir = "owner-state"});
+
+	must(repository_add_key(owner, name, roles, file, &error));
+}
+
+/* Another machine, which made no backup and knows of no damage. */
+static struct repository *open_elsewhere(void)
+{
+	if (access("reader.key", F_OK) != 0)
+		add_key("reader", ROLE_READ, "reader.key");
+	return open_with(&(struct repository_options){
+		.url = "repo", .key = {.key_file = "reader.key"}, .state_dir = "reader-state"});
+}
 
 /* A disk as it was. */
 struct copy {
@@ -43,7 +70,7 @@ static void copy_release(struct copy *copy)
 /* Reads the point as restore and the NBD server do. */
 static bool comes_back(const struct copy *copy)
 {
-	AUTO(repository_freep) struct repository *repository = open_repository();
+	AUTO(repository_freep) struct repository *repository = open_elsewhere();
 	AUTO(freep) uint8_t *data = malloc(copy->size);
 	const struct stream_reader_options options = {.cache_bytes = 8 * MIB};
 	AUTO(rescue_freep)
@@ -99,12 +126,11 @@ static void scrub(size_t n_damaged)
 }
 
 /* Unchanged, but not to be relied on: it is stored again, and the point before is whole again. */
-static void damaged_chunks_are_stored_again(void **state)
+static void go_round(void)
 {
-	AUTO(copy_release) struct copy before = {0};
+	AUTO(copy_release) struct copy before = {0}, after = {0};
 	struct memory_engine *memory = make_machine();
 
-	(void)state;
 	done(back_up(memory));
 	keep_copy(memory, &before);
 	flip("p/");
@@ -114,9 +140,24 @@ static void damaged_chunks_are_stored_again(void **state)
 	struct backup_result result = done(back_up(memory));
 	assert_false(result.full);
 	assert_true(result.bytes_stored > 5 * MIB);
-	newest_is(memory, 2);
+	keep_copy(memory, &after);
+	assert_true(comes_back(&after));
 	assert_true(comes_back(&before));
 	engine_free(memory_engine_seam(memory));
+}
+
+static void damaged_chunks_are_stored_again(void **state)
+{
+	(void)state;
+	go_round();
+}
+
+static void a_host_that_cannot_read_stores_them_again(void **state)
+{
+	(void)state;
+	assert_int_equal(unlink("host.key"), 0);
+	add_key("writer", ROLE_WRITE, "host.key");
+	go_round();
 }
 
 /* What the point before holds cannot be known, so nothing can be taken over from it. */
@@ -171,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_REPOSITORY(damaged_chunks_are_stored_again),
+		IN_REPOSITORY(a_host_that_cannot_read_stores_them_again),
 		IN_REPOSITORY(damaged_nodes_mean_reading_everything),
 		IN_REPOSITORY(damage_that_a_backup_finds_does_not_stop_it),
 	};

@@ -174,7 +174,7 @@ static void test_later_points_heal_by_earlier_ones(void **state)
 static void test_depth_does_not_matter(void **state)
 {
 	struct runs *runs = *state;
-	AUTO(point_release) struct point small = {0}, grown = {0}, other = {0};
+	AUTO(point_release) struct point small = {0}, grown = {0};
 	AUTO(freep) uint8_t *plain = runs_bytes(1, MOST);
 	char chunks[OBJECT_NAME_SIZE], nodes[OBJECT_NAME_SIZE];
 
