@@ -91,7 +91,7 @@ class Repository(CommandTest):
         with open(self.path("disk.raw"), "rb") as file:
             data = file.read()
         done = self.succeed("restore", "web01", "--to", "out")
-        self.assertEqual(done, {"point": point, "files": [{"name": "vda", "path": "out/vda.raw", "size": 1_000_000}]})
+        self.assertEqual(done, {"point": point, "files": [{"name": "vda", "path": "out/vda.raw", "size": 1_000_000}], "healed": []})
         with open(self.path("out", "vda.raw"), "rb") as file:
             self.assertEqual(file.read(), data)
         self.fail_with(1, "exists", "vda.raw.*--force", "restore", "web01", "--to", "out")
