@@ -56,8 +56,10 @@ bool fault_under(const char *path);
 		int errno_ = errno;                                       \
 		if (fault_ == FAULT_NONE)                                 \
 			return REAL(name) arguments;                      \
-		if (fault_ == FAULT_LOST)                                 \
-			(void)REAL(name) arguments;                       \
+		if (fault_ == FAULT_LOST) {                               \
+			__auto_type lost_ = REAL(name) arguments;         \
+			(void)lost_;                                      \
+		}                                                         \
 		errno = errno_;                                           \
 		told;                                                     \
 		return failed;                                            \
