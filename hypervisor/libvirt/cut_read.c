@@ -21,13 +21,14 @@ bool libvirt_cut_prefix(const struct libvirt_cut *cut, size_t disk, struct err *
 	return err_prefix(errp, "disk '%s'", cut->info.workload.disks[disk].name);
 }
 
-/* QEMU's sockets are closed a while before libvirt knows that it ends. */
+/* QEMU's sockets are closed a while before libvirt knows that it ends; where one is open, there is nothing to wait for.
+ */
 static bool finds_broken(struct libvirt_cut *cut, struct err **broken)
 {
 	static const struct timespec pause = {.tv_nsec = 50000000};
 	uint64_t give_up = clock_monotonic_ns() + EXPLAIN_PATIENCE_NS;
-	while (spill_check(&cut->spill, broken)) {
-		if (clock_monotonic_ns() > give_up || (cut->cancel && cancel_requested(cut->cancel)))
+	for (bool served = false; spill_check(&cut->spill, broken); served = place_is_served(&cut->place)) {
+		if (served || clock_monotonic_ns() > give_up || (cut->cancel && cancel_requested(cut->cancel)))
 			return false;
 		nanosleep(&pause, NULL);
 	}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/un.h>
@@ -197,6 +198,14 @@ bool place_is_ours(const char *socket)
 	size_t length = base ? strlen(base) : 0;
 	return base && strncmp(socket, base, length) == 0 && socket[length] == '/' &&
 	       strncmp(socket + length + 1, folder_prefix, sizeof(folder_prefix) - 1) == 0;
+}
+
+bool place_is_served(const struct place *place)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	AUTO(file_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", place->socket);
+	return fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
 uint64_t place_spilled(const struct place *place)

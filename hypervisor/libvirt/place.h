@@ -29,6 +29,8 @@ NODISCARD bool place_make(struct place *place, const char *workload, const char 
 void place_release(struct place *place);
 /* A socket of ours, by whatever process. */
 bool place_is_ours(const char *socket);
+/* Whether QEMU still takes connections there: then it has not ended the cut. */
+bool place_is_served(const struct place *place);
 /* Bytes that the files of the spill occupy; and that are free there. */
 uint64_t place_spilled(const struct place *place);
 NODISCARD bool place_free_space(const struct place *place, uint64_t *ret, struct err **errp);
