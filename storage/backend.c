@@ -103,7 +103,18 @@ void backend_free(struct backend *backend)
 		backend->ops->free(backend);
 }
 
-bool backend_get(struct backend *backend, const char *name, size_t max, struct bytes *ret, struct err **errp)
+enum create_once backend_create_once(const struct backend *backend)
+{
+	return backend->ops->create_once ? backend->ops->create_once(backend) : CREATE_ONCE_OWN;
+}
+
+void backend_use_create_once(struct backend *backend, enum create_once rule)
+{
+	if (backend->ops->use_create_once)
+		backend->ops->use_create_once(backend, rule);
+}
+
+static bool get_in_steps(struct backend *backend, const char *name, size_t max, struct bytes *ret, struct err **errp)
 {
 	uint64_t size;
 	if (!backend_size(backend, name, &size, errp))
@@ -123,4 +134,11 @@ bool backend_get(struct backend *backend, const char *name, size_t max, struct b
 	*ret = object;
 	bytes_init(&object, 0);
 	return true;
+}
+
+bool backend_get(struct backend *backend, const char *name, size_t max, struct bytes *ret, struct err **errp)
+{
+	if (!backend->ops->get)
+		return get_in_steps(backend, name, max, ret, errp);
+	return check_name(name, errp) && about(backend->ops->get(backend, name, max, ret, errp), name, errp);
 }

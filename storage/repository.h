@@ -32,14 +32,18 @@ struct repository_key {
 struct repository_options {
 	const char *url;
 	struct repository_key key;
+	uint64_t limit_rate;	     /* bytes a second over a network; 0: no limit */
+	const struct cancel *cancel; /* see storage/backend.h; NULL */
 	const char *state_dir; /* what is remembered of repositories: heads, journals, index; made when missing; NULL:
-				  nothing */
+			    nothing */
 };
 
 struct repository_init {
 	const char *url;
 	struct span passphrase;	       /* empty is refused */
 	const char *owner_name;	       /* member name of the owner, as "owner" */
+	bool single_writer;	       /* also where nobody can tell who was first: only one machine writes */
+	const struct cancel *cancel;   /* see storage/backend.h; NULL */
 	const char *recovery_key_file; /* NULL: none is made, on the caller's word */
 };
 

@@ -61,8 +61,10 @@ static bool load_config(struct backend *backend, const char *url, struct config 
 	}
 	if (!config_is_one(bytes_span(&object)))
 		return judge_config(backend, url, "its 'config' is something else", errp);
-	if (config_parse(bytes_span(&object), ret, errp))
+	if (config_parse(bytes_span(&object), ret, errp)) {
+		backend_use_create_once(backend, ret->create_once);
 		return true;
+	}
 	err_about(errp, "%s", CONFIG_NAME);
 	return err_code(*errp) == ERR_CORRUPT ? err_prefix(errp, "object '%s'", CONFIG_NAME)
 					      : err_prefix(errp, "repository %s", url);
@@ -141,7 +143,8 @@ struct repository *repository_open_backend(struct backend *backend, const struct
 
 struct repository *repository_open(const struct repository_options *options, struct err **errp)
 {
-	struct backend *backend = backend_open(options->url, /* create= */ false, errp);
+	const struct backend_options backend_options = {.limit_rate = options->limit_rate, .cancel = options->cancel};
+	struct backend *backend = backend_open(options->url, &backend_options, errp);
 	return backend ? repository_open_backend(backend, options, errp) : NULL;
 }
 

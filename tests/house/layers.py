@@ -21,6 +21,7 @@ FOREIGN = {
     "OpenSSL": (r"openssl/.*", {"libcrypto"}),
     "libvirt": (r"libvirt/.*", {"libvirt", "libvirt-qemu"}),
     "libxml2": (r"libxml/.*", {"libxml-2.0"}),
+    "libcurl": (r"curl/curl\.h", {"libcurl"}),
     "libnbd": (r"libnbd\.h", {"libnbd"}),
     "libpng": (r"png\.h", {"libpng"}),
     "nbdkit": (r"nbdkit-(plugin|filter|common|version)\.h", {"nbdkit"}),
