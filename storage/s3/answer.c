@@ -53,13 +53,15 @@ static const char *text_of(const xmlNode *parent, const char *name)
 	return NULL;
 }
 
-/* As much of it as there is room for. */
+/* As much of it as there is room for, and nothing in it that steers a terminal. */
 static void copy_text(const xmlNode *parent, const char *name, char *ret, size_t size)
 {
 	const char *text = text_of(parent, name);
 	size_t len = text ? strnlen(text, size - 1) : 0;
-	if (len > 0)
-		memcpy(ret, text, len);
+	for (size_t i = 0; i < len; i++) {
+		const unsigned char byte = (unsigned char)text[i];
+		ret[i] = byte > 0x7f ? '?' : byte < 0x20 || byte == 0x7f ? ' ' : text[i];
+	}
 	ret[len] = '\0';
 }
 
