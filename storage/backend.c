@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/pool.h"
 #include "storage/backend_internal.h"
 #include "storage/ids.h"
 
@@ -101,6 +102,19 @@ void backend_free(struct backend *backend)
 {
 	if (backend)
 		backend->ops->free(backend);
+}
+
+bool backend_read_again(struct backend *backend, const char *name, struct err **errp)
+{
+	if (err_code(*errp) != ERR_CORRUPT || !backend->ops->forget || !backend->ops->forget(backend, name))
+		return false;
+	err_clear(errp);
+	return true;
+}
+
+size_t backend_threads(const struct backend *backend)
+{
+	return backend->in_flight ? backend->in_flight : pool_processors();
 }
 
 enum create_once backend_create_once(const struct backend *backend)

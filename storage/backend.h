@@ -51,6 +51,8 @@ struct backend_ops {
 		     struct err **errp);
 	/* ERR_NOT_FOUND when it is not there. */
 	bool (*remove)(struct backend *backend, const char *name, struct err **errp);
+	/* Drops what a cache has of the object; whether there is a cache that may have it. NULL: none. */
+	bool (*forget)(struct backend *backend, const char *name);
 	/* The rule that a new repository is to record, and the one that an old one recorded, before anything is made in
 	 * it. Both NULL where put_once is always the store's own. */
 	enum create_once (*create_once)(const struct backend *backend);
@@ -61,6 +63,7 @@ struct backend_ops {
 /* Embedded first in each backend's own struct. */
 struct backend {
 	const struct backend_ops *ops;
+	unsigned in_flight; /* requests at once that pay, where each takes its time on the way; 0: it is near by */
 };
 
 struct backend_options {
@@ -93,5 +96,12 @@ NODISCARD bool backend_size(struct backend *backend, const char *name, uint64_t 
 NODISCARD bool backend_list(struct backend *backend, const char *prefix, backend_list_function *each, void *arg,
 			    struct err **errp);
 NODISCARD bool backend_remove(struct backend *backend, const char *name, struct err **errp);
+/*
+ * After something that was read of the object turned out to be damaged: true when it may have come from a cache. That
+ * has dropped it now, *errp is cleared, and reading it once more says what the object is.
+ */
+bool backend_read_again(struct backend *backend, const char *name, struct err **errp);
+/* Threads that pay where each waits for one request after the other. */
+size_t backend_threads(const struct backend *backend);
 enum create_once backend_create_once(const struct backend *backend);
 void backend_use_create_once(struct backend *backend, enum create_once rule);

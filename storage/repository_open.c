@@ -43,7 +43,7 @@ static bool judge_config(struct backend *backend, const char *url, const char *r
 	if (!has_keyring(backend, &keyring, errp))
 		return false;
 	if (!keyring)
-		return err_set(errp, ERR_NOT_FOUND, "%s is not a repository: %s; is it another folder, or not mounted?",
+		return err_set(errp, ERR_NOT_FOUND, "%s is not a repository: %s; is it another place, or not mounted?",
 			       url, reason);
 	err_set(errp, ERR_CORRUPT, "object '%s': %s", CONFIG_NAME, reason);
 	return err_about(errp, "%s", CONFIG_NAME);
@@ -84,7 +84,7 @@ static bool check_finished(struct backend *backend, const char *url, struct err 
 	if (!inventory.other)
 		return err_set(errp, ERR_NOT_FOUND,
 			       "%s is an unfinished repository: its 'init' was interrupted, and nothing is stored in "
-			       "it. Delete the folder, "
+			       "it. Delete what is there, "
 			       "and the recovery key file made with it, and run 'init' again",
 			       url);
 	err_set(errp, ERR_CORRUPT, "all keyrings are missing (k/00000000 and those behind it)");
@@ -108,9 +108,19 @@ static bool find_material(struct repository *repository, const struct repository
 	return err_code(*errp) == ERR_DENIED ? err_prefix(errp, "repository %s", repository->url) : false;
 }
 
+/* Nothing is gained for what is near by. */
+static bool use_cache(struct repository *repository, const struct backend_cache_options *cache, struct err **errp)
+{
+	if (!cache->folder || !repository->backend->in_flight)
+		return true;
+	repository->backend = backend_cached_new(repository->backend, repository->config.store, cache, errp);
+	return repository->backend;
+}
+
 static bool open_steps(struct repository *repository, const struct repository_options *options, struct err **errp)
 {
 	return load_config(repository->backend, repository->url, &repository->config, errp) &&
+	       use_cache(repository, &options->cache, errp) &&
 	       check_finished(repository->backend, repository->url, errp) &&
 	       find_material(repository, &options->key, errp) &&
 	       identity_from_secret(repository->material, &repository->identity, errp) &&
@@ -138,6 +148,7 @@ struct repository *repository_open_backend(struct backend *backend, const struct
 	}
 	repository->backend = backend;
 	repository->url = url;
+	repository->limit_rate = options->limit_rate;
 	return open_steps(repository, options, errp) ? STEAL(&repository) : NULL;
 }
 

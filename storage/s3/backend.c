@@ -7,6 +7,8 @@
 #include "storage/s3/backend_internal.h"
 #include "storage/s3/url.h"
 
+enum { IN_FLIGHT = 32 }; /* what a gate lets through when nothing is in the way */
+
 static void s3_free(struct backend *backend)
 {
 	struct s3 *s3 = s3_of(backend);
@@ -52,7 +54,7 @@ static struct s3 *s3_new(const char *url, const struct backend_options *options,
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	s3->backend.ops = &s3_ops;
+	s3->backend = (struct backend){.ops = &s3_ops, .in_flight = IN_FLIGHT};
 	s3_version_cache_init(&s3->cache);
 	s3->client = s3_client_new(&parsed, &client, errp);
 	return s3;
