@@ -4,11 +4,13 @@
 
 usage: client.py PROFILE METHOD PATH[?QUERY] [NAME:VALUE ...] [<BODY]
        client.py PROFILE keys|versions BUCKET [PREFIX]
+       client.py PROFILE each METHOD BUCKET PREFIX... [<BODY]
        client.py PROFILE wipe BUCKET PREFIX
 
 PROFILE is a section of $AWS_SHARED_CREDENTIALS_FILE, the service is $S3_ENDPOINT. A request prints the answer's body and, to
-standard error, its status; the exit status is 1 unless that is 2xx. Only PUT and POST read a body. keys prints "size key" a line,
-versions "key version-id latest|older|marker", newest first; wipe removes all versions of a key's objects, whatever protects them.
+standard error, its status; the exit status is 1 unless that is 2xx. Only PUT and POST read a body. keys prints "size key etag" a
+line, versions "key version-id latest|older|marker etag", newest first; each does the same to all keys; wipe removes all versions of the objects, whatever protects
+them.
 """
 import configparser
 import datetime
@@ -92,7 +94,7 @@ class Client:
             return f"&continuation-token={quote(token)}" if token else None
         for entry in self.listing(bucket, f"list-type=2&prefix={quote(prefix)}", following):
             if entry.tag == NAMESPACE + "Contents":
-                yield int(entry.findtext(NAMESPACE + "Size")), entry.findtext(NAMESPACE + "Key")
+                yield int(entry.findtext(NAMESPACE + "Size")), *(entry.findtext(NAMESPACE + name) for name in ("Key", "ETag"))
 
     def versions(self, bucket, prefix=""):
         def following(page):
@@ -103,11 +105,20 @@ class Client:
             if kind == "older" and entry.findtext(NAMESPACE + "IsLatest") == "true":
                 kind = "latest"
             if kind:
-                yield entry.findtext(NAMESPACE + "Key"), entry.findtext(NAMESPACE + "VersionId"), kind
+                key, version, etag = (entry.findtext(NAMESPACE + name) for name in ("Key", "VersionId", "ETag"))
+                yield key, version, kind, etag
+
+    def each(self, body, method, bucket, *prefixes):
+        for key in [key for prefix in prefixes for _, key, _ in self.keys(bucket, prefix)]:
+            self.succeed(method, f"/{bucket}/{key}", None, body)
 
     def wipe(self, bucket, prefix):
-        for key, version, _ in list(self.versions(bucket, prefix)):
+        for key, version, *_ in list(self.versions(bucket, prefix)):
             self.succeed("DELETE", f"/{bucket}/{key}?versionId={quote(version)}", {"x-amz-bypass-governance-retention": "true"})
+
+
+def read_body(method):
+    return sys.stdin.buffer.read() if method in ("PUT", "POST") else b""
 
 
 def main():
@@ -118,9 +129,11 @@ def main():
             print(*row)
     elif verb == "wipe":
         client.wipe(*words)
+    elif verb == "each":
+        client.each(read_body(words[0]), *words)
     else:
         headers = dict(word.split(":", 1) for word in words[1:])
-        status, body = client.request(verb, words[0], headers, sys.stdin.buffer.read() if verb in ("PUT", "POST") else b"")
+        status, body = client.request(verb, words[0], headers, read_body(verb))
         sys.stdout.buffer.write(body)
         print(status, file=sys.stderr)
         sys.exit(status // 100 != 2)

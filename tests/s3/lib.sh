@@ -42,7 +42,7 @@ allow() {
 }
 
 # id8_of NAME: of that member of the repository, as the names of what it writes begin.
-id8_of() { salvor key list --json | jq --raw-output --arg name "$1" '.members[] | select(.name == $name) | .id'; }
+id8_of() { salvor key list --json | jq --raw-output --exit-status --arg name "$1" '.keys[] | select(.name == $name) | .id'; }
 
 # as PROFILE COMMAND...
 as() { AWS_PROFILE=$1 "${@:2}"; }
@@ -71,3 +71,29 @@ counted() {
 }
 
 forget_counts() { curl --silent --data '' "http://$proxy/-/reset"; }
+
+# ---- repositories ----------------------------------------------------------------------------------------------------------
+
+# new_s3_repository BUCKET PREFIX [ADDRESS]: made by the profile admin, with the recovery key in $work/BUCKET-PREFIX.key; the
+# passphrase is in the environment.
+new_s3_repository() {
+	grant admin admin "$1" "$2"
+	SALVOR_REPO=$(s3_repository "$@")
+	recovery_key=$work/$1-$2.key
+	export SALVOR_REPO SALVOR_PASSPHRASE='correct horse battery staple'
+	as admin salvor init --recovery-key "$recovery_key"
+}
+
+# rescuer WORD...: the command on a new machine: nothing of this one's state and caches, the recovery key, credentials that only
+# read. Behind choose_rescuer, "${rescuer[@]}" is the same as the words of a process that can be killed.
+rescuer() {
+	choose_rescuer
+	"${rescuer[@]}" "$@"
+}
+
+choose_rescuer() {
+	rescuer=(env --ignore-environment PATH="$PATH" LC_ALL="$LC_ALL" HOME="$work/rescuer" SALVOR_CONFIG="$SALVOR_CONFIG"
+		SALVOR_STATE_DIR="$work/rescuer/state" SALVOR_CACHE_DIR="$work/rescuer/cache" SALVOR_KEY_FILE="$recovery_key"
+		SALVOR_REPO="$SALVOR_REPO" AWS_SHARED_CREDENTIALS_FILE="$AWS_SHARED_CREDENTIALS_FILE" AWS_PROFILE=reader
+		AWS_EC2_METADATA_DISABLED=true "$SALVOR_BIN")
+}
