@@ -66,7 +66,7 @@ static void unknown_values_are_refused(void **state)
 	static const struct {
 		size_t at;
 		uint8_t value;
-	} wrong[] = {{8, 0},  {10, 0}, {12, 0},	   {14, 1}, {48, 2}, {49, 0},
+	} wrong[] = {{8, 0},  {10, 0}, {12, 0},	   {14, 3}, {48, 2}, {49, 0},
 		     {50, 2}, {51, 9}, {55, 0xff}, {58, 1}, {60, 1}, {63, 1}};
 	for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
 		assert_false(parse_changed(wrong[i].at, wrong[i].value, &config, &err));
