@@ -30,7 +30,8 @@ struct cached {
 	struct backend *far;
 	struct cache_folder *folder;
 	char store[2 * STORE_SIZE + 1];
-	bool contents, fresh;
+	enum cache_extent extent;
+	bool fresh;
 	uint8_t run[CACHE_RUN_SIZE];
 	pthread_mutex_t stripes[STRIPES];
 	atomic_bool gave_up; /* nothing can be written */
@@ -165,17 +166,17 @@ static bool cached_get(struct backend *backend, const char *name, size_t max, st
 
 /* ---- packs ---- */
 
-static bool is_pack(const char *name)
+static bool is_kept_pack(const struct cached *cached, const char *name)
 {
-	return (name[0] == PACK_CHUNKS || name[0] == PACK_META) && name[1] == '/';
+	return cached->extent >= CACHE_TREES && (name[0] == PACK_CHUNKS || name[0] == PACK_META) && name[1] == '/';
 }
 
 /* The head is asked for with the end, and kept with it. */
 static bool is_kept_range(const struct cached *cached, const char *name, uint64_t offset, size_t len)
 {
-	if (!is_pack(name) || len == 0 || offset > CACHE_OBJECT_MAX || len > CACHE_OBJECT_MAX)
+	if (!is_kept_pack(cached, name) || len == 0 || offset > CACHE_OBJECT_MAX || len > CACHE_OBJECT_MAX)
 		return false;
-	return cached->contents || name[0] == PACK_META || (offset == 0 && len <= PACK_HEAD_SIZE);
+	return cached->extent == CACHE_CONTENTS || name[0] == PACK_META || (offset == 0 && len <= PACK_HEAD_SIZE);
 }
 
 static bool tail_kept(struct cached *cached, const char *name, void *data, size_t max, size_t *ret_len,
@@ -229,7 +230,7 @@ static bool cached_get_tail(struct backend *backend, const char *name, void *dat
 			    uint64_t *ret_size, struct err **errp)
 {
 	struct cached *cached = cached_of(backend);
-	if (!is_pack(name) || max > CACHE_OBJECT_MAX)
+	if (!is_kept_pack(cached, name) || max > CACHE_OBJECT_MAX)
 		return backend_get_tail(cached->far, name, data, max, ret_len, ret_size, errp);
 	pthread_mutex_t *stripe = lock_stripe(cached, name, 0);
 	bool ok = tail_kept(cached, name, data, max, ret_len, ret_size) ||
@@ -371,7 +372,7 @@ static bool cached_forget(struct backend *backend, const char *name)
 	drop_file(cached, name);
 	atomic_fetch_add(&cached->dropped, 1);
 	log_debug("cache: %s was not right in it, or is not in the repository; fetching it again", name);
-	return is_kept_whole(name) || is_pack(name);
+	return is_kept_whole(name) || is_kept_pack(cached, name);
 }
 
 /* ---- what is always asked of the far one ---- */
@@ -453,7 +454,7 @@ struct backend *backend_cached_new(struct backend *far, const uint8_t store[STOR
 	}
 	cached->backend = (struct backend){.ops = &cached_ops, .in_flight = far->in_flight};
 	cached->far = far;
-	cached->contents = options->contents;
+	cached->extent = options->extent;
 	cached->fresh = options->fresh;
 	hex_encode(store, STORE_SIZE, cached->store);
 	for (size_t i = 0; i < STRIPES; i++)

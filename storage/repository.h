@@ -81,6 +81,8 @@ const char *repository_state_path(const struct repository *repository);
 const char *repository_url(const struct repository *repository);
 /* As it was said in the options. */
 uint64_t repository_limit_rate(const struct repository *repository);
+/* What is kept of it; folder NULL: nothing. */
+const struct backend_cache_options *repository_cache(const struct repository *repository);
 /* The 64 bytes that open this repository again, for a helper process of ours. */
 const uint8_t *repository_material(const struct repository *repository);
 bool repository_may(const struct repository *repository, enum role role);

@@ -113,6 +113,11 @@ static bool use_cache(struct repository *repository, const struct backend_cache_
 {
 	if (!cache->folder || !repository->backend->in_flight)
 		return true;
+	char *folder = strdup(cache->folder);
+	if (!folder)
+		return err_set_no_memory(errp);
+	repository->cache = *cache;
+	repository->cache.folder = folder;
 	repository->backend = backend_cached_new(repository->backend, repository->config.store, cache, errp);
 	return repository->backend;
 }
@@ -170,5 +175,6 @@ void repository_free(struct repository *repository)
 	backend_free(repository->backend);
 	free(repository->url);
 	free(repository->state_path);
+	free((void *)(uintptr_t)repository->cache.folder);
 	free(repository);
 }

@@ -52,7 +52,8 @@ static void look_again(struct view *view, struct backend_cache_options cache)
 	far_forget(view->far);
 }
 
-static const struct backend_cache_options usual = {.folder = CACHE, .max_bytes = BACKEND_CACHE_BYTES, .contents = true};
+static const struct backend_cache_options usual = {
+	.folder = CACHE, .max_bytes = BACKEND_CACHE_BYTES, .extent = CACHE_CONTENTS};
 
 static void view_init(struct view *view, struct store *store)
 {
@@ -149,7 +150,7 @@ static void chunks_are_kept_on_demand(void **state)
 	struct backend_cache_options trees = usual;
 	each_file(remove_file);
 	view_init(&view, *state);
-	trees.contents = false;
+	trees.extent = CACHE_TREES;
 	look_again(&view, trees);
 	read_all(&view);
 	look_again(&view, trees);
