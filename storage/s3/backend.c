@@ -20,7 +20,10 @@ static void s3_free(struct backend *backend)
 /* Whoever only reads needs no rule; who writes is told when the first object is. */
 static void use_rule(struct backend *backend, enum create_once rule)
 {
-	s3_of(backend)->rule = rule;
+	struct s3 *s3 = s3_of(backend);
+	s3->rule = rule;
+	if (rule == CREATE_ONCE_OLDEST)
+		atomic_store(&s3->versions, true);
 }
 
 static enum create_once rule_of(const struct backend *backend)

@@ -15,7 +15,7 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 /* A wrong address is to be said soon; a network that was there will come back. */
-#define PATIENCE_FIRST_NS (10 * SECOND_NS)
+#define PATIENCE_FIRST_NS (5 * SECOND_NS)
 #define PATIENCE_NS (180 * SECOND_NS)
 
 static const char *environment(const char *name)

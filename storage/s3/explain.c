@@ -152,8 +152,8 @@ static bool say(const struct failure *failure, struct err **errp)
 		return say_trouble(failure, errp);
 	if (!error->code[0])
 		return say_status(failure, errp);
-	return err_set(errp, ERR_FAILED, "the service refuses it (%s%s%s)", error->code, error->message[0] ? ": " : "",
-		       error->message);
+	return err_set(errp, ERR_FAILED, "the service refuses it (status %ld, %s%s%s)", failure->answer->status,
+		       error->code, error->message[0] ? ": " : "", error->message);
 }
 
 bool s3_explain(const struct s3_client *client, const struct s3_attempt *attempt, const struct s3_answer *answer,

@@ -312,7 +312,8 @@ static enum s3_outcome failed(const struct transfer *transfer, CURLcode code, st
 			"AWS_CA_BUNDLE",
 			reason);
 	else if (code == CURLE_SSL_CACERT_BADFILE)
-		err_set(errp, ERR_USAGE, "the file of trusted certificates cannot be used (%s): AWS_CA_BUNDLE", reason);
+		err_set(errp, ERR_FAILED, "the file of trusted certificates cannot be used (%s): AWS_CA_BUNDLE",
+			reason);
 	else
 		err_set(errp, ERR_GONE, "%s", reason);
 	return is_hopeless(code) ? S3_HOPELESS : S3_LOST;
@@ -344,7 +345,11 @@ enum s3_outcome s3_http_exchange(struct s3_http *http, const struct s3_exchange 
 		return S3_HOPELESS;
 	}
 	enum s3_outcome outcome = perform(&transfer, errp);
-	give_back(http, transfer.curl);
+	if (outcome == S3_ANSWERED)
+		give_back(http, transfer.curl);
+	else
+		/* curl 7.88 keeps buffers of some failures, and then takes no new settings for them. */
+		curl_easy_cleanup(transfer.curl);
 	return outcome;
 }
 

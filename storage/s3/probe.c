@@ -22,8 +22,9 @@ bool s3_learn_versioning(struct s3 *s3, struct err **errp)
 	const struct s3_request request = {
 		.method = "GET", .action = "s3:GetBucketVersioning", .query = "versioning=", .text_max = S3_ANSWER_MAX};
 	if (!s3_client_request(s3->client, &request, &answer, &failure))
-		/* A service that does not know the word keeps no versions. */
-		return err_code(failure) == ERR_UNSUPPORTED && answer.status == 501 ? true : err_move(errp, &failure);
+		/* Who may not ask, or asks a service that does not know the question, learns it from other answers. */
+		return err_code(failure) == ERR_UNSUPPORTED || err_code(failure) == ERR_DENIED ||
+		       err_move(errp, &failure);
 	if (answer.status != 200 || !s3_versioning_parse(bytes_span(&answer.text), &state, &failure)) {
 		if (!failure)
 			err_set(&failure, ERR_FAILED,

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/utf8.h"
 
-enum { HOST_MAX = 255, BUCKET_MAX = 255, PREFIX_MAX = 512, REGION_MAX = 63 };
+enum { HOST_MAX = 255, BUCKET_MAX = 63, PREFIX_MAX = 512, REGION_MAX = 63 };
 
 #define LETTERS_AND_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
@@ -28,7 +28,7 @@ static const struct scheme *scheme_of(const char *url)
 
 bool s3_url_is_one(const char *url)
 {
-	return scheme_of(url) != NULL;
+	return strncasecmp(url, "s3:", 3) == 0 || strncasecmp(url, "s3+", 3) == 0;
 }
 
 void s3_url_release(struct s3_url *url)
@@ -110,16 +110,20 @@ static bool parse_endpoint(const struct scheme *scheme, const char **at, struct 
 	return true;
 }
 
-/* Names that older services and other makers allow are allowed, too; none of them is a path. */
 static bool parse_bucket(const char **at, struct s3_url *url, struct err **errp)
 {
 	size_t len = strcspn(*at, "/?");
 	if (len == 0)
 		return err_set(errp, ERR_USAGE, "there is no bucket in it");
-	if (len < 3 || len > BUCKET_MAX || !isalnum((unsigned char)(*at)[0]))
-		return err_set(errp, ERR_USAGE, "'%.*s' cannot be the name of a bucket", (int)len, *at);
-	if (!take(*at, len, LETTERS_AND_DIGITS "-._", &url->bucket, errp))
-		return err_prefix(errp, "bucket");
+	if (len < 3 || len > BUCKET_MAX || strspn(*at, "abcdefghijklmnopqrstuvwxyz0123456789-.") != len ||
+	    !isalnum((unsigned char)(*at)[0]))
+		return err_set(errp, ERR_USAGE,
+			       "'%.*s' cannot be the name of a bucket: those have 3 to %d lower-case letters, digits, "
+			       "'-' and '.'",
+			       (int)len, *at, BUCKET_MAX);
+	url->bucket = strndup(*at, len);
+	if (!url->bucket)
+		return err_set_no_memory(errp);
 	*at += len;
 	return true;
 }

@@ -27,7 +27,7 @@ struct s3_url {
 	enum s3_style style;
 };
 
-/* Begins as one of ours does. */
+/* Begins with s3, whether it is right or not. */
 bool s3_url_is_one(const char *url);
 /* ERR_USAGE in a sentence that says what is wrong. */
 NODISCARD bool s3_url_parse(const char *url, struct s3_url *ret, struct err **errp);

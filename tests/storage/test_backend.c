@@ -412,7 +412,7 @@ static void foreign_places_are_refused(void **state)
 	assert_true(file_replace("file", SPAN_TEXT("x"), 0600, &err));
 	assert_null(backend_open("file", &(struct backend_options){0}, &err));
 	assert_code(&err, ERR_NOT_FOUND);
-	static const char *const urls[] = {"s4://bucket/prefix", "s3:bucket", "ftp://x"};
+	static const char *const urls[] = {"s4://bucket/prefix", "sftp:bucket", "ftp://x"};
 	for (size_t i = 0; i < ARRAY_LENGTH(urls); i++) {
 		assert_null(backend_open(urls[i], &create, &err));
 		assert_non_null(strstr(err_message(err), urls[i]));
