@@ -23,7 +23,7 @@
 #include "storage/crypto.h"
 #include "storage/pack.h"
 
-enum { STRIPES = 64, WINDOW = 256 << 10 };
+enum { STRIPE_BITS = 8, STRIPES = 1 << STRIPE_BITS, WINDOW = 256 << 10 };
 
 struct cached {
 	struct backend backend;
@@ -47,10 +47,10 @@ static struct cached *cached_of(struct backend *backend)
 
 static pthread_mutex_t *lock_stripe(struct cached *cached, const char *name, uint64_t window)
 {
-	uint64_t hash = window * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t hash = window;
 	for (const char *at = name; *at; at++)
-		hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
-	pthread_mutex_t *stripe = &cached->stripes[(hash >> 32) % STRIPES];
+		hash = (hash ^ (uint8_t)*at) * UINT64_C(0x9e3779b97f4a7c15);
+	pthread_mutex_t *stripe = &cached->stripes[hash >> (64 - STRIPE_BITS)];
 	pthread_mutex_lock(stripe);
 	return stripe;
 }

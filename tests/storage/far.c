@@ -14,8 +14,12 @@ static struct backend *ask(struct backend *backend, uint64_t bytes)
 	const struct timespec delay = {.tv_sec = far->delay_ms / 1000, .tv_nsec = far->delay_ms % 1000 * 1000000L};
 	atomic_fetch_add(&far->requests, 1);
 	atomic_fetch_add(&far->bytes, bytes);
+	unsigned now = atomic_fetch_add(&far->now, 1) + 1, most = atomic_load(&far->most);
+	while (now > most && !atomic_compare_exchange_weak(&far->most, &most, now)) {
+	}
 	if (far->delay_ms > 0)
 		nanosleep(&delay, NULL);
+	atomic_fetch_sub(&far->now, 1);
 	return far->near;
 }
 

@@ -11,6 +11,7 @@ struct far {
 	struct backend *near;
 	unsigned delay_ms; /* of each request */
 	atomic_uint requests;
+	atomic_uint now, most;	    /* requests at once */
 	atomic_uint_fast64_t bytes; /* that were read */
 };
 

@@ -260,6 +260,47 @@ static void it_stays_within_its_bound(void **state)
 	backend_free(cached);
 }
 
+struct crowd {
+	struct backend *backend;
+	atomic_uint next;
+};
+
+static bool get_some(void *arg, struct err **errp)
+{
+	struct crowd *crowd = arg;
+	for (unsigned i; (i = atomic_fetch_add(&crowd->next, 1)) < 64;) {
+		char name[OBJECT_NAME_SIZE];
+		AUTO(bytes_release) struct bytes object = {0};
+		snprintf(name, sizeof(name), "c/00112233445566770000000000000%03x", i);
+		if (!backend_get(crowd->backend, name, 16, &object, errp))
+			return false;
+	}
+	return true;
+}
+
+/* Names differ little from each other, and are asked for at once. */
+static void many_are_in_flight(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	const uint8_t store[STORE_SIZE] = {2};
+	const struct backend_cache_options options = {.folder = CACHE, .max_bytes = BACKEND_CACHE_BYTES};
+	struct far *far = far_new(backend_memory_new(&err), 0);
+	struct backend *cached = backend_cached_new(&far->backend, store, &options, &err);
+	assert_non_null(cached);
+	for (unsigned i = 0; i < 64; i++) {
+		char name[OBJECT_NAME_SIZE];
+		snprintf(name, sizeof(name), "c/00112233445566770000000000000%03x", i);
+		assert_true(backend_put_once(cached, name, SPAN_TEXT("x"), &err));
+	}
+	struct crowd crowd = {.backend = cached};
+	far->delay_ms = 20;
+	assert_int_equal(backend_threads(cached), 32);
+	assert_true(pool_join(pool_start("crowd", backend_threads(cached), get_some, NULL, &crowd, &err), &err));
+	assert_true(far->most > 8);
+	backend_free(cached);
+}
+
 static void a_disk_that_takes_nothing(void **state)
 {
 	struct view view;
@@ -337,13 +378,10 @@ static void fresh_is_what_the_store_has(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_fetched_twice),
-		cmocka_unit_test(nodes_come_many_at_once),
-		cmocka_unit_test(chunks_are_kept_on_demand),
-		cmocka_unit_test(nothing_in_it_is_believed),
-		cmocka_unit_test(it_stays_within_its_bound),
-		cmocka_unit_test(a_disk_that_takes_nothing),
-		cmocka_unit_test(it_may_be_deleted_under_many_readers),
+		cmocka_unit_test(nothing_is_fetched_twice),    cmocka_unit_test(nodes_come_many_at_once),
+		cmocka_unit_test(chunks_are_kept_on_demand),   cmocka_unit_test(nothing_in_it_is_believed),
+		cmocka_unit_test(it_stays_within_its_bound),   cmocka_unit_test(many_are_in_flight),
+		cmocka_unit_test(a_disk_that_takes_nothing),   cmocka_unit_test(it_may_be_deleted_under_many_readers),
 		cmocka_unit_test(fresh_is_what_the_store_has),
 	};
 	return cmocka_run_group_tests(tests, store_setup, store_teardown);
