@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -91,6 +92,7 @@ static bool build_command(struct command *command, const struct repository *repo
 			  const struct export_options *options, struct err **errp)
 {
 	char session[SESSION_TEXT_SIZE];
+	const struct backend_cache_options *cache = repository_cache(repository);
 	char *plugin = find_plugin(errp);
 	if (!plugin)
 		return false;
@@ -108,7 +110,12 @@ static bool build_command(struct command *command, const struct repository *repo
 	add(command, file_format("state-dir=%s", options->state_dir));
 	add(command, file_format("socket=%s", options->socket));
 	add(command, file_format("cache=%zu", options->cache_bytes ? options->cache_bytes : (size_t)CACHE_DEFAULT));
+	add(command, file_format("limit-rate=%" PRIu64, repository_limit_rate(repository)));
 	add(command, file_format("control=%d", CONTROL_FD));
+	if (cache->folder)
+		add(command, file_format("keep=%s", cache->folder));
+	if (cache->fresh)
+		add(command, strdup("fresh=1"));
 	if (options->disk)
 		add(command, file_format("disk=%s", options->disk));
 	return !command->no_memory || err_set_no_memory(errp);

@@ -25,14 +25,16 @@
 enum {
 	FOOTERS_BYTES = 64 << 20,
 	READ_AHEAD = 2,
-	EXTENTS_MAX = 4096, /* in one answer; clients ask again */
+	FAR_READ_AHEAD = 16, /* each waits for one request after the other */
+	EXTENTS_MAX = 4096,  /* in one answer; clients ask again */
 	READ_MAX = 32 << 20,
 };
 
 static struct {
-	const char *url, *session, *disk, *state_dir, *socket;
+	const char *url, *session, *disk, *state_dir, *socket, *keep;
 	size_t cache_bytes;
-	int control;
+	uint64_t limit_rate;
+	int control, fresh;
 } config = {.control = -1, .cache_bytes = 64 << 20};
 
 static struct repository *repository;
@@ -59,7 +61,7 @@ static int plugin_config(const char *key, const char *value)
 	} texts[] = {
 		{"url", &config.url},	    {"session", &config.session},
 		{"disk", &config.disk},	    {"state-dir", &config.state_dir},
-		{"socket", &config.socket},
+		{"socket", &config.socket}, {"keep", &config.keep},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 		if (strcmp(key, texts[i].key) == 0) {
@@ -69,6 +71,10 @@ static int plugin_config(const char *key, const char *value)
 	}
 	if (strcmp(key, "control") == 0)
 		return nbdkit_parse_int(key, value, &config.control);
+	if (strcmp(key, "fresh") == 0)
+		return nbdkit_parse_int(key, value, &config.fresh);
+	if (strcmp(key, "limit-rate") == 0)
+		return nbdkit_parse_uint64_t(key, value, &config.limit_rate);
 	int64_t size = strcmp(key, "cache") == 0 ? nbdkit_parse_size(value) : -1;
 	if (size < 0) {
 		nbdkit_error("unknown or wrong parameter %s=%s", key, value);
@@ -104,8 +110,14 @@ static bool read_material(uint8_t material[MATERIAL_SIZE], struct err **errp)
 static bool open_repository(struct err **errp)
 {
 	uint8_t material[MATERIAL_SIZE];
-	const struct repository_options options = {
-		.url = config.url, .key = {.material = material}, .state_dir = config.state_dir};
+	const struct repository_options options = {.url = config.url,
+						   .key = {.material = material},
+						   .limit_rate = config.limit_rate,
+						   .cache = {.folder = config.keep,
+							     .max_bytes = BACKEND_CACHE_BYTES,
+							     .extent = CACHE_CONTENTS,
+							     .fresh = config.fresh},
+						   .state_dir = config.state_dir};
 	if (!read_material(material, errp))
 		return false;
 	repository = repository_open(&options, errp);
@@ -120,7 +132,9 @@ static bool is_served(const struct stream *stream)
 
 static bool open_readers(struct err **errp)
 {
-	const struct stream_reader_options options = {.cache_bytes = config.cache_bytes, .read_ahead = READ_AHEAD};
+	bool far = pack_reader_in_flight(packs);
+	const struct stream_reader_options options = {
+		.cache_bytes = config.cache_bytes, .read_ahead = far ? FAR_READ_AHEAD : READ_AHEAD, .careful = far};
 	size_t n = 0;
 	readers = calloc(point.n_streams + 1, sizeof(struct stream_reader *));
 	if (!readers)

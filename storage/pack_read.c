@@ -40,6 +40,11 @@ void pack_reader_free(struct pack_reader *reader)
 	free(reader);
 }
 
+unsigned pack_reader_in_flight(const struct pack_reader *reader)
+{
+	return repository_backend(reader->repository)->in_flight;
+}
+
 void pack_reader_set_rescue(struct pack_reader *reader, struct rescue *rescue)
 {
 	reader->rescue = rescue;
@@ -140,6 +145,8 @@ static bool fill_range(const struct pack_reader *reader, struct open_pack *pack,
 		const struct chunk_ref *ref = range->refs[i];
 		const struct pack_entry *entry = &footer->entries[ref->at.entry];
 		const uint8_t *sealed = data + (entry->offset - range->start);
+		if (!ref->plain)
+			continue;
 		if (!unseal_entry(reader, pack, entry, sealed, scratch, ref->plain, errp) ||
 		    !check_chunk(keys, ref, errp))
 			return entry_err(footer, &ref->at, errp);
