@@ -59,14 +59,34 @@ static bool tells_of_versions(const struct s3_answer *answer)
 	return answer->headers.delete_marker || answer->headers.version[0];
 }
 
+/* Of what is not there, a service says 403 to who may list only under a condition. Then the list knows. */
+static bool is_absent(struct s3 *s3, const char *name)
+{
+	AUTO(err_freep) struct err *ignored = NULL;
+	AUTO(freep) char *key = s3_client_key(s3->client, name, &ignored);
+	AUTO(freep) char *query = key ? s3_list_query(s3, name, NULL, 1, false, NULL, &ignored) : NULL;
+	AUTO(s3_page_release) struct s3_page page = {0};
+	return query && s3_list_page(s3, query, false, &page, &ignored) &&
+	       (page.n == 0 || strcmp(page.entries[0].key, key) != 0);
+}
+
+/* A refusal, in *failure, unless it is about an object that is not there. */
+static bool refused(struct s3 *s3, const char *name, const struct s3_answer *answer, struct err **failure,
+		    struct err **errp)
+{
+	return answer->status == 403 && is_absent(s3, name) ? s3_err_not_found(s3, name, errp)
+							    : err_move(errp, failure);
+}
+
 /* ERR_NOT_FOUND, or an answer that is 200, 206 or 416. */
 static bool ask(struct s3 *s3, struct s3_request *request, struct s3_answer *ret, struct err **errp)
 {
 	request->method = "GET";
 	request->action = "s3:GetObject";
 	if (!atomic_load(&s3->versions)) {
-		if (!s3_client_request(s3->client, request, ret, errp))
-			return false;
+		AUTO(err_freep) struct err *failure = NULL;
+		if (!s3_client_request(s3->client, request, ret, &failure))
+			return refused(s3, request->name, ret, &failure, errp);
 		if (!tells_of_versions(ret))
 			return ret->status != 404 || s3_err_not_found(s3, request->name, errp);
 		s3_answer_release(ret);
