@@ -128,6 +128,7 @@ one_round() {
 	19) make_repository ;;
 	esac
 	check_decisions
+	say "$EPOCHREALTIME round $round: ${words[*]}: $status, $(faults) faults"
 }
 
 check_everything() {
@@ -153,7 +154,7 @@ check_kinds() {
 }
 
 start_gateway
-export AWS_PROFILE=root
+export AWS_PROFILE=admin
 put_random "$disk" 0 $((4 << 20)) random
 truncate --size 5M "$disk"
 start_proxy
@@ -163,6 +164,7 @@ for bucket in $S3_PLAIN $S3_LOCKED; do
 	mkdir "$points"
 	: >"$work/decisions"
 	new_s3_repository "$bucket" r
+	grant admin admin "$bucket" "other-*"
 	direct=$SALVOR_REPO
 	salvor key add --name host --role write,read --out "$work/$bucket-host.key" >&2
 	export SALVOR_KEY_FILE=$work/$bucket-host.key

@@ -26,7 +26,7 @@ s3_repository() { echo "s3+http://${3:-${S3_ENDPOINT#http://}}/$1/$2"; }
 grant() {
 	local policy
 	policy=$(sed -e "s|BUCKET|$3|g; s|PREFIX|$4|g; s|ID8|${5:-}|g" "$(dirname "$tests")/etc/s3/$2.json")
-	allow "$1" "$2-$3-$4-${5:-all}" "$policy"
+	allow "$1" "$2-$3-${4//\*/any}-${5:-any}" "$policy"
 }
 
 # allow PROFILE NAME POLICY; an empty one takes it back.
