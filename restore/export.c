@@ -33,6 +33,7 @@
 enum {
 	CACHE_DEFAULT = 64 << 20,
 	CONTROL_FD = 3,
+	TRACE_FD = 4,
 	STOP_MS = 5000,
 	CANCEL_POLL_MS = 200, /* a cancel is a flag that a signal sets, nothing to wait for */
 };
@@ -42,6 +43,7 @@ struct export
 	char *socket;
 	pid_t pid;
 	int pidfd, control, errors;
+	int trace;		   /* 0: none; the caller's */
 	struct export_relay relay; /* of errors, while it serves */
 };
 
@@ -67,7 +69,7 @@ static char *find_plugin(struct err **errp)
 	return NULL;
 }
 
-enum { ARGUMENTS_MAX = 24 };
+enum { ARGUMENTS_MAX = 28 };
 
 struct command {
 	char *arguments[ARGUMENTS_MAX];
@@ -116,6 +118,8 @@ static bool build_command(struct command *command, const struct repository *repo
 		add(command, file_format("keep=%s", cache->folder));
 	if (cache->fresh)
 		add(command, strdup("fresh=1"));
+	if (options->trace)
+		add(command, file_format("trace=%d", TRACE_FD));
 	if (options->disk)
 		add(command, file_format("disk=%s", options->disk));
 	return !command->no_memory || err_set_no_memory(errp);
@@ -123,8 +127,8 @@ static bool build_command(struct command *command, const struct repository *repo
 
 /* ---- start ---- */
 
-/* The child sees its ends as 0 to 3 and nothing else of ours that is not closed on exec. */
-static int set_files(posix_spawn_file_actions_t *actions, int control, int errors)
+/* The child sees its ends as 0 to 4 and nothing else of ours that is not closed on exec. */
+static int set_files(posix_spawn_file_actions_t *actions, const struct export *export, int control, int errors)
 {
 	int status = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
 	if (status == 0)
@@ -133,6 +137,8 @@ static int set_files(posix_spawn_file_actions_t *actions, int control, int error
 		status = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
 	if (status == 0)
 		status = posix_spawn_file_actions_adddup2(actions, control, CONTROL_FD);
+	if (status == 0 && export->trace)
+		status = posix_spawn_file_actions_adddup2(actions, export->trace, TRACE_FD);
 	return status;
 }
 
@@ -149,7 +155,7 @@ static bool spawn(struct export *export, struct command *command, int control, i
 		posix_spawn_file_actions_destroy(&actions);
 		return err_set_no_memory(errp);
 	}
-	int status = set_files(&actions, control, errors);
+	int status = set_files(&actions, export, control, errors);
 	if (status == 0)
 		status = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
 	if (status == 0)
@@ -226,17 +232,18 @@ static bool check_socket(const char *path, struct err **errp)
 	return true;
 }
 
-static struct export *new_export(const char *socket, struct err **errp)
+static struct export *new_export(const struct export_options *options, struct err **errp)
 {
 	struct export *export = malloc(sizeof(*export));
-	char *path = strdup(socket);
+	char *path = strdup(options->socket);
 	if (!export || !path) {
 		free(export);
 		free(path);
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	*export = (struct export){.socket = path, .pid = -1, .pidfd = -1, .control = -1, .errors = -1};
+	*export = (struct export){
+		.socket = path, .pid = -1, .pidfd = -1, .control = -1, .errors = -1, .trace = options->trace};
 	return export;
 }
 
@@ -247,7 +254,7 @@ struct export *export_start(const struct repository *repository, const struct po
 	if (!repository_check_readable(repository, errp) || !program_require("nbdkit", "serving a disk", errp) ||
 	    !check_socket(options->socket, errp) || !build_command(&command, repository, point, options, errp))
 		return NULL;
-	struct export *export = new_export(options->socket, errp);
+	struct export *export = new_export(options, errp);
 	if (export &&
 	    (!run(export, &command, repository, errp) ||
 	     !export_relay_start(&export->relay, export->errors, options->complain, options->complain_arg, errp))) {

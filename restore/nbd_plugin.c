@@ -17,8 +17,10 @@
 #include "base/err.h"
 #include "restore/export.h"
 #include "restore/stream_name.h"
+#include "restore/trace_record.h"
 #include "storage/point.h"
 #include "storage/stream_read.h"
+#include "storage/trace_play.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
@@ -34,13 +36,15 @@ static struct {
 	const char *url, *session, *disk, *state_dir, *socket, *keep;
 	size_t cache_bytes;
 	uint64_t limit_rate;
-	int control, fresh;
-} config = {.control = -1, .cache_bytes = 64 << 20};
+	int control, fresh, trace;
+} config = {.control = -1, .trace = -1, .cache_bytes = 64 << 20};
 
 static struct repository *repository;
 static struct pack_reader *packs;
 static struct point point;
-static struct stream_reader **readers; /* by stream of the point; NULL where it is not served */
+static struct stream_reader **readers;	/* by stream of the point; NULL where it is not served */
+static struct trace_recorder *recorder; /* NULL: nobody wants to know */
+static struct trace_player *player;	/* NULL: nothing is fetched before it is asked for */
 
 static int tell(struct err **errp)
 {
@@ -71,6 +75,8 @@ static int plugin_config(const char *key, const char *value)
 	}
 	if (strcmp(key, "control") == 0)
 		return nbdkit_parse_int(key, value, &config.control);
+	if (strcmp(key, "trace") == 0)
+		return nbdkit_parse_int(key, value, &config.trace);
 	if (strcmp(key, "fresh") == 0)
 		return nbdkit_parse_int(key, value, &config.fresh);
 	if (strcmp(key, "limit-rate") == 0)
@@ -161,11 +167,20 @@ static bool open_point(struct err **errp)
 	return packs && point_load(repository, &session, &point, errp);
 }
 
+static bool start_traces(struct err **errp)
+{
+	if (config.trace >= 0 && !(recorder = trace_recorder_new(config.trace, &point, errp)))
+		return false;
+	if (config.keep && pack_reader_in_flight(packs))
+		player = trace_player_start(repository, &point, packs, errp);
+	return !*errp;
+}
+
 /* The repository starts threads of its own, so it is opened only when nbdkit has done all its forking. */
 static int plugin_after_fork(void)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	if (!open_repository(&err) || !open_point(&err) || !open_readers(&err))
+	if (!open_repository(&err) || !open_point(&err) || !open_readers(&err) || !start_traces(&err))
 		return tell(&err);
 	if (write(config.control, "R", 1) != 1) {
 		nbdkit_error("the program that started nbdkit is gone");
@@ -176,6 +191,8 @@ static int plugin_after_fork(void)
 
 static void plugin_unload(void)
 {
+	trace_player_free(player);
+	trace_recorder_free(recorder);
 	for (size_t i = 0; readers && i < point.n_streams; i++)
 		stream_reader_free(readers[i]);
 	free(readers);
@@ -265,10 +282,19 @@ static int plugin_block_size(void *handle, uint32_t *minimum, uint32_t *preferre
 
 /* ---- reading ---- */
 
+static size_t stream_of(const struct stream_reader *reader)
+{
+	size_t i = 0;
+	while (readers[i] != reader)
+		i++;
+	return i;
+}
+
 static int plugin_pread(void *handle, void *data, uint32_t count, uint64_t offset, uint32_t flags)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	(void)flags;
+	trace_recorder_note(recorder, stream_of(handle), offset, count);
 	return stream_reader_read(handle, offset, data, count, &err) ? 0 : tell(&err);
 }
 

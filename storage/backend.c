@@ -112,6 +112,11 @@ bool backend_read_again(struct backend *backend, const char *name, struct err **
 	return true;
 }
 
+bool backend_keeps(struct backend *backend)
+{
+	return backend->ops->keeps && backend->ops->keeps(backend);
+}
+
 size_t backend_threads(const struct backend *backend)
 {
 	return backend->in_flight ? backend->in_flight : pool_processors();

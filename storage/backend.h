@@ -53,6 +53,8 @@ struct backend_ops {
 	bool (*remove)(struct backend *backend, const char *name, struct err **errp);
 	/* Drops what a cache has of the object; whether there is a cache that may have it. NULL: none. */
 	bool (*forget)(struct backend *backend, const char *name);
+	/* Whether chunks that are fetched now need not be fetched again when they are read. NULL: no. */
+	bool (*keeps)(struct backend *backend);
 	/* The rule that a new repository is to record, and the one that an old one recorded, before anything is made in
 	 * it. Both NULL where put_once is always the store's own. */
 	enum create_once (*create_once)(const struct backend *backend);
@@ -101,6 +103,7 @@ NODISCARD bool backend_remove(struct backend *backend, const char *name, struct 
  * has dropped it now, *errp is cleared, and reading it once more says what the object is.
  */
 bool backend_read_again(struct backend *backend, const char *name, struct err **errp);
+bool backend_keeps(struct backend *backend);
 /* Threads that pay where each waits for one request after the other. */
 size_t backend_threads(const struct backend *backend);
 enum create_once backend_create_once(const struct backend *backend);

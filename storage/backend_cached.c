@@ -375,6 +375,12 @@ static bool cached_forget(struct backend *backend, const char *name)
 	return is_kept_whole(name) || is_kept_pack(cached, name);
 }
 
+static bool cached_keeps(struct backend *backend)
+{
+	struct cached *cached = cached_of(backend);
+	return cached->extent == CACHE_CONTENTS && !atomic_load(&cached->gave_up);
+}
+
 /* ---- what is always asked of the far one ---- */
 
 static bool cached_put_once(struct backend *backend, const char *name, struct span body, struct err **errp)
@@ -438,6 +444,7 @@ static const struct backend_ops cached_ops = {
 	.list = cached_list,
 	.remove = cached_remove,
 	.forget = cached_forget,
+	.keeps = cached_keeps,
 	.create_once = cached_create_once,
 	.use_create_once = cached_use_create_once,
 	.free = cached_free,
