@@ -61,8 +61,8 @@ static bool compare(struct s3 *s3, const char *name, struct span body, struct er
 /* Sends the same once more, which changes nothing: it must be refused. */
 static bool prove(struct s3 *s3, const char *name, struct span body, struct err **errp)
 {
-	char version[S3_VERSION_SIZE];
-	bool made;
+	char version[S3_VERSION_SIZE] = "";
+	bool made = false;
 	if (atomic_load(&s3->proven))
 		return true;
 	if (!s3_put(s3, name, body, &made, version, errp))
@@ -114,8 +114,8 @@ static bool settle_by_age(struct s3 *s3, const char *name, struct span body, boo
 
 static bool settle(struct s3 *s3, const char *name, struct span body, struct err **errp)
 {
-	char version[S3_VERSION_SIZE];
-	bool made;
+	char version[S3_VERSION_SIZE] = "";
+	bool made = false;
 	if (!s3_put(s3, name, body, &made, version, errp))
 		return false;
 	if (made && !version[0] && s3->rule == CREATE_ONCE_OLDEST) {
@@ -136,8 +136,8 @@ static bool settle(struct s3 *s3, const char *name, struct span body, struct err
 static bool put_alone(struct s3 *s3, const char *name, struct span body, struct err **errp)
 {
 	AUTO(err_freep) struct err *failure = NULL;
-	char version[S3_VERSION_SIZE];
-	bool made;
+	char version[S3_VERSION_SIZE] = "";
+	bool made = false;
 	if (compare(s3, name, body, &failure))
 		return true;
 	if (err_code(failure) != ERR_NOT_FOUND)

@@ -129,7 +129,7 @@ static bool too_short(const struct s3 *s3, const char *name, uint64_t size, uint
 /* Nothing is asked for: but it must be there, and reach so far. */
 static bool check_reach(struct backend *backend, const char *name, uint64_t offset, struct err **errp)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	return s3_size(backend, name, &size, errp) &&
 	       (offset <= size || too_short(s3_of(backend), name, size, offset, 0, errp));
 }
@@ -138,7 +138,7 @@ bool s3_get_range(struct backend *backend, const char *name, uint64_t offset, vo
 {
 	struct s3 *s3 = s3_of(backend);
 	AUTO(s3_answer_release) struct s3_answer answer = {0};
-	uint64_t end, size;
+	uint64_t end, size = 0;
 	if (len == 0)
 		return check_reach(backend, name, offset, errp);
 	if (__builtin_add_overflow(offset, len, &end) || end > INT64_MAX)
@@ -162,7 +162,7 @@ bool s3_get_range(struct backend *backend, const char *name, uint64_t offset, vo
 static bool empty_tail(struct backend *backend, const char *name, size_t *ret_len, uint64_t *ret_size,
 		       struct err **errp)
 {
-	uint64_t size;
+	uint64_t size = 0;
 	if (!s3_size(backend, name, &size, errp))
 		return false;
 	*ret_len = 0;
