@@ -30,7 +30,7 @@ static bool is_throttled(long status, const char *code)
 /* What the same request may not meet the next time. */
 static bool is_passing(long status, const char *code)
 {
-	return status == 408 || (status >= 500 && status != 501 && status != 505) ||
+	return status == 408 || (status >= 500 && status != 501 && status != 505 && status != 507) ||
 	       IS_ONE_OF(code, "RequestTimeout", "OperationAborted", "ConditionalRequestConflict", "IncompleteBody",
 			 "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch");
 }
