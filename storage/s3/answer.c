@@ -118,7 +118,8 @@ static bool parse_entry(const xmlNode *node, bool versions, struct s3_page *page
 	struct s3_entry *entry = &page->entries[page->n];
 	const char *key = text_of(node, "Key"), *version = versions ? text_of(node, "VersionId") : NULL;
 	*entry = (struct s3_entry){.marker = is_named(node, "DeleteMarker")};
-	if (!key || (versions && !version) || (!entry->marker && !parse_size(text_of(node, "Size"), &entry->size)))
+	if (!key || (versions && (!version || strlen(version) >= S3_VERSION_SIZE)) ||
+	    (!entry->marker && !parse_size(text_of(node, "Size"), &entry->size)))
 		return malformed(errp);
 	page->n++;
 	return copy(key, &entry->key, errp) && copy(version, &entry->version, errp);

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/compiler.h"
+#include "storage/s3/headers.h"
 
 struct err;
 
@@ -25,7 +26,7 @@ struct s3_error {
 bool s3_error_parse(struct span xml, struct s3_error *ret);
 
 struct s3_entry {
-	char *key, *version; /* version: NULL in a list of objects */
+	char *key, *version; /* version: shorter than S3_VERSION_SIZE; NULL in a list of objects */
 	uint64_t size;
 	bool marker; /* a delete marker, which has no bytes */
 };

@@ -156,23 +156,27 @@ static enum s3_verdict try(struct s3_client *client, struct s3_attempt *attempt,
 	return verdict;
 }
 
-/* An error is kept over the waiting, to be said when it was in vain. */
+/* The error of the last try stays when there is to be no other, unless that is the user's wish. */
+static bool wait_for_next(struct s3_client *client, struct s3_retry *retry, struct err **errp)
+{
+	log_debug("%s", err_message(*errp));
+	retry->patience_ns = atomic_load(&client->answered) ? PATIENCE_NS : PATIENCE_FIRST_NS;
+	if (!s3_retry_wait(retry) && !(client->cancel && cancel_requested(client->cancel)))
+		return false;
+	err_clear(errp);
+	return !client->cancel || cancel_check(client->cancel, errp);
+}
+
 static bool go_on(struct s3_client *client, struct s3_attempt *attempt, struct s3_answer *ret, struct err **errp)
 {
 	struct s3_retry retry;
-	s3_retry_init(&retry, atomic_load(&client->answered) ? PATIENCE_NS : PATIENCE_FIRST_NS, client->cancel);
+	s3_retry_init(&retry, PATIENCE_FIRST_NS, client->cancel);
 	for (;;) {
 		enum s3_verdict verdict = try(client, attempt, ret, errp);
 		if (verdict == S3_GIVE || verdict == S3_FAIL)
 			return verdict == S3_GIVE;
-		if (verdict != S3_AT_ONCE) {
-			log_debug("%s", err_message(*errp));
-			if (!s3_retry_wait(&retry))
-				return client->cancel && cancel_requested(client->cancel)
-					       ? (err_clear(errp), cancel_check(client->cancel, errp))
-					       : false;
-			err_clear(errp);
-		}
+		if (verdict != S3_AT_ONCE && !wait_for_next(client, &retry, errp))
+			return false;
 		s3_answer_release(ret);
 	}
 }

@@ -319,6 +319,14 @@ static enum s3_outcome failed(const struct transfer *transfer, CURLcode code, st
 	return is_hopeless(code) ? S3_HOPELESS : S3_LOST;
 }
 
+/* A part that is shorter than its own header says was cut off where nobody noticed. */
+static bool is_cut_off(const struct s3_exchange *exchange, const struct s3_answer *answer)
+{
+	const struct s3_headers *headers = &answer->headers;
+	return answer->status == 206 && exchange->data && !answer->too_long && headers->has_range &&
+	       answer->len != headers->last - headers->first + 1;
+}
+
 static enum s3_outcome perform(struct transfer *transfer, struct err **errp)
 {
 	struct s3_answer *answer = transfer->answer;
@@ -331,7 +339,12 @@ static enum s3_outcome perform(struct transfer *transfer, struct err **errp)
 	CURLcode code = curl_easy_perform(transfer->curl);
 	curl_slist_free_all(lines);
 	curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &answer->status);
-	return code == CURLE_OK || answer->too_long ? S3_ANSWERED : failed(transfer, code, errp);
+	if (code != CURLE_OK && !answer->too_long)
+		return failed(transfer, code, errp);
+	if (!is_cut_off(transfer->exchange, answer))
+		return S3_ANSWERED;
+	err_set(errp, ERR_GONE, "the answer was cut off");
+	return S3_LOST;
 }
 
 enum s3_outcome s3_http_exchange(struct s3_http *http, const struct s3_exchange *exchange, struct s3_answer *ret,

@@ -134,7 +134,7 @@ static bool take(struct listing *listing, const struct s3_entry *entry, struct e
 		return true;
 	pending->there = true;
 	pending->size = entry->size;
-	if (entry->version && strlen(entry->version) < sizeof(pending->version))
+	if (entry->version)
 		memcpy(pending->version, entry->version, strlen(entry->version) + 1);
 	return true;
 }

@@ -93,7 +93,7 @@ static bool first_is_oldest(struct s3 *s3, const struct probe *probe, bool *ret,
 	*ret = false;
 	if (!probe->first[0])
 		return true;
-	if (!s3_version_oldest(s3, probe->name, &oldest, &found, errp))
+	if (!s3_version_oldest(s3, probe->name, probe->first, &oldest, &found, errp))
 		return false;
 	*ret = found && strcmp(oldest.id, probe->first) == 0;
 	return true;

@@ -78,19 +78,15 @@ static bool prove(struct s3 *s3, const char *name, struct span body, struct err 
 	return true;
 }
 
-static bool is_version(const char *listed, const char *ours)
-{
-	return strcmp(listed, ours) == 0 || (!ours[0] && strcmp(listed, "null") == 0);
-}
-
-/* A list that lags does not have what was just made: it is asked for until it has. */
-static bool wait_for_version(struct s3 *s3, const char *name, struct s3_version *ret, struct err **errp)
+/* A list that lags does not have what was just made: it is asked for until it has. ours: NULL when nothing was. */
+static bool wait_for_version(struct s3 *s3, const char *name, const char *ours, struct s3_version *ret,
+			     struct err **errp)
 {
 	struct s3_retry retry;
 	s3_retry_init(&retry, LAG_NS, s3_client_cancel(s3->client));
 	for (;;) {
 		bool found;
-		if (!s3_version_oldest(s3, name, ret, &found, errp))
+		if (!s3_version_oldest(s3, name, ours, ret, &found, errp))
 			return false;
 		if (found)
 			return true;
@@ -106,10 +102,10 @@ static bool settle_by_age(struct s3 *s3, const char *name, struct span body, boo
 			  struct err **errp)
 {
 	struct s3_version oldest;
-	if (!wait_for_version(s3, name, &oldest, errp))
+	if (!wait_for_version(s3, name, made ? version : NULL, &oldest, errp))
 		return false;
 	s3_version_remember(&s3->cache, name, oldest.id);
-	return (made && is_version(oldest.id, version)) || compare(s3, name, body, errp);
+	return (made && s3_version_is(oldest.id, version)) || compare(s3, name, body, errp);
 }
 
 static bool settle(struct s3 *s3, const char *name, struct span body, struct err **errp)
@@ -121,8 +117,7 @@ static bool settle(struct s3 *s3, const char *name, struct span body, struct err
 	if (made && !version[0] && s3->rule == CREATE_ONCE_OLDEST) {
 		err_set(errp, ERR_UNSUPPORTED,
 			"the bucket does not keep versions any more, by which this repository tells who was first: "
-			"turn "
-			"versioning on again");
+			"turn versioning on again");
 		return s3_client_err_at(s3->client, name, errp);
 	}
 	if (made && !version[0] && !prove(s3, name, body, errp))

@@ -199,7 +199,7 @@ static bool size_of_oldest(struct s3 *s3, const char *name, uint64_t *ret, struc
 {
 	struct s3_version oldest;
 	bool found;
-	if (!s3_version_oldest(s3, name, &oldest, &found, errp))
+	if (!s3_version_oldest(s3, name, NULL, &oldest, &found, errp))
 		return false;
 	if (!found)
 		return s3_err_not_found(s3, name, errp);

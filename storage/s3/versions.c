@@ -69,19 +69,29 @@ static bool recall(struct s3_version_cache *cache, const char *name, char ret[S3
 	return found;
 }
 
-/* The oldest of a key among the versions of a page, which has the newest first; false when there is none in it. */
-static bool oldest_in(const struct s3_page *page, const char *key, struct s3_version *ret)
+bool s3_version_is(const char *listed, const char *answered)
 {
-	bool found = false;
+	return strcmp(listed, answered) == 0 || (!answered[0] && strcmp(listed, "null") == 0);
+}
+
+/* For the oldest version of a key, in pages that have the newest first. */
+struct search {
+	const char *key, *ours;
+	struct s3_version *oldest;
+	bool found, ours_found;
+};
+
+static void search_page(struct search *search, const struct s3_page *page)
+{
 	for (size_t i = 0; i < page->n; i++) {
 		const struct s3_entry *entry = &page->entries[i];
-		if (entry->marker || strcmp(entry->key, key) != 0 || strlen(entry->version) >= sizeof(ret->id))
+		if (entry->marker || strcmp(entry->key, search->key) != 0)
 			continue;
-		memcpy(ret->id, entry->version, strlen(entry->version) + 1);
-		ret->size = entry->size;
-		found = true;
+		memcpy(search->oldest->id, entry->version, strlen(entry->version) + 1);
+		search->oldest->size = entry->size;
+		search->found = true;
+		search->ours_found = search->ours_found || !search->ours || s3_version_is(entry->version, search->ours);
 	}
-	return found;
 }
 
 /* The last key of the page is a later one: nothing of ours follows. */
@@ -90,11 +100,12 @@ static bool is_behind(const struct s3_page *page, const char *key)
 	return page->n > 0 && strcmp(page->entries[page->n - 1].key, key) > 0;
 }
 
-bool s3_version_oldest(struct s3 *s3, const char *name, struct s3_version *ret, bool *ret_found, struct err **errp)
+bool s3_version_oldest(struct s3 *s3, const char *name, const char *ours, struct s3_version *ret, bool *ret_found,
+		       struct err **errp)
 {
 	AUTO(s3_page_release) struct s3_page page = {0};
 	AUTO(freep) char *key = s3_client_key(s3->client, name, errp);
-	bool found = false;
+	struct search search = {.key = key, .ours = ours, .oldest = ret};
 	if (!key)
 		return false;
 	do {
@@ -105,9 +116,9 @@ bool s3_version_oldest(struct s3 *s3, const char *name, struct s3_version *ret, 
 			return false;
 		s3_page_release(&page);
 		page = next;
-		found = oldest_in(&page, key, ret) || found;
+		search_page(&search, &page);
 	} while (page.truncated && !is_behind(&page, key));
-	*ret_found = found;
+	*ret_found = search.found && search.ours_found;
 	return true;
 }
 
@@ -172,7 +183,7 @@ bool s3_version_known(struct s3 *s3, const char *name, char ret[S3_VERSION_SIZE]
 		if (recall(&s3->cache, name, ret))
 			return true;
 	}
-	if (!s3_version_oldest(s3, name, &oldest, &found, errp))
+	if (!s3_version_oldest(s3, name, NULL, &oldest, &found, errp))
 		return false;
 	if (!found)
 		return s3_err_not_found(s3, name, errp);

@@ -32,8 +32,13 @@ void s3_version_cache_release(struct s3_version_cache *cache);
 void s3_version_remember(struct s3_version_cache *cache, const char *name, const char *id);
 void s3_version_forget(struct s3_version_cache *cache, const char *name);
 
-/* As it is now. *ret_found: false when there is none but delete markers. */
-NODISCARD bool s3_version_oldest(struct s3 *s3, const char *name, struct s3_version *ret, bool *ret_found,
-				 struct err **errp);
+/* What a list calls "null" is "" in the headers of answers. */
+bool s3_version_is(const char *listed, const char *answered);
+/*
+ * As it is now. *ret_found: false when there is none but delete markers, and when `ours`, which was just made, is not
+ * in the list yet (NULL: nothing was).
+ */
+NODISCARD bool s3_version_oldest(struct s3 *s3, const char *name, const char *ours, struct s3_version *ret,
+				 bool *ret_found, struct err **errp);
 /* Its id, perhaps as it was remembered. ERR_NOT_FOUND. */
 NODISCARD bool s3_version_known(struct s3 *s3, const char *name, char ret[S3_VERSION_SIZE], struct err **errp);
