@@ -92,11 +92,11 @@ static void keep(struct cached *cached, const char *name, const struct cache_fil
 		give_up(cached, name);
 }
 
-static void drop_file(struct cached *cached, const char *name)
+/* False when there was none. */
+static bool drop_file(struct cached *cached, const char *name)
 {
 	AUTO(freep) char *path = cache_folder_path(cached->folder, cached->store, name);
-	if (path)
-		unlink(path);
+	return path && unlink(path) == 0;
 }
 
 static bool read_kept(struct cached *cached, const struct cache_file *file, uint64_t offset, void *data, size_t len)
@@ -369,9 +369,10 @@ static bool cached_get_range(struct backend *backend, const char *name, uint64_t
 static bool cached_forget(struct backend *backend, const char *name)
 {
 	struct cached *cached = cached_of(backend);
-	drop_file(cached, name);
-	atomic_fetch_add(&cached->dropped, 1);
-	log_debug("cache: %s was not right in it, or is not in the repository; fetching it again", name);
+	if (drop_file(cached, name)) {
+		atomic_fetch_add(&cached->dropped, 1);
+		log_debug("cache: what was kept of %s is not right; fetching it again", name);
+	}
 	return is_kept_whole(name) || is_kept_pack(cached, name);
 }
 

@@ -47,8 +47,8 @@ static bool write_exactly(int fd, const void *data, size_t len, uint64_t offset)
 /* What was used lately is kept longest; that it was, need not be written down at every use. */
 static void touch(int fd, const struct stat *there)
 {
-	if (there->st_mtime + TOUCH_S < time(NULL) && futimens(fd, NULL) != 0)
-		return;
+	if (there->st_mtime + TOUCH_S < time(NULL))
+		futimens(fd, NULL);
 }
 
 static bool check_head(int fd, const uint8_t *run, struct cache_file *ret)

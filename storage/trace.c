@@ -28,7 +28,7 @@ bool trace_add(struct trace *trace, const struct trace_run *run, struct err **er
 	}
 	if (trace->n == TRACE_RUNS_MAX)
 		return true;
-	if (trace->n == trace->capacity) {
+	if (!trace->runs || trace->n == trace->capacity) {
 		size_t capacity = trace->capacity ? 2 * trace->capacity : 64;
 		struct trace_run *runs = reallocarray(trace->runs, capacity, sizeof(*runs));
 		if (!runs)
