@@ -75,6 +75,7 @@ rescuer_brings_back() {
 		rm -r "$work/restored"
 	done
 	rescuer_serves
+	rescuer_believes_no_cache
 	for level in sizes digests contents; do
 		expect 0 rescuer scrub --level $level
 	done
@@ -93,6 +94,21 @@ rescuer_serves() {
 	wait $server || fail "the export failed: $(cat "$work/export.out")"
 	cmp "$work/points/$point" "$work/copy.raw"
 	rm "$work/copy.raw"
+}
+
+rescuer_believes_no_cache() {
+	local file kept=$work/rescuer/cache/objects
+	say "bucket $bucket: what the new machine has kept is damaged, and then gone"
+	for file in "$kept"/*; do
+		printf 'these bytes are not right' | dd of="$file" bs=1 seek=$(($(stat --format %s "$file") - 40)) conv=notrunc status=none
+	done
+	expect 0 rescuer restore "$point" --to "$work/restored" --verbose
+	grep --quiet 'kept of c/.* is not right' "$work/err" || fail "nobody looked at what was kept: $(cat "$work/err")"
+	cmp "$work/points/$point" "$work/restored/vda.raw"
+	rm -r "$kept"
+	expect 0 rescuer restore "$point" --to "$work/restored" --force
+	cmp "$work/points/$point" "$work/restored/vda.raw"
+	rm -r "$work/restored"
 }
 
 thief_changes_nothing() {
