@@ -60,7 +60,13 @@ static bool about(bool done, const char *name, struct err **errp)
 
 bool backend_put_once(struct backend *backend, const char *name, struct span body, struct err **errp)
 {
-	return check_name(name, errp) && about(backend->ops->put_once(backend, name, body, errp), name, errp);
+	return backend_put_once_hashed(backend, name, body, NULL, errp);
+}
+
+bool backend_put_once_hashed(struct backend *backend, const char *name, struct span body, const uint8_t *sha256,
+			     struct err **errp)
+{
+	return check_name(name, errp) && about(backend->ops->put_once(backend, name, body, sha256, errp), name, errp);
 }
 
 bool backend_put(struct backend *backend, const char *name, struct span body, struct err **errp)

@@ -30,8 +30,9 @@ typedef bool backend_list_function(void *arg, const char *name, uint64_t size, s
 
 struct backend_ops {
 	/* Makes the object durable, or fails with ERR_EXISTS when the name holds other bytes. The same bytes count as
-	 * ours. */
-	bool (*put_once)(struct backend *backend, const char *name, struct span body, struct err **errp);
+	 * ours. sha256 is that of the body, where the caller knows it; NULL. */
+	bool (*put_once)(struct backend *backend, const char *name, struct span body, const uint8_t *sha256,
+			 struct err **errp);
 	/* Makes or replaces the object, durably: for tests, which damage objects. NULL where the place has no such
 	 * thing. */
 	bool (*put)(struct backend *backend, const char *name, struct span body, struct err **errp);
@@ -89,6 +90,9 @@ DEFINE_AUTO_FREE(struct backend, backend_free);
 /* Whole object of at most max bytes; ERR_CORRUPT when it is larger. Caller releases ret. */
 NODISCARD bool backend_get(struct backend *backend, const char *name, size_t max, struct bytes *ret, struct err **errp);
 NODISCARD bool backend_put_once(struct backend *backend, const char *name, struct span body, struct err **errp);
+/* sha256 is that of the body: a far place has its integrity checked by it, and is spared the work. */
+NODISCARD bool backend_put_once_hashed(struct backend *backend, const char *name, struct span body,
+				       const uint8_t *sha256, struct err **errp);
 NODISCARD bool backend_put(struct backend *backend, const char *name, struct span body, struct err **errp);
 NODISCARD bool backend_get_range(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len,
 				 struct err **errp);

@@ -384,9 +384,10 @@ static bool cached_keeps(struct backend *backend)
 
 /* ---- what is always asked of the far one ---- */
 
-static bool cached_put_once(struct backend *backend, const char *name, struct span body, struct err **errp)
+static bool cached_put_once(struct backend *backend, const char *name, struct span body, const uint8_t *sha256,
+			    struct err **errp)
 {
-	return backend_put_once(cached_of(backend)->far, name, body, errp);
+	return backend_put_once_hashed(cached_of(backend)->far, name, body, sha256, errp);
 }
 
 static bool cached_put(struct backend *backend, const char *name, struct span body, struct err **errp)

@@ -31,7 +31,7 @@ static inline struct s3 *s3_of(struct backend *backend)
 	return (struct s3 *)backend;
 }
 
-bool s3_put_once(struct backend *backend, const char *name, struct span body, struct err **errp);
+bool s3_put_once(struct backend *backend, const char *name, struct span body, const uint8_t *sha256, struct err **errp);
 bool s3_get(struct backend *backend, const char *name, size_t max, struct bytes *ret, struct err **errp);
 bool s3_get_range(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len,
 		  struct err **errp);
@@ -49,7 +49,7 @@ NODISCARD bool s3_probe(struct s3 *s3, bool single_writer, struct err **errp);
 
 /* One PUT with the condition that there is no such object. *ret_made: whether it was made; then ret_version has its
  * version, or "". */
-NODISCARD bool s3_put(struct s3 *s3, const char *name, struct span body, bool *ret_made,
+NODISCARD bool s3_put(struct s3 *s3, const char *name, struct span body, const uint8_t *sha256, bool *ret_made,
 		      char ret_version[S3_VERSION_SIZE], struct err **errp);
 /* Deletes one version, or with NULL what the bucket deletes by itself. */
 NODISCARD bool s3_delete(struct s3 *s3, const char *name, const char *version, struct err **errp);

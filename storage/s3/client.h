@@ -30,6 +30,7 @@ struct s3_request {
 	const char *range;	     /* "bytes=0-9"; NULL */
 	bool create_once;	     /* only if there is no such object */
 	struct span body;	     /* of a PUT */
+	const uint8_t *sha256;	     /* of the body, where it is known; NULL */
 	void *data;		     /* for the body of a 206 */
 	size_t room;
 	size_t text_max; /* of any other body */

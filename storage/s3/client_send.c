@@ -44,7 +44,9 @@ bool s3_attempt_prepare(struct s3_client *client, struct s3_attempt *attempt, st
 {
 	const struct s3_request *request = attempt->request;
 	uint8_t hash[HASH_SIZE];
-	if (!crypto_sha256(&request->body, request->body.len > 0, hash, errp))
+	if (request->sha256)
+		memcpy(hash, request->sha256, sizeof(hash));
+	else if (!crypto_sha256(&request->body, request->body.len > 0, hash, errp))
 		return false;
 	hex_encode(hash, sizeof(hash), attempt->body_hash);
 	if (strcmp(request->method, "PUT") == 0 && !set_checksum(attempt, hash, errp))

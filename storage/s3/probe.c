@@ -75,12 +75,12 @@ static bool put_twice(struct s3 *s3, struct probe *probe, struct err **errp)
 {
 	AUTO(err_freep) struct err *failure = NULL;
 	bool made;
-	if (!s3_put(s3, probe->name, SPAN_TEXT("1"), &made, probe->first, &failure)) {
+	if (!s3_put(s3, probe->name, SPAN_TEXT("1"), NULL, &made, probe->first, &failure)) {
 		if (err_code(failure) != ERR_UNSUPPORTED)
 			return err_move(errp, &failure);
 		return true;
 	}
-	if (!s3_put(s3, probe->name, SPAN_TEXT("2"), &made, probe->second, errp))
+	if (!s3_put(s3, probe->name, SPAN_TEXT("2"), NULL, &made, probe->second, errp))
 		return false;
 	probe->refused = !made;
 	return true;

@@ -19,15 +19,16 @@
 
 #define LAG_NS (UINT64_C(60) * 1000000000)
 
-bool s3_put(struct s3 *s3, const char *name, struct span body, bool *ret_made, char ret_version[S3_VERSION_SIZE],
-	    struct err **errp)
+bool s3_put(struct s3 *s3, const char *name, struct span body, const uint8_t *sha256, bool *ret_made,
+	    char ret_version[S3_VERSION_SIZE], struct err **errp)
 {
 	AUTO(s3_answer_release) struct s3_answer answer = {0};
 	const struct s3_request request = {.method = "PUT",
 					   .action = "s3:PutObject",
 					   .name = name,
 					   .create_once = s3->rule != CREATE_ONCE_ALONE,
-					   .body = body};
+					   .body = body,
+					   .sha256 = sha256};
 	if (!s3_client_request(s3->client, &request, &answer, errp))
 		return false;
 	if (answer.status != 412 && (answer.status < 200 || answer.status > 299)) {
@@ -59,13 +60,13 @@ static bool compare(struct s3 *s3, const char *name, struct span body, struct er
 }
 
 /* Sends the same once more, which changes nothing: it must be refused. */
-static bool prove(struct s3 *s3, const char *name, struct span body, struct err **errp)
+static bool prove(struct s3 *s3, const char *name, struct span body, const uint8_t *sha256, struct err **errp)
 {
 	char version[S3_VERSION_SIZE] = "";
 	bool made = false;
 	if (atomic_load(&s3->proven))
 		return true;
-	if (!s3_put(s3, name, body, &made, version, errp))
+	if (!s3_put(s3, name, body, sha256, &made, version, errp))
 		return false;
 	if (made && !version[0]) {
 		err_set(errp, ERR_UNSUPPORTED,
@@ -108,11 +109,11 @@ static bool settle_by_age(struct s3 *s3, const char *name, struct span body, boo
 	return (made && s3_version_is(oldest.id, version)) || compare(s3, name, body, errp);
 }
 
-static bool settle(struct s3 *s3, const char *name, struct span body, struct err **errp)
+static bool settle(struct s3 *s3, const char *name, struct span body, const uint8_t *sha256, struct err **errp)
 {
 	char version[S3_VERSION_SIZE] = "";
 	bool made = false;
-	if (!s3_put(s3, name, body, &made, version, errp))
+	if (!s3_put(s3, name, body, sha256, &made, version, errp))
 		return false;
 	if (made && !version[0] && s3->rule == CREATE_ONCE_OLDEST) {
 		err_set(errp, ERR_UNSUPPORTED,
@@ -120,7 +121,7 @@ static bool settle(struct s3 *s3, const char *name, struct span body, struct err
 			"turn versioning on again");
 		return s3_client_err_at(s3->client, name, errp);
 	}
-	if (made && !version[0] && !prove(s3, name, body, errp))
+	if (made && !version[0] && !prove(s3, name, body, sha256, errp))
 		return false;
 	if (atomic_load(&s3->versions))
 		return settle_by_age(s3, name, body, made, version, errp);
@@ -128,7 +129,7 @@ static bool settle(struct s3 *s3, const char *name, struct span body, struct err
 }
 
 /* There is no other writer, on the user's word: so what is there is there, and what is not is made. */
-static bool put_alone(struct s3 *s3, const char *name, struct span body, struct err **errp)
+static bool put_alone(struct s3 *s3, const char *name, struct span body, const uint8_t *sha256, struct err **errp)
 {
 	AUTO(err_freep) struct err *failure = NULL;
 	char version[S3_VERSION_SIZE] = "";
@@ -137,18 +138,18 @@ static bool put_alone(struct s3 *s3, const char *name, struct span body, struct 
 		return true;
 	if (err_code(failure) != ERR_NOT_FOUND)
 		return err_move(errp, &failure);
-	return s3_put(s3, name, body, &made, version, errp);
+	return s3_put(s3, name, body, sha256, &made, version, errp);
 }
 
-bool s3_put_once(struct backend *backend, const char *name, struct span body, struct err **errp)
+bool s3_put_once(struct backend *backend, const char *name, struct span body, const uint8_t *sha256, struct err **errp)
 {
 	enum { TRIES = 3 };
 	struct s3 *s3 = s3_of(backend);
 	if (s3->rule == CREATE_ONCE_ALONE)
-		return put_alone(s3, name, body, errp);
+		return put_alone(s3, name, body, sha256, errp);
 	for (unsigned tries = 1;; tries++) {
 		AUTO(err_freep) struct err *failure = NULL;
-		if (settle(s3, name, body, &failure))
+		if (settle(s3, name, body, sha256, &failure))
 			return true;
 		/* Refused, and then not there: somebody deleted it in between. */
 		if (err_code(failure) != ERR_NOT_FOUND || tries == TRIES)

@@ -23,9 +23,10 @@ static struct backend *ask(struct backend *backend, uint64_t bytes)
 	return far->near;
 }
 
-static bool far_put_once(struct backend *backend, const char *name, struct span body, struct err **errp)
+static bool far_put_once(struct backend *backend, const char *name, struct span body, const uint8_t *sha256,
+			 struct err **errp)
 {
-	return backend_put_once(ask(backend, 0), name, body, errp);
+	return backend_put_once_hashed(ask(backend, 0), name, body, sha256, errp);
 }
 
 static bool far_put(struct backend *backend, const char *name, struct span body, struct err **errp)
