@@ -27,6 +27,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/hex.h"
 #include "hypervisor/program.h"
 #include "restore/export_relay.h"
 
@@ -93,7 +94,7 @@ static void add(struct command *command, char *argument)
 static bool build_command(struct command *command, const struct repository *repository, const struct point *point,
 			  const struct export_options *options, struct err **errp)
 {
-	char session[SESSION_TEXT_SIZE];
+	char session[SESSION_TEXT_SIZE], run[2 * CACHE_RUN_SIZE + 1];
 	const struct backend_cache_options *cache = repository_cache(repository);
 	char *plugin = find_plugin(errp);
 	if (!plugin)
@@ -117,7 +118,7 @@ static bool build_command(struct command *command, const struct repository *repo
 	if (cache->folder)
 		add(command, file_format("keep=%s", cache->folder));
 	if (cache->fresh)
-		add(command, strdup("fresh=1"));
+		add(command, file_format("run=%s", hex_encode(cache->run, sizeof(cache->run), run)));
 	if (options->trace)
 		add(command, file_format("trace=%d", TRACE_FD));
 	if (options->disk)

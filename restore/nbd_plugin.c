@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/hex.h"
 #include "restore/export.h"
 #include "restore/stream_name.h"
 #include "restore/trace_record.h"
@@ -33,10 +34,10 @@ enum {
 };
 
 static struct {
-	const char *url, *session, *disk, *state_dir, *socket, *keep;
+	const char *url, *session, *disk, *state_dir, *socket, *keep, *run;
 	size_t cache_bytes;
 	uint64_t limit_rate;
-	int control, fresh, trace;
+	int control, trace;
 } config = {.control = -1, .trace = -1, .cache_bytes = 64 << 20};
 
 static struct repository *repository;
@@ -66,6 +67,7 @@ static int plugin_config(const char *key, const char *value)
 		{"url", &config.url},	    {"session", &config.session},
 		{"disk", &config.disk},	    {"state-dir", &config.state_dir},
 		{"socket", &config.socket}, {"keep", &config.keep},
+		{"run", &config.run},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 		if (strcmp(key, texts[i].key) == 0) {
@@ -77,8 +79,6 @@ static int plugin_config(const char *key, const char *value)
 		return nbdkit_parse_int(key, value, &config.control);
 	if (strcmp(key, "trace") == 0)
 		return nbdkit_parse_int(key, value, &config.trace);
-	if (strcmp(key, "fresh") == 0)
-		return nbdkit_parse_int(key, value, &config.fresh);
 	if (strcmp(key, "limit-rate") == 0)
 		return nbdkit_parse_uint64_t(key, value, &config.limit_rate);
 	int64_t size = strcmp(key, "cache") == 0 ? nbdkit_parse_size(value) : -1;
@@ -116,14 +116,16 @@ static bool read_material(uint8_t material[MATERIAL_SIZE], struct err **errp)
 static bool open_repository(struct err **errp)
 {
 	uint8_t material[MATERIAL_SIZE];
-	const struct repository_options options = {.url = config.url,
-						   .key = {.material = material},
-						   .limit_rate = config.limit_rate,
-						   .cache = {.folder = config.keep,
-							     .max_bytes = BACKEND_CACHE_BYTES,
-							     .extent = CACHE_CONTENTS,
-							     .fresh = config.fresh},
-						   .state_dir = config.state_dir};
+	struct repository_options options = {.url = config.url,
+					     .key = {.material = material},
+					     .limit_rate = config.limit_rate,
+					     .cache = {.folder = config.keep,
+						       .max_bytes = BACKEND_CACHE_BYTES,
+						       .extent = CACHE_CONTENTS,
+						       .fresh = config.run},
+					     .state_dir = config.state_dir};
+	if (config.run && !hex_decode(config.run, options.cache.run, sizeof(options.cache.run)))
+		return err_set(errp, ERR_USAGE, "'%s' is not a run", config.run);
 	if (!read_material(material, errp))
 		return false;
 	repository = repository_open(&options, errp);

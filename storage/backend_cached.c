@@ -18,9 +18,7 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/log.h"
-#include "storage/cache_file.h"
 #include "storage/cache_folder.h"
-#include "storage/crypto.h"
 #include "storage/pack.h"
 
 enum { STRIPE_BITS = 8, STRIPES = 1 << STRIPE_BITS, WINDOW = 256 << 10 };
@@ -469,7 +467,8 @@ struct backend *backend_cached_new(struct backend *far, const uint8_t store[STOR
 	for (size_t i = 0; i < STRIPES; i++)
 		pthread_mutex_init(&cached->stripes[i], NULL);
 	cached->folder = cache_folder_new(options->folder, options->max_bytes, errp);
-	if (cached->folder && crypto_random(cached->run, sizeof(cached->run), errp))
+	memcpy(cached->run, options->run, sizeof(cached->run));
+	if (cached->folder)
 		return &cached->backend;
 	cached_free(&cached->backend);
 	return NULL;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "storage/backend.h"
+#include "storage/cache_file.h"
 
 #define STORE_SIZE 16
 #define BACKEND_CACHE_BYTES (UINT64_C(1) << 30)
@@ -23,6 +24,7 @@ struct backend_cache_options {
 	uint64_t max_bytes; /* of all that is in it, of every repository */
 	enum cache_extent extent;
 	bool fresh; /* what was there before is fetched again: for those who are to see what the store has now */
+	uint8_t run[CACHE_RUN_SIZE]; /* with fresh: the same for processes that are one run; zero: a new one */
 };
 
 /* Takes over the far backend, on failure too. store tells repositories apart. */

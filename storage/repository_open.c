@@ -118,7 +118,11 @@ static bool use_cache(struct repository *repository, const struct backend_cache_
 		return err_set_no_memory(errp);
 	repository->cache = *cache;
 	repository->cache.folder = folder;
-	repository->backend = backend_cached_new(repository->backend, repository->config.store, cache, errp);
+	if (cache->fresh && bytes_all_zero(cache->run, sizeof(cache->run)) &&
+	    !crypto_random(repository->cache.run, sizeof(repository->cache.run), errp))
+		return false;
+	repository->backend =
+		backend_cached_new(repository->backend, repository->config.store, &repository->cache, errp);
 	return repository->backend;
 }
 

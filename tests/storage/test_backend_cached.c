@@ -25,6 +25,7 @@ enum { EXPONENT = 12, CHUNK = 1 << EXPONENT, CHUNKS = 1500, THREADS = 8 };
 
 /* A stream in the store's repository, and another look at that repository from far away. */
 struct view {
+	const uint8_t *material; /* the store's */
 	uint8_t *plain;
 	struct stream stream;
 	struct far *far; /* owned by the repository */
@@ -36,8 +37,8 @@ struct view {
 static void look_again(struct view *view, struct backend_cache_options cache)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	struct repository_options options = {.url = "repository", .key = {.passphrase = SPAN_TEXT("wind")}};
-	options.cache = cache;
+	const struct repository_options options = {
+		.url = "repository", .key = {.material = view->material}, .cache = cache};
 	pack_reader_free(view->packs);
 	tree_reader_free(view->tree);
 	repository_free(view->repository);
@@ -57,7 +58,7 @@ static const struct backend_cache_options usual = {
 
 static void view_init(struct view *view, struct store *store)
 {
-	*view = (struct view){.plain = malloc(SIZE)};
+	*view = (struct view){.material = repository_material(store->repository), .plain = malloc(SIZE)};
 	assert_non_null(view->plain);
 	for (size_t i = 0; i < SIZE; i++)
 		view->plain[i] = (uint8_t)((i / 7 * 2654435761u) >> 11 | 1);

@@ -196,12 +196,12 @@ static void read_recorded(struct pack_reader *packs, const struct point *point, 
 }
 
 /* The same repository, far away and with a cache. */
-static struct repository *open_far(struct far **ret_far)
+static struct repository *open_far(const struct runs *runs, struct far **ret_far)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	const struct repository_options options = {
 		.url = "repo",
-		.key = {.passphrase = SPAN_TEXT("wind")},
+		.key = {.material = repository_material(runs->repository)},
 		.cache = {.folder = "cache", .max_bytes = BACKEND_CACHE_BYTES, .extent = CACHE_CONTENTS}};
 	*ret_far = far_new(backend_local_open("repo", false, &err), 1);
 	struct repository *repository = repository_open_backend(&(*ret_far)->backend, &options, &err);
@@ -223,7 +223,7 @@ static void what_was_played_is_not_fetched_again(void **state)
 	object_name_receipt(&point.session, repository_identity(runs->repository)->id8, 1, receipt);
 	must(trace_publish(runs->repository, &trace, receipt, &err), &err);
 
-	AUTO(repository_freep) struct repository *repository = open_far(&far);
+	AUTO(repository_freep) struct repository *repository = open_far(runs, &far);
 	AUTO(pack_reader_freep) struct pack_reader *packs = pack_reader_new(repository, 1 << 20, &err);
 	must(packs, &err);
 	far_forget(far);
@@ -245,7 +245,7 @@ static void playing_may_end_at_once(void **state)
 	back_up(runs, "web01", 1, &point);
 	publish(runs, &point, 1, 5);
 	struct far *far;
-	AUTO(repository_freep) struct repository *repository = open_far(&far);
+	AUTO(repository_freep) struct repository *repository = open_far(runs, &far);
 	AUTO(pack_reader_freep) struct pack_reader *packs = pack_reader_new(repository, 1 << 20, &err);
 	must(packs, &err);
 	AUTO(trace_player_freep) struct trace_player *player = trace_player_start(repository, &point, packs, &err);
@@ -261,7 +261,8 @@ static void careful_read_ahead(void **state)
 	AUTO(freep) uint8_t *plain = runs_bytes(1, SIZE), *chunk = malloc(CHUNK);
 	runs_back_up(runs, "web01", 1, plain, SIZE, &point);
 	struct far *far = far_new(backend_local_open("repo", false, &err), 2);
-	const struct repository_options options = {.url = "repo", .key = {.passphrase = SPAN_TEXT("wind")}};
+	const struct repository_options options = {.url = "repo",
+						   .key = {.material = repository_material(runs->repository)}};
 	AUTO(repository_freep) struct repository *repository = repository_open_backend(&far->backend, &options, &err);
 	must(repository, &err);
 	AUTO(pack_reader_freep) struct pack_reader *packs = pack_reader_new(repository, 1 << 20, &err);
