@@ -20,7 +20,8 @@ enum {
 	BATCH_BYTES = 1 << 20,
 	DISTANCE_BYTES = 8 << 20,
 	CAREFUL_DISTANCE_BYTES = 16 << 20,
-	CAREFUL_FIRST = 4, /* such a part of a batch is worth a call, too */
+	CAREFUL_NEAR_BYTES = 2 << 20, /* requests of one reader are not further apart */
+	CAREFUL_FIRST = 4,	      /* such a part of a batch is worth a call, too */
 	STREAK_NEEDED = 2,
 };
 
@@ -41,7 +42,7 @@ struct read_ahead {
 	struct stream_cache *cache;
 	uint64_t chunks;
 	bool careful;
-	uint64_t least, batch, distance; /* in chunks */
+	uint64_t least, batch, distance, near; /* in chunks */
 	struct pool *threads;
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t queued;
@@ -116,6 +117,7 @@ struct read_ahead *read_ahead_new(struct stream_cache *cache, const struct strea
 	ahead->distance = (careful ? CAREFUL_DISTANCE_BYTES : DISTANCE_BYTES) >> shape->exponent;
 	if (ahead->distance > stream_cache_slots(cache) / 4)
 		ahead->distance = stream_cache_slots(cache) / 4;
+	ahead->near = careful ? at_least_one(CAREFUL_NEAR_BYTES >> shape->exponent) : ahead->distance;
 	pthread_mutex_init(&ahead->lock, NULL);
 	pthread_cond_init(&ahead->queued, NULL);
 	ahead->threads = pool_start("read-ahead", threads, run, close_queue, ahead, errp);
@@ -138,7 +140,7 @@ void read_ahead_free(struct read_ahead *ahead)
 /* The read goes on where this track is, give or take what parallel requests of one reader are apart. */
 static bool belongs(const struct read_ahead *ahead, const struct track *track, uint64_t first)
 {
-	return track->used != 0 && first + ahead->distance >= track->front && first <= track->front + ahead->distance;
+	return track->used != 0 && first + ahead->near >= track->front && first <= track->front + ahead->near;
 }
 
 /* The track of a read, or the least recently used one, begun anew. */
