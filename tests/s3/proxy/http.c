@@ -250,9 +250,14 @@ bool head_set_length(struct head *head, uint64_t len)
 
 int head_status(const struct head *head)
 {
-	int status = 0;
+	static const char version[] = "HTTP/1.";
+	char *end;
+	long status;
 
-	return sscanf(head->text, "HTTP/1.%*1[01] %3d", &status) == 1 ? status : 0;
+	if (strncmp(head->text, version, strlen(version)) != 0 || head->text[strlen(version) + 1] != ' ')
+		return 0;
+	status = strtol(head->text + strlen(version) + 2, &end, 10);
+	return (*end == ' ' || *end == '\r') && status >= 100 && status <= 999 ? (int)status : 0;
 }
 
 bool head_has_word(const struct head *head, const char *name, const char *word)

@@ -28,12 +28,15 @@ static struct sockaddr_in service;
 
 static bool parse_address(const char *text, struct sockaddr_in *ret)
 {
-	char host[64];
-	unsigned short port;
+	char host[64], *end;
+	size_t len = strcspn(text, ":");
+	unsigned long port = text[len] == ':' ? strtoul(text + len + 1, &end, 10) : 0;
 
-	if (sscanf(text, "%63[0-9.]:%hu", host, &port) != 2)
+	if (port == 0 || port > UINT16_MAX || *end != '\0' || len >= sizeof(host))
 		return false;
-	*ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+	memcpy(host, text, len);
+	host[len] = '\0';
+	*ret = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	return inet_pton(AF_INET, host, &ret->sin_addr) == 1;
 }
 

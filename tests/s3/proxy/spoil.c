@@ -83,8 +83,10 @@ static void forget_condition(struct head *head)
 {
 	char *status = strstr(head->text, " 412 ");
 
-	if (status && status < strstr(head->text, "\r\n"))
-		memcpy(status, " 200 ", 5);
+	if (status && status < strstr(head->text, "\r\n")) {
+		status[1] = '2';
+		status[2] = status[3] = '0';
+	}
 }
 
 void spoil_head(const struct decision *decision, struct head *head)

@@ -13,31 +13,31 @@ static time_t offset(void)
 	return seconds ? (time_t)strtol(seconds, NULL, 10) : 0;
 }
 
-int clock_gettime(clockid_t clock, struct timespec *ret)
+int clock_gettime(clockid_t clock_id, struct timespec *tp)
 {
-	long result = syscall(SYS_clock_gettime, clock, ret);
+	long result = syscall(SYS_clock_gettime, clock_id, tp);
 
-	if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
-		ret->tv_sec += offset();
+	if (result == 0 && (clock_id == CLOCK_REALTIME || clock_id == CLOCK_REALTIME_COARSE))
+		tp->tv_sec += offset();
 	return (int)result;
 }
 
-time_t time(time_t *ret)
+time_t time(time_t *timer)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (ret)
-		*ret = now.tv_sec;
+	if (timer)
+		*timer = now.tv_sec;
 	return now.tv_sec;
 }
 
-int gettimeofday(struct timeval *restrict ret, void *restrict zone)
+int gettimeofday(struct timeval *restrict tv, void *restrict tz)
 {
 	struct timespec now;
 
-	(void)zone;
+	(void)tz;
 	clock_gettime(CLOCK_REALTIME, &now);
-	*ret = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000};
+	*tv = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000};
 	return 0;
 }
