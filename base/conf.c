@@ -47,6 +47,7 @@ static cfg_t *conf_parser(struct conf *conf)
 		CFG_SIMPLE_STR("cache_dir", &conf->cache_dir),
 		CFG_SIMPLE_STR("connect", &conf->connect),
 		CFG_SIMPLE_STR("spill_dir", &conf->spill_dir),
+		CFG_SIMPLE_STR("limit_rate", &conf->limit_rate),
 		CFG_END(),
 	};
 	cfg_t *cfg = cfg_init(options, CFGF_NONE);
@@ -138,5 +139,6 @@ void conf_release(struct conf *conf)
 	free(conf->cache_dir);
 	free(conf->connect);
 	free(conf->spill_dir);
+	free(conf->limit_rate);
 	*conf = (struct conf){0};
 }

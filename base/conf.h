@@ -10,7 +10,7 @@ struct err;
 
 /* All strings are owned here, NULL where the file is silent. See etc/salvor.conf. */
 struct conf {
-	char *repo, *key_file, *passphrase_file, *state_dir, *cache_dir, *connect, *spill_dir;
+	char *repo, *key_file, *passphrase_file, *state_dir, *cache_dir, *connect, *spill_dir, *limit_rate;
 };
 
 /*

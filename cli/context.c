@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "cli/passphrase.h"
+#include "cli/words.h"
 
 /* Set and not empty, or NULL. */
 static const char *environment(const char *name)
@@ -77,12 +78,28 @@ static const char *key_file(const struct context *context)
 	return said || passphrase_in_environment() ? said : context->conf.key_file;
 }
 
-struct repository *context_open_repository(const struct context *context, struct err **errp)
+static struct backend_cache_options cache_for(enum context_use use, const char *folder)
+{
+	return (struct backend_cache_options){.folder = use == CONTEXT_CHECK ? NULL : folder,
+					      .max_bytes = BACKEND_CACHE_BYTES,
+					      .extent = use == CONTEXT_WRITE ? CACHE_RECORDS : CACHE_TREES,
+					      .fresh = use == CONTEXT_PROVE};
+}
+
+struct repository *context_open_repository(const struct context *context, enum context_use use, struct err **errp)
 {
 	AUTO(passphrase_wipe) struct passphrase passphrase = {0};
+	AUTO(freep) char *cache = file_join(context->cache_dir, "objects");
+	const char *rate = first_of(context->options.limit_rate, context->conf.limit_rate);
 	struct repository_options options = {.url = context_repository_url(context, errp),
+					     .cancel = &context->cancel,
+					     .cache = cache_for(use, cache),
 					     .state_dir = context->state_dir};
-	if (!options.url)
+	if (!cache) {
+		err_set_no_memory(errp);
+		return NULL;
+	}
+	if (!options.url || (rate && !words_parse_size("limit-rate", rate, &options.limit_rate, errp)))
 		return NULL;
 	options.key.key_file = key_file(context);
 	if (!options.key.key_file) {

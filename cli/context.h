@@ -27,8 +27,16 @@ void context_release(struct context *context);
 
 /* --repo, SALVOR_REPO or the configuration. ERR_USAGE when none is named; borrowed. */
 const char *context_repository_url(const struct context *context, struct err **errp);
+/* How a repository that is far away may be answered for by what was kept of it. */
+enum context_use {
+	CONTEXT_CHECK, /* nothing may: it is about what the store has */
+	CONTEXT_WRITE, /* what a LIST decides about */
+	CONTEXT_READ,  /* whatever is authenticated when it is read */
+	CONTEXT_PROVE, /* what this run has fetched */
+};
 /* Opens it with the key or passphrase that was said, or asks for it. */
-NODISCARD struct repository *context_open_repository(const struct context *context, struct err **errp);
+NODISCARD struct repository *context_open_repository(const struct context *context, enum context_use use,
+						     struct err **errp);
 
 /* As progress_line_start(), but nothing under --quiet. */
 NODISCARD struct progress_line *context_progress(const struct context *context, struct progress *progress,

@@ -21,11 +21,11 @@ struct text_list {
 /* Texts are NULL and lists empty where nothing was said. In the order of the verbs, which leaves gaps. */
 struct options { // NOLINT(clang-analyzer-optin.performance.Padding)
 	/* Of all verbs. */
-	const char *repo, *key;
+	const char *repo, *key, *limit_rate;
 	bool json, verbose, quiet, help, version;
 	/* init */
 	const char *recovery_key, *owner;
-	bool no_recovery_key;
+	bool no_recovery_key, single_writer;
 	/* backup; disks of restore and export, too */
 	struct text_list disks;
 	const char *connect, *spill_dir, *spill_limit, *freeze_timeout;

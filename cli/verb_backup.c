@@ -170,7 +170,7 @@ static bool open_and_ask_for_disks(const struct context *context, const char *wo
 	struct err *none = NULL;
 	if (context->options.disks.n > 0 || context->options.connect)
 		return false;
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, &none);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_WRITE, &none);
 	err_clear(&none);
 	return repository && ask_for_disks(repository, workload, errp);
 }
@@ -185,7 +185,7 @@ bool run_backup(struct context *context, struct err **errp)
 	AUTO(engine_freep) struct engine *engine = open_engine(context, workload, errp);
 	if (!engine)
 		return open_and_ask_for_disks(context, workload, errp);
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_WRITE, errp);
 	if (!repository)
 		return false;
 	if (!protect(context, repository, engine, workload, &options, &result, errp))

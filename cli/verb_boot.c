@@ -64,7 +64,7 @@ bool run_boot(struct context *context, struct err **errp)
 		return false;
 	options.started = on_started;
 	options.note_arg = &started;
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
 	report_other_writer(repository, &point);

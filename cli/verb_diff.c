@@ -301,7 +301,7 @@ static bool print(const struct comparison *comparison, struct err **errp)
 
 bool run_diff(struct context *context, struct err **errp)
 {
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
 	AUTO(comparison_release) struct comparison comparison = {.context = context};
 	if (!repository || !find_points(&comparison, repository, errp))
 		return false;

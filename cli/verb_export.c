@@ -95,7 +95,7 @@ bool run_export(struct context *context, struct err **errp)
 	struct export_options options = {.foreign_clients = true};
 	if (!choose(context, &options, errp))
 		return false;
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp) ||
 	    !check_disk(&point, options.disk, errp))
 		return false;

@@ -45,6 +45,8 @@ bool run_init(struct context *context, struct err **errp)
 		.url = context_repository_url(context, errp),
 		.owner_name = options->owner ? options->owner : "owner",
 		.recovery_key_file = options->recovery_key,
+		.single_writer = options->single_writer,
+		.cancel = &context->cancel,
 	};
 	if (!init.url || !check_recovery_key(options, errp))
 		return false;

@@ -65,7 +65,7 @@ static bool print_list(const struct keyring *keyring, struct err **errp)
 
 static bool list(struct context *context, struct err **errp)
 {
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_CHECK, errp);
 	if (!repository)
 		return false;
 	const struct keyring *keyring = repository_keyring(repository);
@@ -98,7 +98,7 @@ static bool add(struct context *context, struct err **errp)
 		return err_set(errp, ERR_USAGE, "'key add' needs --name NAME and --out FILE");
 	if (!role_parse(options->role ? options->role : "write", &roles, errp))
 		return false;
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_CHECK, errp);
 	return repository && repository_add_key(repository, options->name, roles, options->out, errp) &&
 	       report_added(context, roles, errp);
 }

@@ -79,7 +79,7 @@ bool run_points(struct context *context, struct err **errp)
 	const struct text_list *operands = &context->options.operands;
 	const char *workload = operands->n ? operands->items[0] : NULL;
 	AUTO(point_list_release) struct point_list list = {0};
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
 	if (!repository || !point_list_load(repository, workload, &list, errp))
 		return false;
 	if (workload && list.n == 0 && list.n_damaged == 0 && list.n_vanished == 0)

@@ -97,7 +97,7 @@ static bool list(struct context *context, struct err **errp)
 	AUTO(receipt_list_release) struct receipt_list receipts = {0};
 	AUTO(point_release) struct point point = {0};
 	bool all = of == NULL;
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
 	if (!repository || (of && !is_workload(repository, of, &all, errp)))
 		return false;
 	if (of && all)
@@ -222,7 +222,7 @@ static bool find_newest_of_point(struct context *context, struct shown *shown, c
 
 static bool find_in_repository(struct context *context, const char *text, struct shown *shown, struct err **errp)
 {
-	shown->repository = context_open_repository(context, errp);
+	shown->repository = context_open_repository(context, CONTEXT_READ, errp);
 	if (!shown->repository || !repository_check_readable(shown->repository, errp))
 		return false;
 	if (strncmp(text, "v/", 2) == 0)
@@ -246,7 +246,7 @@ static bool find(struct context *context, const char *text, struct shown *shown,
 		return false;
 	if (!repository)
 		return true;
-	shown->repository = context_open_repository(context, errp);
+	shown->repository = context_open_repository(context, CONTEXT_READ, errp);
 	return shown->repository != NULL;
 }
 

@@ -189,7 +189,7 @@ bool run_restore(struct context *context, struct err **errp)
 	struct restore_options options = {0};
 	if (!choose(context, &list, &options, errp))
 		return false;
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
 	report_other_writer(repository, &point);

@@ -44,7 +44,7 @@ bool run_scrub(struct context *context, struct err **errp)
 	enum scrub_level level;
 	if (!parse_level(context->options.level, &level, errp))
 		return false;
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_CHECK, errp);
 	if (!repository || !look(context, repository, level, &report, errp))
 		return false;
 	if (report.n_damaged > 0)

@@ -159,7 +159,7 @@ bool run_show(struct context *context, struct err **errp)
 	AUTO(receipt_release) struct receipt receipt = {0};
 	AUTO(findings_release) struct findings findings = {0};
 	bool verified = false;
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
 	if (!repository || !point_find(repository, context->options.operands.items[0], &point, errp))
 		return false;
 	report_missed(context, &point);

@@ -290,7 +290,7 @@ bool run_status(struct context *context, struct err **errp)
 	AUTO(summaries_release) struct summaries summaries = {0};
 	AUTO(heads_release) struct heads heads = {0};
 	bool damaged = false; /* told already */
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
 	if (!repository || !check_memory(context, repository, errp) ||
 	    !point_list_load(repository, NULL, &list, errp) || !summarise(repository, &list, &summaries, errp) ||
 	    !heads_load(repository_state_path(repository), &heads, &damaged, errp))

@@ -325,7 +325,7 @@ bool run_verify(struct context *context, struct err **errp)
 	struct verify_options options = {0};
 	if (!choose(context, &options, errp))
 		return false;
-	AUTO(repository_freep) struct repository *repository = context_open_repository(context, errp);
+	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_PROVE, errp);
 	if (!repository || !select_points(context, repository, &selection, errp))
 		return false;
 	struct verify_result *results = calloc(selection.n, sizeof(*results));

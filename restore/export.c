@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -26,12 +27,14 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/hex.h"
 #include "hypervisor/program.h"
 #include "restore/export_relay.h"
 
 enum {
 	CACHE_DEFAULT = 64 << 20,
 	CONTROL_FD = 3,
+	TRACE_FD = 4,
 	STOP_MS = 5000,
 	CANCEL_POLL_MS = 200, /* a cancel is a flag that a signal sets, nothing to wait for */
 };
@@ -41,6 +44,7 @@ struct export
 	char *socket;
 	pid_t pid;
 	int pidfd, control, errors;
+	int trace;		   /* 0: none; the caller's */
 	struct export_relay relay; /* of errors, while it serves */
 };
 
@@ -66,7 +70,7 @@ static char *find_plugin(struct err **errp)
 	return NULL;
 }
 
-enum { ARGUMENTS_MAX = 24 };
+enum { ARGUMENTS_MAX = 28 };
 
 struct command {
 	char *arguments[ARGUMENTS_MAX];
@@ -90,7 +94,8 @@ static void add(struct command *command, char *argument)
 static bool build_command(struct command *command, const struct repository *repository, const struct point *point,
 			  const struct export_options *options, struct err **errp)
 {
-	char session[SESSION_TEXT_SIZE];
+	char session[SESSION_TEXT_SIZE], run[2 * CACHE_RUN_SIZE + 1];
+	const struct backend_cache_options *cache = repository_cache(repository);
 	char *plugin = find_plugin(errp);
 	if (!plugin)
 		return false;
@@ -108,7 +113,14 @@ static bool build_command(struct command *command, const struct repository *repo
 	add(command, file_format("state-dir=%s", options->state_dir));
 	add(command, file_format("socket=%s", options->socket));
 	add(command, file_format("cache=%zu", options->cache_bytes ? options->cache_bytes : (size_t)CACHE_DEFAULT));
+	add(command, file_format("limit-rate=%" PRIu64, repository_limit_rate(repository)));
 	add(command, file_format("control=%d", CONTROL_FD));
+	if (cache->folder)
+		add(command, file_format("keep=%s", cache->folder));
+	if (cache->fresh)
+		add(command, file_format("run=%s", hex_encode(cache->run, sizeof(cache->run), run)));
+	if (options->trace)
+		add(command, file_format("trace=%d", TRACE_FD));
 	if (options->disk)
 		add(command, file_format("disk=%s", options->disk));
 	return !command->no_memory || err_set_no_memory(errp);
@@ -116,8 +128,8 @@ static bool build_command(struct command *command, const struct repository *repo
 
 /* ---- start ---- */
 
-/* The child sees its ends as 0 to 3 and nothing else of ours that is not closed on exec. */
-static int set_files(posix_spawn_file_actions_t *actions, int control, int errors)
+/* The child sees its ends as 0 to 4 and nothing else of ours that is not closed on exec. */
+static int set_files(posix_spawn_file_actions_t *actions, const struct export *export, int control, int errors)
 {
 	int status = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
 	if (status == 0)
@@ -126,6 +138,8 @@ static int set_files(posix_spawn_file_actions_t *actions, int control, int error
 		status = posix_spawn_file_actions_addopen(actions, 1, "/dev/null", O_WRONLY, 0);
 	if (status == 0)
 		status = posix_spawn_file_actions_adddup2(actions, control, CONTROL_FD);
+	if (status == 0 && export->trace)
+		status = posix_spawn_file_actions_adddup2(actions, export->trace, TRACE_FD);
 	return status;
 }
 
@@ -142,7 +156,7 @@ static bool spawn(struct export *export, struct command *command, int control, i
 		posix_spawn_file_actions_destroy(&actions);
 		return err_set_no_memory(errp);
 	}
-	int status = set_files(&actions, control, errors);
+	int status = set_files(&actions, export, control, errors);
 	if (status == 0)
 		status = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
 	if (status == 0)
@@ -219,17 +233,18 @@ static bool check_socket(const char *path, struct err **errp)
 	return true;
 }
 
-static struct export *new_export(const char *socket, struct err **errp)
+static struct export *new_export(const struct export_options *options, struct err **errp)
 {
 	struct export *export = malloc(sizeof(*export));
-	char *path = strdup(socket);
+	char *path = strdup(options->socket);
 	if (!export || !path) {
 		free(export);
 		free(path);
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	*export = (struct export){.socket = path, .pid = -1, .pidfd = -1, .control = -1, .errors = -1};
+	*export = (struct export){
+		.socket = path, .pid = -1, .pidfd = -1, .control = -1, .errors = -1, .trace = options->trace};
 	return export;
 }
 
@@ -240,7 +255,7 @@ struct export *export_start(const struct repository *repository, const struct po
 	if (!repository_check_readable(repository, errp) || !program_require("nbdkit", "serving a disk", errp) ||
 	    !check_socket(options->socket, errp) || !build_command(&command, repository, point, options, errp))
 		return NULL;
-	struct export *export = new_export(options->socket, errp);
+	struct export *export = new_export(options, errp);
 	if (export &&
 	    (!run(export, &command, repository, errp) ||
 	     !export_relay_start(&export->relay, export->errors, options->complain, options->complain_arg, errp))) {

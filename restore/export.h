@@ -31,6 +31,7 @@ struct export_options {
 	const char *disk;      /* NULL: every disk of the point, each under its own export name */
 	size_t cache_bytes;    /* plain chunks kept in memory; 0: 64 MiB */
 	const char *state_dir; /* as in repository_options, for the child */
+	int trace;	       /* from trace_record_file(), to record what is read; 0: none; borrowed */
 	/* Clients are not ours, and may vanish in the middle of an answer: each connection gets one answer at a time,
 	 * since nbdkit 1.32 ends as a whole when a client goes while several threads answer it. A client may have many
 	 * connections. */

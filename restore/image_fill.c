@@ -19,7 +19,8 @@ enum {
 	BATCH_BYTES = 4 << 20,
 	BATCH_CHUNKS = 1024,
 	SPARE_BATCHES = 2,
-	WAITING_WORKERS = 6, /* for the disk, while as many others as there are processors decode */
+	WAITING_WORKERS = 6, /* for a disk near by, while as many others as there are processors decode */
+	FAR_SHARE = 2,	     /* of the requests at once that pay: batches are large, and so are requests */
 	PAGE = 4096,
 };
 
@@ -222,7 +223,9 @@ static struct batch *make_batches(size_t n, struct queue *empty, struct err **er
 
 bool image_fill(const struct image_fill *fill, struct err **errp)
 {
-	size_t workers = pool_processors() + WAITING_WORKERS, n = workers + SPARE_BATCHES;
+	unsigned in_flight = pack_reader_in_flight(fill->packs);
+	size_t workers = pool_processors() + (in_flight ? in_flight / FAR_SHARE : WAITING_WORKERS),
+	       n = workers + SPARE_BATCHES;
 	AUTO(queue_freep) struct queue *empty = queue_new(n, errp);
 	if (!empty)
 		return false;

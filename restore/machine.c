@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "restore/healed.h"
+#include "restore/trace_record.h"
 #include "storage/rescue.h"
 #include "storage/stream_read.h"
 
@@ -26,6 +27,7 @@ struct machine {
 	struct run_disk *disks;
 	size_t n_disks;
 	char *socket; /* of the NBD server */
+	int trace;    /* 0: nothing is recorded */
 	struct export *export;
 	struct run *run;
 };
@@ -100,8 +102,13 @@ static const char *overlay_folder(const struct machine_options *options)
 static bool serve(struct machine *machine, const struct repository *repository, const struct point *point,
 		  const struct machine_options *options, struct err **errp)
 {
+	if (options->record && !trace_record_file(&machine->trace, errp)) {
+		machine->trace = 0;
+		return false;
+	}
 	const struct export_options export_options = {.socket = machine->socket,
 						      .state_dir = options->state_dir,
+						      .trace = machine->trace,
 						      .complain = options->complain,
 						      .complain_arg = options->complain_arg};
 	machine->export = export_start(repository, point, &export_options, errp);
@@ -163,12 +170,19 @@ bool machine_is_served(const struct machine *machine)
 	return export_serves(machine->export);
 }
 
+bool machine_trace(const struct machine *machine, struct trace *ret, struct err **errp)
+{
+	return trace_record_read(machine->trace, ret, errp);
+}
+
 void machine_stop(struct machine *machine)
 {
 	if (!machine)
 		return;
 	machine->runner->ops->stop(machine->run);
 	export_stop(machine->export);
+	if (machine->trace)
+		close(machine->trace);
 	bytes_release(&machine->definition);
 	bytes_release(&machine->firmware);
 	free(machine->disks);

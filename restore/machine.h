@@ -6,6 +6,7 @@
 #include "restore/export.h"
 #include "storage/point.h"
 #include "storage/repository.h"
+#include "storage/trace.h"
 
 struct machine;
 
@@ -15,6 +16,7 @@ struct machine_options {
 	const char *overlay_dir; /* NULL: $TMPDIR or /var/tmp */
 	uint64_t memory, memory_max;
 	bool network;
+	bool record; /* what it reads, for machine_trace() */
 	const char *accelerator;
 	int console_in, console_out;
 	const struct run_watcher *watcher;
@@ -31,5 +33,7 @@ NODISCARD struct machine *machine_start(struct runner *runner, const struct repo
 struct run *machine_run(const struct machine *machine);
 /* Whether its disks are still served. */
 bool machine_is_served(const struct machine *machine);
+/* What it has read until now, where that is recorded. */
+NODISCARD bool machine_trace(const struct machine *machine, struct trace *ret, struct err **errp);
 /* NULL is fine. */
 void machine_stop(struct machine *machine);

@@ -15,33 +15,40 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/hex.h"
 #include "restore/export.h"
 #include "restore/healed.h"
 #include "restore/stream_name.h"
+#include "restore/trace_record.h"
 #include "storage/point.h"
 #include "storage/rescue.h"
 #include "storage/stream_read.h"
+#include "storage/trace_play.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 enum {
 	FOOTERS_BYTES = 64 << 20,
 	READ_AHEAD = 2,
-	EXTENTS_MAX = 4096, /* in one answer; clients ask again */
+	FAR_READ_AHEAD = 16, /* each waits for one request after the other */
+	EXTENTS_MAX = 4096,  /* in one answer; clients ask again */
 	READ_MAX = 32 << 20,
 };
 
 static struct {
-	const char *url, *session, *disk, *state_dir, *socket;
+	const char *url, *session, *disk, *state_dir, *socket, *keep, *run;
 	size_t cache_bytes;
-	int control;
-} config = {.control = -1, .cache_bytes = 64 << 20};
+	uint64_t limit_rate;
+	int control, trace;
+} config = {.control = -1, .trace = -1, .cache_bytes = 64 << 20};
 
 static struct repository *repository;
 static struct pack_reader *packs;
 static struct rescue *rescue;
 static struct point point;
-static struct stream_reader **readers; /* by stream of the point; NULL where it is not served */
+static struct stream_reader **readers;	/* by stream of the point; NULL where it is not served */
+static struct trace_recorder *recorder; /* NULL: nobody wants to know */
+static struct trace_player *player;	/* NULL: nothing is fetched before it is asked for */
 
 static int tell(struct err **errp)
 {
@@ -62,7 +69,8 @@ static int plugin_config(const char *key, const char *value)
 	} texts[] = {
 		{"url", &config.url},	    {"session", &config.session},
 		{"disk", &config.disk},	    {"state-dir", &config.state_dir},
-		{"socket", &config.socket},
+		{"socket", &config.socket}, {"keep", &config.keep},
+		{"run", &config.run},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 		if (strcmp(key, texts[i].key) == 0) {
@@ -72,6 +80,10 @@ static int plugin_config(const char *key, const char *value)
 	}
 	if (strcmp(key, "control") == 0)
 		return nbdkit_parse_int(key, value, &config.control);
+	if (strcmp(key, "trace") == 0)
+		return nbdkit_parse_int(key, value, &config.trace);
+	if (strcmp(key, "limit-rate") == 0)
+		return nbdkit_parse_uint64_t(key, value, &config.limit_rate);
 	int64_t size = strcmp(key, "cache") == 0 ? nbdkit_parse_size(value) : -1;
 	if (size < 0) {
 		nbdkit_error("unknown or wrong parameter %s=%s", key, value);
@@ -107,8 +119,16 @@ static bool read_material(uint8_t material[MATERIAL_SIZE], struct err **errp)
 static bool open_repository(struct err **errp)
 {
 	uint8_t material[MATERIAL_SIZE];
-	const struct repository_options options = {
-		.url = config.url, .key = {.material = material}, .state_dir = config.state_dir};
+	struct repository_options options = {.url = config.url,
+					     .key = {.material = material},
+					     .limit_rate = config.limit_rate,
+					     .cache = {.folder = config.keep,
+						       .max_bytes = BACKEND_CACHE_BYTES,
+						       .extent = CACHE_CONTENTS,
+						       .fresh = config.run},
+					     .state_dir = config.state_dir};
+	if (config.run && !hex_decode(config.run, options.cache.run, sizeof(options.cache.run)))
+		return err_set(errp, ERR_USAGE, "'%s' is not a run", config.run);
 	if (!read_material(material, errp))
 		return false;
 	repository = repository_open(&options, errp);
@@ -123,7 +143,9 @@ static bool is_served(const struct stream *stream)
 
 static bool open_readers(struct err **errp)
 {
-	const struct stream_reader_options options = {.cache_bytes = config.cache_bytes, .read_ahead = READ_AHEAD};
+	bool far = pack_reader_in_flight(packs);
+	const struct stream_reader_options options = {
+		.cache_bytes = config.cache_bytes, .read_ahead = far ? FAR_READ_AHEAD : READ_AHEAD, .careful = far};
 	size_t n = 0;
 	readers = calloc(point.n_streams + 1, sizeof(struct stream_reader *));
 	if (!readers)
@@ -168,11 +190,20 @@ static bool open_point(struct err **errp)
 	return point_load(repository, &session, &point, errp) && open_packs(errp);
 }
 
+static bool start_traces(struct err **errp)
+{
+	if (config.trace >= 0 && !(recorder = trace_recorder_new(config.trace, &point, errp)))
+		return false;
+	if (config.keep && pack_reader_in_flight(packs))
+		player = trace_player_start(repository, &point, packs, errp);
+	return !*errp;
+}
+
 /* The repository starts threads of its own, so it is opened only when nbdkit has done all its forking. */
 static int plugin_after_fork(void)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	if (!open_repository(&err) || !open_point(&err) || !open_readers(&err))
+	if (!open_repository(&err) || !open_point(&err) || !open_readers(&err) || !start_traces(&err))
 		return tell(&err);
 	if (write(config.control, "R", 1) != 1) {
 		nbdkit_error("the program that started nbdkit is gone");
@@ -183,6 +214,8 @@ static int plugin_after_fork(void)
 
 static void plugin_unload(void)
 {
+	trace_player_free(player);
+	trace_recorder_free(recorder);
 	for (size_t i = 0; readers && i < point.n_streams; i++)
 		stream_reader_free(readers[i]);
 	free(readers);
@@ -273,10 +306,19 @@ static int plugin_block_size(void *handle, uint32_t *minimum, uint32_t *preferre
 
 /* ---- reading ---- */
 
+static size_t stream_of(const struct stream_reader *reader)
+{
+	size_t i = 0;
+	while (readers[i] != reader)
+		i++;
+	return i;
+}
+
 static int plugin_pread(void *handle, void *data, uint32_t count, uint64_t offset, uint32_t flags)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	(void)flags;
+	trace_recorder_note(recorder, stream_of(handle), offset, count);
 	return stream_reader_read(handle, offset, data, count, &err) ? 0 : tell(&err);
 }
 

@@ -32,6 +32,7 @@ struct verify_evidence {
 	struct bytes log, screen; /* screen: a PNG */
 	uint64_t log_total;
 	uint64_t started_ns, ended_ns; /* realtime */
+	struct trace trace;	       /* empty where it did not become ready */
 };
 
 void verify_evidence_release(struct verify_evidence *evidence);
@@ -42,6 +43,8 @@ NODISCARD bool verify_write_receipt(const struct verifier *verifier, const struc
 				    struct err **errp);
 NODISCARD bool verify_write_evidence(const struct verifier *verifier, const struct verify_evidence *evidence,
 				     struct verify_result *result, struct err **errp);
+/* Beside the receipt. That it cannot be kept is told, and fails nothing. */
+void verify_keep_trace(const struct verifier *verifier, const struct trace *trace, const struct verify_result *result);
 /* Whether all of that can be written, before anything is booted. */
 NODISCARD bool verify_check_places(const struct verifier *verifier, const struct point *const *points, size_t n,
 				   struct err **errp);

@@ -17,6 +17,7 @@ void verify_evidence_release(struct verify_evidence *evidence)
 {
 	bytes_release(&evidence->log);
 	bytes_release(&evidence->screen);
+	trace_release(&evidence->trace);
 }
 
 /* ---- running ---- */
@@ -46,7 +47,8 @@ static void judge_start(struct verify_watch *watch, struct err *err)
 	pthread_mutex_unlock(&watch->lock);
 }
 
-static bool run_machine(const struct verifier *verifier, struct verify_task *task, unsigned slot, struct err **errp)
+static bool run_machine(const struct verifier *verifier, struct verify_task *task, unsigned slot, struct trace *trace,
+			struct err **errp)
 {
 	const struct verify_options *options = verifier->options;
 	struct verify_watch *watch = task->watch;
@@ -61,6 +63,7 @@ static bool run_machine(const struct verifier *verifier, struct verify_task *tas
 		.memory = options->memory,
 		.memory_max = verifier->memory_max,
 		.network = true,
+		.record = true,
 		.accelerator = verifier->accelerator,
 		.console_in = -1,
 		.console_out = -1,
@@ -77,7 +80,8 @@ static bool run_machine(const struct verifier *verifier, struct verify_task *tas
 		err_clear(errp);
 		return true;
 	}
-	bool ok = machine && verify_watch_run(watch, verifier->runner, machine, options->cancel, errp);
+	bool ok = machine && verify_watch_run(watch, verifier->runner, machine, options->cancel, errp) &&
+		  (watch->judge.judgement != JUDGE_READY || machine_trace(machine, trace, errp));
 	machine_stop(machine);
 	return ok;
 }
@@ -116,21 +120,23 @@ static bool keep(const struct verifier *verifier, struct verify_watch *watch, st
 		return false;
 	bool receipt = result->verdict == VERIFY_UNDECIDED ||
 		       verify_write_receipt(verifier, &watch->judge, evidence, result, errp);
+	if (receipt)
+		verify_keep_trace(verifier, &evidence->trace, result);
 	bool files = verify_write_evidence(verifier, evidence, result, receipt ? errp : &second);
 	return receipt && files;
 }
 
 /* A machine that never started counts from when that was tried. */
-static bool conclude(const struct verifier *verifier, struct verify_watch *watch, uint64_t tried_ns,
+static bool conclude(const struct verifier *verifier, struct verify_watch *watch, struct verify_evidence *evidence,
 		     struct verify_result *result, struct err **errp)
 {
-	AUTO(verify_evidence_release)
-	struct verify_evidence evidence = {.started_ns = watch->started_ns ? watch->started_ns : tried_ns,
-					   .ended_ns = clock_now_ns()};
+	if (watch->started_ns)
+		evidence->started_ns = watch->started_ns;
+	evidence->ended_ns = clock_now_ns();
 	if (!fill_result(&watch->judge, result, errp))
 		return false;
 	result->healed = STEAL(&watch->healed);
-	if (keep(verifier, watch, &evidence, result, errp))
+	if (keep(verifier, watch, evidence, result, errp))
 		return true;
 	result->trouble = strdup(err_message(*errp));
 	if (!result->trouble)
@@ -149,12 +155,12 @@ static void set_watch(struct verify_task *task, struct verify_watch *watch)
 bool verify_one(const struct verifier *verifier, struct verify_task *task, unsigned slot, struct err **errp)
 {
 	struct verify_watch watch;
-	uint64_t tried_ns = clock_now_ns();
+	AUTO(verify_evidence_release) struct verify_evidence evidence = {.started_ns = clock_now_ns()};
 	verify_watch_init(&watch, &verifier->rules);
 	set_watch(task, &watch);
-	bool ok = run_machine(verifier, task, slot, errp);
+	bool ok = run_machine(verifier, task, slot, &evidence.trace, errp);
 	set_watch(task, NULL);
-	ok = ok && conclude(verifier, &watch, tried_ns, task->result, errp);
+	ok = ok && conclude(verifier, &watch, &evidence, task->result, errp);
 	verify_watch_release(&watch);
 	return ok;
 }

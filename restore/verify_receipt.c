@@ -190,3 +190,20 @@ bool verify_write_receipt(const struct verifier *verifier, const struct judge *j
 		publish(verifier, &receipt, bytes_span(&file), result, errp)) ||
 	       err_prefix(errp, "the receipt");
 }
+
+/* ---- boot trace ---- */
+
+void verify_keep_trace(const struct verifier *verifier, const struct trace *trace, const struct verify_result *result)
+{
+	const struct verify_options *options = verifier->options;
+	AUTO(err_freep) struct err *err = NULL;
+	if (trace->n == 0 || options->receipt_path || !result->receipt ||
+	    trace_publish(verifier->repository, trace, result->receipt, &err))
+		return;
+	AUTO(freep)
+	char *text = file_format("%s: the boot trace could not be kept, which only costs time when it boots from far "
+				 "away: %s",
+				 result->point->workload, err_message(err));
+	if (options->note && text)
+		options->note(options->arg, text);
+}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/pool.h"
 #include "storage/backend_internal.h"
 #include "storage/ids.h"
 
@@ -59,7 +60,13 @@ static bool about(bool done, const char *name, struct err **errp)
 
 bool backend_put_once(struct backend *backend, const char *name, struct span body, struct err **errp)
 {
-	return check_name(name, errp) && about(backend->ops->put_once(backend, name, body, errp), name, errp);
+	return backend_put_once_hashed(backend, name, body, NULL, errp);
+}
+
+bool backend_put_once_hashed(struct backend *backend, const char *name, struct span body, const uint8_t *sha256,
+			     struct err **errp)
+{
+	return check_name(name, errp) && about(backend->ops->put_once(backend, name, body, sha256, errp), name, errp);
 }
 
 bool backend_put(struct backend *backend, const char *name, struct span body, struct err **errp)
@@ -103,7 +110,36 @@ void backend_free(struct backend *backend)
 		backend->ops->free(backend);
 }
 
-bool backend_get(struct backend *backend, const char *name, size_t max, struct bytes *ret, struct err **errp)
+bool backend_read_again(struct backend *backend, const char *name, struct err **errp)
+{
+	if (err_code(*errp) != ERR_CORRUPT || !backend->ops->forget || !backend->ops->forget(backend, name))
+		return false;
+	err_clear(errp);
+	return true;
+}
+
+bool backend_keeps(struct backend *backend)
+{
+	return backend->ops->keeps && backend->ops->keeps(backend);
+}
+
+size_t backend_threads(const struct backend *backend)
+{
+	return backend->in_flight ? backend->in_flight : pool_processors();
+}
+
+enum create_once backend_create_once(const struct backend *backend)
+{
+	return backend->ops->create_once ? backend->ops->create_once(backend) : CREATE_ONCE_OWN;
+}
+
+void backend_use_create_once(struct backend *backend, enum create_once rule)
+{
+	if (backend->ops->use_create_once)
+		backend->ops->use_create_once(backend, rule);
+}
+
+static bool get_in_steps(struct backend *backend, const char *name, size_t max, struct bytes *ret, struct err **errp)
 {
 	uint64_t size;
 	if (!backend_size(backend, name, &size, errp))
@@ -123,4 +159,11 @@ bool backend_get(struct backend *backend, const char *name, size_t max, struct b
 	*ret = object;
 	bytes_init(&object, 0);
 	return true;
+}
+
+bool backend_get(struct backend *backend, const char *name, size_t max, struct bytes *ret, struct err **errp)
+{
+	if (!backend->ops->get)
+		return get_in_steps(backend, name, max, ret, errp);
+	return check_name(name, errp) && about(backend->ops->get(backend, name, max, ret, errp), name, errp);
 }

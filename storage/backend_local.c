@@ -36,8 +36,10 @@ static void local_free(struct backend *backend)
 	free(local);
 }
 
-static bool put_once(struct backend *backend, const char *name, struct span body, struct err **errp)
+static bool put_once(struct backend *backend, const char *name, struct span body, const uint8_t *sha256,
+		     struct err **errp)
 {
+	(void)sha256;
 	return local_put_once(backend, name, body, errp) || local_explain(local_of(backend), errp);
 }
 

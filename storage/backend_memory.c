@@ -95,8 +95,10 @@ static bool replace(struct object *object, struct span body, struct err **errp)
 	return true;
 }
 
-static bool memory_put_once(struct backend *backend, const char *name, struct span body, struct err **errp)
+static bool memory_put_once(struct backend *backend, const char *name, struct span body, const uint8_t *sha256,
+			    struct err **errp)
 {
+	(void)sha256;
 	struct memory *memory = memory_of(backend);
 	pthread_mutex_lock(&memory->lock);
 	const struct object *object = find(memory, name);

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "storage/backend.h"
+#include "storage/s3/backend.h"
 
 /* Length of "s3+https" in "s3+https://…"; 0 for a path. A path that looks so is written ./like:this. */
 static size_t scheme_length(const char *url)
@@ -12,13 +13,16 @@ static size_t scheme_length(const char *url)
 	return isalpha((unsigned char)url[0]) && url[len] == ':' ? len : 0;
 }
 
-struct backend *backend_open(const char *url, bool create, struct err **errp)
+struct backend *backend_open(const char *url, const struct backend_options *options, struct err **errp)
 {
 	size_t scheme = scheme_length(url);
 	if (scheme == 0)
-		return backend_local_open(url, create, errp);
+		return backend_local_open(url, options->create, errp);
+	if (backend_s3_speaks(url))
+		return backend_s3_open(url, options, errp);
 	err_set(errp, ERR_UNSUPPORTED,
-		"'%s': this program keeps repositories in folders, as /backup; it does not speak '%.*s'", url,
-		(int)scheme, url);
+		"'%s': a repository is in a folder, as /backup, or in a bucket, as s3://bucket/prefix or "
+		"s3+https://host/bucket/prefix; '%.*s' is neither",
+		url, (int)scheme, url);
 	return NULL;
 }

@@ -177,16 +177,24 @@ bool commit_decode(const struct repository *repository, const struct session_id 
 	return true;
 }
 
+static bool load(const struct repository *repository, const char *name, const struct session_id *session,
+		 struct commit *ret, struct err **errp)
+{
+	AUTO(bytes_release) struct bytes object = {0};
+
+	return backend_get(repository_backend(repository), name, COMMIT_MAX_BYTES, &object, errp) &&
+	       commit_decode(repository, session, bytes_span(&object), ret, errp);
+}
+
 bool commit_load(const struct repository *repository, const struct session_id *session, struct commit *ret,
 		 struct err **errp)
 {
-	AUTO(bytes_release) struct bytes object = {0};
 	char name[OBJECT_NAME_SIZE];
 
-	if (!backend_get(repository_backend(repository), object_name_session('c', session, name), COMMIT_MAX_BYTES,
-			 &object, errp))
-		return false;
-	return commit_decode(repository, session, bytes_span(&object), ret, errp);
+	object_name_session('c', session, name);
+	return load(repository, name, session, ret, errp) ||
+	       (backend_read_again(repository_backend(repository), name, errp) &&
+		load(repository, name, session, ret, errp));
 }
 
 void commit_release(struct commit *commit)

@@ -28,10 +28,11 @@ static bool sha256_of(const void *data, size_t len, uint8_t ret[HASH_SIZE], stru
 	return crypto_sha256(&part, 1, ret, errp);
 }
 
-bool config_make(struct config *ret, uint8_t ret_object[CONFIG_SIZE], struct err **errp)
+bool config_make(enum create_once rule, struct config *ret, uint8_t ret_object[CONFIG_SIZE], struct err **errp)
 {
 	struct config config = {.min_reader = FORMAT_VERSION,
 				.min_writer = FORMAT_VERSION,
+				.create_once = rule,
 				.pack_target = PACK_TARGET,
 				.pack_entries = PACK_ENTRIES,
 				.created_ns = clock_now_ns()};
@@ -42,6 +43,7 @@ bool config_make(struct config *ret, uint8_t ret_object[CONFIG_SIZE], struct err
 	bytes_store_le16(ret_object + 8, FORMAT_VERSION);
 	bytes_store_le16(ret_object + 10, config.min_reader);
 	bytes_store_le16(ret_object + 12, config.min_writer);
+	bytes_store_le16(ret_object + 14, (uint16_t)config.create_once);
 	memcpy(ret_object + 16, config.domain, DOMAIN_SIZE);
 	memcpy(ret_object + 32, config.store, DOMAIN_SIZE);
 	memcpy(ret_object + 48, algorithms, sizeof(algorithms));
@@ -85,8 +87,9 @@ static bool parse_versions(struct cursor *cursor, struct config *config, struct 
 		return err_set(errp, ERR_UNSUPPORTED,
 			       "it asks for a reader of format %u, and this one knows format %d: use a newer salvor",
 			       config->min_reader, FORMAT_VERSION);
-	if (version < 1 || config->min_reader < 1 || config->min_writer < 1 || create_once != 0)
+	if (version < 1 || config->min_reader < 1 || config->min_writer < 1 || create_once > CREATE_ONCE_ALONE)
 		return err_set(errp, ERR_CORRUPT, "its versions make no sense");
+	config->create_once = create_once;
 	return true;
 }
 

@@ -2,6 +2,7 @@
 /* The object `config`: what kind of repository this is. See docs/format.md, config. */
 #pragma once
 
+#include "storage/backend.h"
 #include "storage/crypto.h"
 #include "storage/ids.h"
 
@@ -10,6 +11,7 @@
 
 struct config {
 	uint16_t min_reader, min_writer;
+	enum create_once create_once; /* what the store does in its bucket; its own rule anywhere else */
 	uint8_t domain[DOMAIN_SIZE], store[DOMAIN_SIZE];
 	uint32_t pack_target, pack_entries;
 	uint64_t created_ns;
@@ -17,7 +19,8 @@ struct config {
 };
 
 /* A new one with a random domain and store; gives its bytes too. */
-NODISCARD bool config_make(struct config *ret, uint8_t ret_object[CONFIG_SIZE], struct err **errp);
+NODISCARD bool config_make(enum create_once rule, struct config *ret, uint8_t ret_object[CONFIG_SIZE],
+			   struct err **errp);
 /* The bytes begin as a config does, whatever its version. */
 bool config_is_one(struct span object);
 /* The parser of foreign bytes. ERR_UNSUPPORTED for a format that needs a newer reader, ERR_CORRUPT. */

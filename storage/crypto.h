@@ -27,6 +27,9 @@ struct err;
 NODISCARD bool crypto_sha256(const struct span *parts, size_t n, uint8_t ret[HASH_SIZE], struct err **errp);
 NODISCARD bool crypto_hmac(const uint8_t key[KEY_SIZE], const struct span *parts, size_t n, uint8_t ret[HASH_SIZE],
 			   struct err **errp);
+/* The same with a key of any length but zero. */
+NODISCARD bool crypto_hmac_any(struct span key, const struct span *parts, size_t n, uint8_t ret[HASH_SIZE],
+			       struct err **errp);
 /* ret_len at most 255·32. */
 NODISCARD bool crypto_hkdf(struct span secret, struct span salt, struct span info, uint8_t *ret, size_t ret_len,
 			   struct err **errp);

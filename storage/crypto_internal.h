@@ -23,9 +23,5 @@ struct crypto_contexts {
 struct crypto_contexts *crypto_contexts(struct err **errp);
 NODISCARD bool crypto_sha256_init(EVP_MD_CTX *ctx);
 
-/* HMAC with a key of any length but zero. */
-NODISCARD bool crypto_hmac_any(struct span key, const struct span *parts, size_t n, uint8_t ret[HASH_SIZE],
-			       struct err **errp);
-
 /* What OpenSSL has to say about the call that just failed. Empties its queue. Returns false. */
 bool err_from_openssl(struct err **errp, const char *what);

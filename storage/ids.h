@@ -55,6 +55,9 @@ char *object_name_keyring(uint32_t n, char name[OBJECT_NAME_SIZE]);
 /* The nth receipt that an identity wrote of the point that a session made. */
 char *object_name_receipt(const struct session_id *session, const uint8_t id8[WRITER_SIZE], uint32_t n,
 			  char name[OBJECT_NAME_SIZE]);
+/* The boot trace that goes with that receipt. */
+char *object_name_trace(const struct session_id *session, const uint8_t id8[WRITER_SIZE], uint32_t n,
+			char name[OBJECT_NAME_SIZE]);
 bool object_name_parse_session(char kind, const char *name, struct session_id *ret);
 bool object_name_parse_pack(const char *name, enum pack_class *ret_class, struct session_id *ret_session,
 			    uint32_t *ret_seq);
@@ -62,3 +65,5 @@ bool object_name_parse_list(const char *name, struct session_id *ret_session, ui
 bool object_name_parse_keyring(const char *name, uint32_t *ret_n);
 bool object_name_parse_receipt(const char *name, struct session_id *ret_session, uint8_t ret_id8[WRITER_SIZE],
 			       uint32_t *ret_n);
+bool object_name_parse_trace(const char *name, struct session_id *ret_session, uint8_t ret_id8[WRITER_SIZE],
+			     uint32_t *ret_n);

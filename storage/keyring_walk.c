@@ -46,23 +46,36 @@ static bool damaged(struct err **errp, const char *name)
 	return err_prefix(errp, "keyring '%s'", name);
 }
 
+static bool fetch(const struct walk *walk, const char *name, struct keyring *ret, struct err **errp)
+{
+	AUTO(bytes_release) struct bytes object = {0};
+	return backend_get(walk->backend, name, KEYRING_MAX_BYTES, &object, errp) &&
+	       (check_object(walk, name, bytes_span(&object), ret, errp) ||
+		(err_code(*errp) == ERR_CORRUPT ? damaged(errp, name) : false));
+}
+
+static bool fetch_again(const struct walk *walk, const char *name, struct keyring *ret, struct err **errp)
+{
+	if (!backend_read_again(walk->backend, name, errp))
+		return false;
+	keyring_release(ret);
+	return fetch(walk, name, ret, errp);
+}
+
 /* A backend_list_function: takes one step. Names ascend, so a gap shows as a number that is not the next. */
 static bool step(void *arg, const char *name, uint64_t size, struct err **errp)
 {
 	(void)size;
 	struct walk *walk = arg;
 	uint32_t n, expected = walk->newest.members ? walk->newest.n + 1 : 0;
-	AUTO(bytes_release) struct bytes object = {0};
 	AUTO(keyring_release) struct keyring next = {0};
 	if (!object_name_parse_keyring(name, &n) || n != expected) {
 		err_set(errp, ERR_CORRUPT, "keyring 'k/%08" PRIx32 "' is missing: '%s' is there in its place", expected,
 			name);
 		return err_about(errp, "k/%08" PRIx32, expected);
 	}
-	if (!backend_get(walk->backend, name, KEYRING_MAX_BYTES, &object, errp))
+	if (!fetch(walk, name, &next, errp) && !fetch_again(walk, name, &next, errp))
 		return false;
-	if (!check_object(walk, name, bytes_span(&object), &next, errp))
-		return err_code(*errp) == ERR_CORRUPT ? damaged(errp, name) : false;
 	if ((n == 0 && !check_first_hash(walk, &next, errp)) || !walk->seen(walk->arg, &next, errp))
 		return false;
 	keyring_release(&walk->newest);

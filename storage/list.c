@@ -119,14 +119,12 @@ static bool check(const struct repository *repository, const char *name, struct 
 	return true;
 }
 
-bool list_load(const struct repository *repository, const struct session_id *session, uint32_t k, struct list *ret,
-	       struct err **errp)
+static bool load(const struct repository *repository, const char *name, const struct session_id *session, uint32_t k,
+		 struct list *ret, struct err **errp)
 {
 	AUTO(bytes_release) struct bytes object = {0};
 	AUTO(list_release) struct list list = {0};
-	char name[OBJECT_NAME_SIZE];
 
-	object_name_list(session, k, name);
 	if (!backend_get(repository_backend(repository), name, LIST_MAX_BYTES, &object, errp))
 		return false;
 	if (!check(repository, name, bytes_span(&object), session, k, &list, errp)) {
@@ -136,4 +134,15 @@ bool list_load(const struct repository *repository, const struct session_id *ses
 	*ret = list;
 	list = (struct list){0};
 	return true;
+}
+
+bool list_load(const struct repository *repository, const struct session_id *session, uint32_t k, struct list *ret,
+	       struct err **errp)
+{
+	char name[OBJECT_NAME_SIZE];
+
+	object_name_list(session, k, name);
+	return load(repository, name, session, k, ret, errp) ||
+	       (backend_read_again(repository_backend(repository), name, errp) &&
+		load(repository, name, session, k, ret, errp));
 }

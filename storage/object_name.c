@@ -41,13 +41,25 @@ char *object_name_keyring(uint32_t n, char name[OBJECT_NAME_SIZE])
 	return name;
 }
 
+static char *name_signed(char kind, const struct session_id *session, const uint8_t id8[WRITER_SIZE], uint32_t n,
+			 char name[OBJECT_NAME_SIZE])
+{
+	char text[SESSION_TEXT_SIZE], signer[2 * WRITER_SIZE + 1];
+	snprintf(name, OBJECT_NAME_SIZE, "%c/%s/%s%08" PRIx32, kind, session_id_text(session, text),
+		 hex_encode(id8, WRITER_SIZE, signer), n);
+	return name;
+}
+
 char *object_name_receipt(const struct session_id *session, const uint8_t id8[WRITER_SIZE], uint32_t n,
 			  char name[OBJECT_NAME_SIZE])
 {
-	char text[SESSION_TEXT_SIZE], signer[2 * WRITER_SIZE + 1];
-	snprintf(name, OBJECT_NAME_SIZE, "v/%s/%s%08" PRIx32, session_id_text(session, text),
-		 hex_encode(id8, WRITER_SIZE, signer), n);
-	return name;
+	return name_signed('v', session, id8, n, name);
+}
+
+char *object_name_trace(const struct session_id *session, const uint8_t id8[WRITER_SIZE], uint32_t n,
+			char name[OBJECT_NAME_SIZE])
+{
+	return name_signed('t', session, id8, n, name);
 }
 
 static bool parse_session_at(const char *name, struct session_id *ret)
@@ -104,12 +116,12 @@ bool object_name_parse_keyring(const char *name, uint32_t *ret_n)
 	return true;
 }
 
-bool object_name_parse_receipt(const char *name, struct session_id *ret_session, uint8_t ret_id8[WRITER_SIZE],
-			       uint32_t *ret_n)
+static bool parse_signed(char kind, const char *name, struct session_id *ret_session, uint8_t ret_id8[WRITER_SIZE],
+			 uint32_t *ret_n)
 {
 	uint8_t last[WRITER_SIZE + 4];
 	struct session_id session;
-	if (strlen(name) != NUMBER_AT + 2 * sizeof(last) || name[0] != 'v' || name[1] != '/' ||
+	if (strlen(name) != NUMBER_AT + 2 * sizeof(last) || name[0] != kind || name[1] != '/' ||
 	    name[NUMBER_AT - 1] != '/' || !parse_session_at(name, &session) ||
 	    !hex_decode(name + NUMBER_AT, last, sizeof(last)) || bytes_all_zero(last + WRITER_SIZE, 4))
 		return false;
@@ -117,4 +129,16 @@ bool object_name_parse_receipt(const char *name, struct session_id *ret_session,
 	memcpy(ret_id8, last, WRITER_SIZE);
 	*ret_n = (uint32_t)last[8] << 24 | (uint32_t)last[9] << 16 | (uint32_t)last[10] << 8 | last[11];
 	return true;
+}
+
+bool object_name_parse_receipt(const char *name, struct session_id *ret_session, uint8_t ret_id8[WRITER_SIZE],
+			       uint32_t *ret_n)
+{
+	return parse_signed('v', name, ret_session, ret_id8, ret_n);
+}
+
+bool object_name_parse_trace(const char *name, struct session_id *ret_session, uint8_t ret_id8[WRITER_SIZE],
+			     uint32_t *ret_n)
+{
+	return parse_signed('t', name, ret_session, ret_id8, ret_n);
 }

@@ -304,16 +304,24 @@ static bool read_ends(struct backend *backend, const char *name, struct pack_end
 	return true;
 }
 
-bool pack_footer_fetch(const struct repository *repository, enum pack_class cls, const struct session_id *session,
-		       uint32_t seq, struct pack_footer *ret, struct err **errp)
+static bool fetch(const struct repository *repository, const char *name, enum pack_class cls,
+		  const struct session_id *session, uint32_t seq, struct pack_footer *ret, struct err **errp)
 {
-	char name[OBJECT_NAME_SIZE];
-	object_name_pack(cls, session, seq, name);
 	AUTO(pack_ends_release) struct pack_ends ends = {0};
 	if (!read_ends(repository_backend(repository), name, &ends, errp))
 		return pack_err(errp, cls, session, seq);
 	return pack_footer_open(repository, cls, session, seq, SPAN_OF(ends.head), SPAN(ends.tail, ends.tail_len),
 				ends.size, ret, errp);
+}
+
+bool pack_footer_fetch(const struct repository *repository, enum pack_class cls, const struct session_id *session,
+		       uint32_t seq, struct pack_footer *ret, struct err **errp)
+{
+	char name[OBJECT_NAME_SIZE];
+	object_name_pack(cls, session, seq, name);
+	return fetch(repository, name, cls, session, seq, ret, errp) ||
+	       (backend_read_again(repository_backend(repository), name, errp) &&
+		fetch(repository, name, cls, session, seq, ret, errp));
 }
 
 void pack_footer_release(struct pack_footer *footer)

@@ -40,6 +40,11 @@ void pack_reader_free(struct pack_reader *reader)
 	free(reader);
 }
 
+unsigned pack_reader_in_flight(const struct pack_reader *reader)
+{
+	return repository_backend(reader->repository)->in_flight;
+}
+
 void pack_reader_set_rescue(struct pack_reader *reader, struct rescue *rescue)
 {
 	reader->rescue = rescue;
@@ -140,6 +145,8 @@ static bool fill_range(const struct pack_reader *reader, struct open_pack *pack,
 		const struct chunk_ref *ref = range->refs[i];
 		const struct pack_entry *entry = &footer->entries[ref->at.entry];
 		const uint8_t *sealed = data + (entry->offset - range->start);
+		if (!ref->plain)
+			continue;
 		if (!unseal_entry(reader, pack, entry, sealed, scratch, ref->plain, errp) ||
 		    !check_chunk(keys, ref, errp))
 			return entry_err(footer, &ref->at, errp);
@@ -176,6 +183,14 @@ static bool read_from_pack(const struct pack_reader *reader, struct open_pack *p
 	return true;
 }
 
+static bool read_again(const struct pack_reader *reader, const struct open_pack *pack, struct err **errp)
+{
+	const struct pack_footer *footer = open_pack_footer(pack);
+	char name[OBJECT_NAME_SIZE];
+	object_name_pack(footer->cls, &footer->session, footer->seq, name);
+	return backend_read_again(repository_backend(reader->repository), name, errp);
+}
+
 static int compare_packs(const struct locator *a, const struct locator *b)
 {
 	int order = session_id_compare(&a->session, &b->session);
@@ -200,7 +215,8 @@ static bool read_sorted(struct pack_reader *reader, struct chunk_ref **refs, siz
 		struct open_pack *pack = pack_cache_get(reader->cache, PACK_CHUNKS, &at->session, at->seq, errp);
 		if (!pack)
 			return false;
-		bool ok = read_from_pack(reader, pack, refs + done, same, errp);
+		bool ok = read_from_pack(reader, pack, refs + done, same, errp) ||
+			  (read_again(reader, pack, errp) && read_from_pack(reader, pack, refs + done, same, errp));
 		pack_cache_put(reader->cache, pack);
 		if (!ok)
 			return false;
@@ -313,7 +329,9 @@ bool pack_reader_node(struct pack_reader *reader, const struct chunk_id *id, con
 	struct open_pack *pack = pack_cache_get(reader->cache, PACK_META, &at->session, at->seq, errp);
 	if (!pack)
 		return false;
-	bool ok = read_node(reader, pack, &ref, ret, errp) || entry_err(open_pack_footer(pack), at, errp);
+	bool ok = read_node(reader, pack, &ref, ret, errp) ||
+		  (read_again(reader, pack, errp) && read_node(reader, pack, &ref, ret, errp)) ||
+		  entry_err(open_pack_footer(pack), at, errp);
 	pack_cache_put(reader->cache, pack);
 	return ok;
 }

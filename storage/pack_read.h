@@ -16,7 +16,7 @@ struct chunk_ref {
 	struct chunk_id id;
 	struct locator at;
 	uint32_t plain_len;	 /* what the stream's shape demands */
-	void *plain;		 /* room for plain_len bytes */
+	void *plain;		 /* room for plain_len bytes; NULL: it is only fetched, for a cache before the repository */
 	struct tree_place place; /* in the point that is read; where a rescue looks for it in others */
 };
 
@@ -25,6 +25,9 @@ NODISCARD struct pack_reader *pack_reader_new(const struct repository *repositor
 					      struct err **errp);
 void pack_reader_free(struct pack_reader *reader);
 DEFINE_AUTO_FREE(struct pack_reader, pack_reader_free);
+
+/* Requests at once that pay; 0 where the repository is near by. */
+unsigned pack_reader_in_flight(const struct pack_reader *reader);
 
 /* From now on, what is damaged where it lies is read from where else it lies, if it is said where it stands; before
  * others use the reader. Borrowed. */

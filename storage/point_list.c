@@ -286,7 +286,8 @@ static bool load_all(struct gathering *gathering, struct err **errp)
 		return err_set_no_memory(errp);
 	if (gathering->n_sessions < FEW_COMMITS)
 		return load_some(gathering, errp);
-	struct pool *pool = pool_start("points", pool_processors(), load_some, NULL, gathering, errp);
+	size_t threads = backend_threads(repository_backend(gathering->repository));
+	struct pool *pool = pool_start("points", threads, load_some, NULL, gathering, errp);
 	return pool && pool_join(pool, errp);
 }
 

@@ -38,6 +38,16 @@ const char *repository_url(const struct repository *repository)
 	return repository->url;
 }
 
+uint64_t repository_limit_rate(const struct repository *repository)
+{
+	return repository->limit_rate;
+}
+
+const struct backend_cache_options *repository_cache(const struct repository *repository)
+{
+	return &repository->cache;
+}
+
 const uint8_t *repository_material(const struct repository *repository)
 {
 	return repository->material;

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "storage/backend.h"
+#include "storage/backend_cached.h"
 #include "storage/identity.h"
 #include "storage/keyring.h"
 
@@ -32,14 +32,19 @@ struct repository_key {
 struct repository_options {
 	const char *url;
 	struct repository_key key;
+	uint64_t limit_rate;		    /* bytes a second over a network; 0: no limit */
+	const struct cancel *cancel;	    /* see storage/backend.h; NULL */
+	struct backend_cache_options cache; /* of what is far away; folder NULL: none */
 	const char *state_dir; /* what is remembered of repositories: heads, journals, index; made when missing; NULL:
-				  nothing */
+			    nothing */
 };
 
 struct repository_init {
 	const char *url;
 	struct span passphrase;	       /* empty is refused */
 	const char *owner_name;	       /* member name of the owner, as "owner" */
+	bool single_writer;	       /* also where nobody can tell who was first: only one machine writes */
+	const struct cancel *cancel;   /* see storage/backend.h; NULL */
 	const char *recovery_key_file; /* NULL: none is made, on the caller's word */
 };
 
@@ -74,6 +79,10 @@ const struct identity *repository_identity(const struct repository *repository);
 const char *repository_state_path(const struct repository *repository);
 /* A path is absolute; "" where only a backend was given. */
 const char *repository_url(const struct repository *repository);
+/* As it was said in the options. */
+uint64_t repository_limit_rate(const struct repository *repository);
+/* What is kept of it; folder NULL: nothing. */
+const struct backend_cache_options *repository_cache(const struct repository *repository);
 /* The 64 bytes that open this repository again, for a helper process of ours. */
 const uint8_t *repository_material(const struct repository *repository);
 bool repository_may(const struct repository *repository, enum role role);

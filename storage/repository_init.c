@@ -107,10 +107,12 @@ static bool make_keyring(struct plan *plan, const char *owner_name, struct err *
 	return true;
 }
 
-static bool plan_make(struct plan *plan, const struct repository_init *init, struct err **errp)
+static bool plan_make(struct plan *plan, const struct backend *backend, const struct repository_init *init,
+		      struct err **errp)
 {
 	plan->n = init->recovery_key_file ? IDENTITIES : OWNER + 1;
-	return config_make(&plan->config, plan->config_object, errp) && make_keyring(plan, init->owner_name, errp) &&
+	return config_make(backend_create_once(backend), &plan->config, plan->config_object, errp) &&
+	       make_keyring(plan, init->owner_name, errp) &&
 	       slot_make(init->passphrase, plan->material[OWNER], plan->slot_object, errp);
 }
 
@@ -187,7 +189,7 @@ static bool init_steps(struct backend *backend, const struct repository_init *in
 {
 	AUTO(plan_release) struct plan plan = {0};
 	return check_init(init, errp) && backend_list(backend, "", refuse, backend, errp) &&
-	       plan_make(&plan, init, errp) && write_plan(backend, &plan, init, errp);
+	       plan_make(&plan, backend, init, errp) && write_plan(backend, &plan, init, errp);
 }
 
 bool repository_init_backend(struct backend *backend, const struct repository_init *init, struct err **errp)
@@ -201,6 +203,8 @@ bool repository_init(const struct repository_init *init, struct err **errp)
 {
 	if (!check_init(init, errp))
 		return false;
-	struct backend *backend = backend_open(init->url, /* create= */ true, errp);
+	const struct backend_options options = {
+		.create = true, .single_writer = init->single_writer, .cancel = init->cancel};
+	struct backend *backend = backend_open(init->url, &options, errp);
 	return backend && (repository_init_backend(backend, init, errp) || err_prefix(errp, "%s", init->url));
 }

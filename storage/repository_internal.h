@@ -12,8 +12,10 @@ struct epoch_secret {
 
 struct repository {
 	struct backend *backend;
-	char *url;	  /* "" where there is none */
-	char *state_path; /* NULL where nothing is remembered */
+	uint64_t limit_rate;
+	char *url;			    /* "" where there is none */
+	char *state_path;		    /* NULL where nothing is remembered */
+	struct backend_cache_options cache; /* the folder is owned; NULL: none is used */
 	struct config config;
 	struct keyring keyring; /* the newest */
 	uint8_t material[MATERIAL_SIZE];

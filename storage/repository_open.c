@@ -43,7 +43,7 @@ static bool judge_config(struct backend *backend, const char *url, const char *r
 	if (!has_keyring(backend, &keyring, errp))
 		return false;
 	if (!keyring)
-		return err_set(errp, ERR_NOT_FOUND, "%s is not a repository: %s; is it another folder, or not mounted?",
+		return err_set(errp, ERR_NOT_FOUND, "%s is not a repository: %s; is it another place, or not mounted?",
 			       url, reason);
 	err_set(errp, ERR_CORRUPT, "object '%s': %s", CONFIG_NAME, reason);
 	return err_about(errp, "%s", CONFIG_NAME);
@@ -61,8 +61,10 @@ static bool load_config(struct backend *backend, const char *url, struct config 
 	}
 	if (!config_is_one(bytes_span(&object)))
 		return judge_config(backend, url, "its 'config' is something else", errp);
-	if (config_parse(bytes_span(&object), ret, errp))
+	if (config_parse(bytes_span(&object), ret, errp)) {
+		backend_use_create_once(backend, ret->create_once);
 		return true;
+	}
 	err_about(errp, "%s", CONFIG_NAME);
 	return err_code(*errp) == ERR_CORRUPT && err_prefix(errp, "object '%s'", CONFIG_NAME);
 }
@@ -81,7 +83,7 @@ static bool check_finished(struct backend *backend, const char *url, struct err 
 	if (!inventory.other)
 		return err_set(errp, ERR_NOT_FOUND,
 			       "%s is an unfinished repository: its 'init' was interrupted, and nothing is stored in "
-			       "it. Delete the folder, "
+			       "it. Delete what is there, "
 			       "and the recovery key file made with it, and run 'init' again",
 			       url);
 	err_set(errp, ERR_CORRUPT, "all keyrings are missing (k/00000000 and those behind it)");
@@ -98,9 +100,28 @@ static bool check_member(const struct repository *repository, struct err **errp)
 	return true;
 }
 
+/* Nothing is gained for what is near by. */
+static bool use_cache(struct repository *repository, const struct backend_cache_options *cache, struct err **errp)
+{
+	if (!cache->folder || !repository->backend->in_flight)
+		return true;
+	char *folder = strdup(cache->folder);
+	if (!folder)
+		return err_set_no_memory(errp);
+	repository->cache = *cache;
+	repository->cache.folder = folder;
+	if (cache->fresh && bytes_all_zero(cache->run, sizeof(cache->run)) &&
+	    !crypto_random(repository->cache.run, sizeof(repository->cache.run), errp))
+		return false;
+	repository->backend =
+		backend_cached_new(repository->backend, repository->config.store, &repository->cache, errp);
+	return repository->backend;
+}
+
 static bool open_steps(struct repository *repository, const struct repository_options *options, struct err **errp)
 {
 	return load_config(repository->backend, repository->url, &repository->config, errp) &&
+	       use_cache(repository, &options->cache, errp) &&
 	       check_finished(repository->backend, repository->url, errp) &&
 	       repository_find_material(repository->backend, &options->key, repository->material, errp) &&
 	       identity_from_secret(repository->material, &repository->identity, errp) &&
@@ -134,16 +155,18 @@ struct repository *repository_open_backend(struct backend *backend, const struct
 	}
 	repository->backend = backend;
 	repository->url = url;
+	repository->limit_rate = options->limit_rate;
 	if (open_steps(repository, options, errp))
 		return STEAL(&repository);
-	if (*url && is_of_repository(err_code(*errp)))
+	if (*url && is_of_repository(err_code(*errp)) && !strstr(err_message(*errp), url))
 		err_prefix(errp, "repository %s", url);
 	return NULL;
 }
 
 struct repository *repository_open(const struct repository_options *options, struct err **errp)
 {
-	struct backend *backend = backend_open(options->url, /* create= */ false, errp);
+	const struct backend_options backend_options = {.limit_rate = options->limit_rate, .cancel = options->cancel};
+	struct backend *backend = backend_open(options->url, &backend_options, errp);
 	return backend ? repository_open_backend(backend, options, errp) : NULL;
 }
 
@@ -158,5 +181,6 @@ void repository_free(struct repository *repository)
 	backend_free(repository->backend);
 	free(repository->url);
 	free(repository->state_path);
+	free((void *)(uintptr_t)repository->cache.folder);
 	free(repository);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything but packs and commits: configuration, keyrings, slots, registrations, collections, receipts, lists. */
+/* Everything but packs and commits: configuration, keyrings, slots, registrations, collections, receipts, lists,
+ * traces. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "storage/registration.h"
 #include "storage/scrub_state.h"
 #include "storage/slot.h"
+#include "storage/trace.h"
 
 #define SMALL_MAX_BYTES 4096u
 
@@ -140,6 +142,16 @@ static bool each_receipt(void *arg, const char *name, uint64_t size, struct err 
 	       lineage_add_name(&scrub->lineage, &session, not_said, WITNESS_RECEIPT, errp);
 }
 
+/* A hint for boots, and of no importance to any point either. */
+static bool each_trace(void *arg, const char *name, uint64_t size, struct err **errp)
+{
+	struct scrub *scrub = arg;
+	AUTO(trace_release) struct trace trace = {0};
+
+	scrub_count(scrub, size);
+	return trace_load(scrub->repository, name, &trace, errp) || scrub_take_error(scrub, &nobody, name, errp);
+}
+
 static bool each_collection(void *arg, const char *name, uint64_t size, struct err **errp)
 {
 	(void)name;
@@ -166,5 +178,6 @@ bool scrub_signed(struct scrub *scrub, struct err **errp)
 	       backend_list(backend, "s/", each_slot, scrub, errp) &&
 	       backend_list(backend, "w/", each_registration, scrub, errp) &&
 	       backend_list(backend, "v/", each_receipt, scrub, errp) &&
+	       backend_list(backend, "t/", each_trace, scrub, errp) &&
 	       backend_list(backend, "l/", each_list, scrub, errp);
 }

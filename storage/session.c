@@ -109,6 +109,11 @@ static bool init_locks(struct session *session, struct err **errp)
 	return true;
 }
 
+static size_t uploaders(const struct session *session)
+{
+	return repository_backend(session->repository)->in_flight ? FAR_UPLOADERS : UPLOADERS;
+}
+
 static struct session *new_session(struct repository *repository, const struct session_options *options,
 				   struct err **errp)
 {
@@ -121,7 +126,7 @@ static struct session *new_session(struct repository *repository, const struct s
 	}
 	session->repository = repository;
 	session->cancel = options ? options->cancel : NULL;
-	session->chunks.max = MAX_CHUNK_PACKS;
+	session->chunks.max = uploaders(session) + 1;
 	session->nodes.max = MAX_NODE_PACKS;
 	session->next_seq = 1;
 	session->queue_end = &session->queue;
@@ -161,7 +166,7 @@ static bool begin(struct session *session, struct err **errp)
 	session->journal = journal_create(repository, &session->id, errp);
 	if (!session->journal)
 		return false;
-	session->uploaders = pool_start("upload", UPLOADERS, session_upload, close_queue, session, errp);
+	session->uploaders = pool_start("upload", uploaders(session), session_upload, close_queue, session, errp);
 	return session->uploaders != NULL;
 }
 

@@ -24,9 +24,12 @@
 #include "storage/pack_read.h"
 #include "storage/session.h"
 
-#define MAX_CHUNK_PACKS 3
-#define MAX_NODE_PACKS 2
+/* Uploaders, and packs of chunks: one more is filled meanwhile. One connection to far away is slower than what is made
+ * for it. */
 #define UPLOADERS 2
+#define FAR_UPLOADERS 4
+#define MAX_CHUNK_PACKS (FAR_UPLOADERS + 1)
+#define MAX_NODE_PACKS 2
 #define PENDING_BUCKETS 32768u
 
 struct pending_entry { /* a reserved place, by id */

@@ -83,7 +83,7 @@ static bool store(struct session *session, struct session_pack *pack, struct lis
 		return false;
 	stored->size = bytes.len;
 	object_name_pack(pack->cls, &session->id, pack->seq, name);
-	return backend_put_once(repository_backend(session->repository), name, bytes, errp) &&
+	return backend_put_once_hashed(repository_backend(session->repository), name, bytes, stored->sha256, errp) &&
 	       note_stored(session, stored, errp) && add_to_index(session, pack, errp);
 }
 

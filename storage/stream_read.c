@@ -41,7 +41,7 @@ struct stream_reader *stream_reader_new(struct pack_reader *packs, const struct 
 		return NULL;
 	if (options->read_ahead == 0)
 		return STEAL(&reader);
-	reader->ahead = read_ahead_new(reader->cache, &stream->shape, options->read_ahead, errp);
+	reader->ahead = read_ahead_new(reader->cache, &stream->shape, options->read_ahead, options->careful, errp);
 	return reader->ahead ? STEAL(&reader) : NULL;
 }
 

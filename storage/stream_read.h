@@ -14,6 +14,7 @@ struct stream_reader;
 struct stream_reader_options {
 	size_t cache_bytes;  /* plain chunks kept, as 64 MiB; never less than 64 chunks */
 	unsigned read_ahead; /* threads that fetch along the tree behind sequential reads; 0: none */
+	bool careful;	     /* bytes cost: no more is fetched ahead than was read of the same run before */
 };
 
 /* The repository and the pack reader must outlive it; the stream is copied. */

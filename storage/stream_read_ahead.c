@@ -2,8 +2,9 @@
 /*
  * Reads that go on near where earlier ones ended make a track. Several tracks are kept, because copying tools read a
  * disk in several places at once, and requests of one reader arrive out of order. Behind a track's second read, batches
- * of chunks are queued for the threads, up to a distance in front of the reader. A full queue drops the batch: the
- * reader will fetch those chunks itself. What the threads fail to fetch is no error here, for the same reason.
+ * of chunks are queued for the threads, up to a distance in front of the reader; where it is to be careful, up to what
+ * the track has read, so that what is fetched for nothing stays below what is fetched. A full queue drops the batch:
+ * the reader will fetch those chunks itself. What the threads fail to fetch is no error here, for the same reason.
  */
 #include "storage/stream_read_ahead_internal.h"
 
@@ -18,6 +19,9 @@ enum {
 	QUEUE = 64,
 	BATCH_BYTES = 1 << 20,
 	DISTANCE_BYTES = 8 << 20,
+	CAREFUL_DISTANCE_BYTES = 16 << 20,
+	CAREFUL_NEAR_BYTES = 2 << 20, /* requests of one reader are not further apart */
+	CAREFUL_FIRST = 4,	      /* such a part of a batch is worth a call, too */
 	STREAK_NEEDED = 2,
 };
 
@@ -25,6 +29,7 @@ struct track {
 	uint64_t used;	/* when, by the count of reads; 0: never */
 	uint64_t front; /* end of the furthest read */
 	uint64_t ahead; /* end of what was queued */
+	uint64_t read;	/* chunks */
 	unsigned streak;
 };
 
@@ -36,7 +41,8 @@ struct batch {
 struct read_ahead {
 	struct stream_cache *cache;
 	uint64_t chunks;
-	uint64_t batch, distance; /* in chunks */
+	bool careful;
+	uint64_t least, batch, distance, near; /* in chunks */
 	struct pool *threads;
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t queued;
@@ -90,7 +96,7 @@ static uint64_t at_least_one(uint64_t n)
 }
 
 struct read_ahead *read_ahead_new(struct stream_cache *cache, const struct stream_shape *shape, unsigned threads,
-				  struct err **errp)
+				  bool careful, struct err **errp)
 {
 	AUTO(read_ahead_freep) struct read_ahead *ahead = calloc(1, sizeof(*ahead));
 	if (!ahead) {
@@ -102,13 +108,16 @@ struct read_ahead *read_ahead_new(struct stream_cache *cache, const struct strea
 	ahead->batch = at_least_one(BATCH_BYTES >> shape->exponent);
 	if (ahead->batch > STREAM_WINDOW)
 		ahead->batch = STREAM_WINDOW;
+	ahead->careful = careful;
+	ahead->least = careful ? at_least_one(ahead->batch / CAREFUL_FIRST) : ahead->batch;
 	/*
 	 * What is fetched ahead must still be there when the reader comes: a track gets a quarter of the cache at most.
 
 	 */
-	ahead->distance = DISTANCE_BYTES >> shape->exponent;
+	ahead->distance = (careful ? CAREFUL_DISTANCE_BYTES : DISTANCE_BYTES) >> shape->exponent;
 	if (ahead->distance > stream_cache_slots(cache) / 4)
 		ahead->distance = stream_cache_slots(cache) / 4;
+	ahead->near = careful ? at_least_one(CAREFUL_NEAR_BYTES >> shape->exponent) : ahead->distance;
 	pthread_mutex_init(&ahead->lock, NULL);
 	pthread_cond_init(&ahead->queued, NULL);
 	ahead->threads = pool_start("read-ahead", threads, run, close_queue, ahead, errp);
@@ -131,7 +140,7 @@ void read_ahead_free(struct read_ahead *ahead)
 /* The read goes on where this track is, give or take what parallel requests of one reader are apart. */
 static bool belongs(const struct read_ahead *ahead, const struct track *track, uint64_t first)
 {
-	return track->used != 0 && first + ahead->distance >= track->front && first <= track->front + ahead->distance;
+	return track->used != 0 && first + ahead->near >= track->front && first <= track->front + ahead->near;
 }
 
 /* The track of a read, or the least recently used one, begun anew. */
@@ -151,14 +160,14 @@ static struct track *find_track(struct read_ahead *ahead, uint64_t first)
 
 static void queue_batches(struct read_ahead *ahead, struct track *track)
 {
-	uint64_t limit =
-		ahead->chunks - track->front < ahead->distance ? ahead->chunks : track->front + ahead->distance;
+	uint64_t reach = ahead->careful && track->read < ahead->distance ? track->read : ahead->distance;
+	uint64_t limit = ahead->chunks - track->front < reach ? ahead->chunks : track->front + reach;
 	if (track->ahead < track->front)
 		track->ahead = track->front;
 	while (track->ahead < limit && ahead->queue_n < QUEUE) {
 		uint64_t n = limit - track->ahead < ahead->batch ? limit - track->ahead : ahead->batch;
-		if (n < ahead->batch && limit != ahead->chunks)
-			return; /* a whole batch is worth a call; it will be one after a few more reads */
+		if (n < ahead->least && limit != ahead->chunks)
+			return; /* a batch is worth a call; it will be one after a few more reads */
 		ahead->queue[(ahead->queue_first + ahead->queue_n) % QUEUE] = (struct batch){track->ahead, (size_t)n};
 		ahead->queue_n++;
 		track->ahead += n;
@@ -171,6 +180,7 @@ void read_ahead_note(struct read_ahead *ahead, uint64_t first, uint64_t end)
 	pthread_mutex_lock(&ahead->lock);
 	struct track *track = find_track(ahead, first);
 	track->used = ++ahead->reads;
+	track->read += end - first;
 	if (end > track->front) {
 		track->front = end;
 		track->streak++;

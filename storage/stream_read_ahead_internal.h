@@ -6,9 +6,9 @@
 
 struct read_ahead;
 
-/* Starts that many threads. cache must outlive it. */
+/* Starts that many threads; see stream_reader_options. cache must outlive it. */
 NODISCARD struct read_ahead *read_ahead_new(struct stream_cache *cache, const struct stream_shape *shape,
-					    unsigned threads, struct err **errp);
+					    unsigned threads, bool careful, struct err **errp);
 /* Ends the threads. */
 void read_ahead_free(struct read_ahead *ahead);
 DEFINE_AUTO_FREE(struct read_ahead, read_ahead_free);

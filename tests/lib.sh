@@ -10,7 +10,8 @@
 # this machine sees, and a process tree that ends with it, so that nothing it starts can stay. Its folder is $work, which goes
 # when it ends. A scenario that cannot run here says why and exits with 77.
 #
-# Environment: SALVOR_BIN (the command under test), SALVOR_TEST_FULL=1 (all rounds, not the quick ones), SALVOR_TEST_CACHE.
+# Environment: SALVOR_BIN (the command under test), SALVOR_TEST_FULL=1 (all rounds, not the quick ones), SALVOR_TEST_CACHE,
+# SALVOR_TEST_STORE (plain or locked: new_repository makes its repositories in that bucket of tests/s3/gateway).
 
 set -euo pipefail
 
@@ -426,11 +427,22 @@ wait_said() {
 
 salvor() { "$SALVOR_BIN" "$@"; }
 
-# new_repository FOLDER: with the recovery key in FOLDER.key; the passphrase is in the environment.
+# new_repository FOLDER: with the recovery key in FOLDER.key; the passphrase is in the environment. Where it really is, is in
+# SALVOR_REPO.
 new_repository() {
-	export SALVOR_PASSPHRASE='correct horse battery staple'
-	salvor init --repo "$1" --recovery-key "$1.key"
-	export SALVOR_REPO=$1
+	export SALVOR_PASSPHRASE='correct horse battery staple' SALVOR_REPO=$1
+	[[ -z ${SALVOR_TEST_STORE:-} ]] || use_bucket "${1##*/}"
+	salvor init --recovery-key "$1.key"
+}
+
+# Its rights are those of an administrator: what the roles may has scenarios of its own.
+use_bucket() {
+	# shellcheck source=tests/s3/lib.sh
+	. "$tests/s3/lib.sh"
+	[[ -n ${S3_ENDPOINT:-} ]] || start_gateway
+	grant admin admin "$SALVOR_TEST_STORE" "$1"
+	export AWS_PROFILE=admin
+	SALVOR_REPO=$(s3_repository "$SALVOR_TEST_STORE" "$1")
 }
 
 # expect STATUS COMMAND...: its standard output goes to $work/out, its standard error to $work/err.
@@ -457,4 +469,11 @@ expect_sentence() {
 # space FILE: the bytes that a file occupies.
 space() { echo $(($(stat --format '%b * %B' "$1"))); }
 
-repository_bytes() { du --summarize --bytes "$1" | cut -f 1; }
+# repository_bytes FOLDER: of the repository that new_repository made there.
+repository_bytes() {
+	if [[ -z ${SALVOR_TEST_STORE:-} ]]; then
+		du --summarize --bytes "$1" | cut -f 1
+	else
+		s3 admin keys "$SALVOR_TEST_STORE" "${1##*/}/" | awk '{ sum += $1 } END { print sum }'
+	fi
+}

@@ -21,6 +21,7 @@ FOREIGN = {
     "OpenSSL": (r"openssl/.*", {"libcrypto"}),
     "libvirt": (r"libvirt/.*", {"libvirt", "libvirt-qemu"}),
     "libxml2": (r"libxml/.*", {"libxml-2.0"}),
+    "libcurl": (r"curl/curl\.h", {"libcurl"}),
     "libnbd": (r"libnbd\.h", {"libnbd"}),
     "libpng": (r"png\.h", {"libpng"}),
     "nbdkit": (r"nbdkit-(plugin|filter|common|version)\.h", {"nbdkit"}),
@@ -51,7 +52,7 @@ def column(header, word):
 
 
 def read_table(path):
-    """{room: (rooms it may include, foreign libraries it may include)}"""
+    """{room: (rooms it may include, {foreign library it may include: the one folder of it that may, or ""})}"""
     rooms, header = {}, None
     with open(path, encoding="utf-8") as file:
         rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in file if line.startswith("|")]
@@ -61,8 +62,11 @@ def read_table(path):
         name = re.fullmatch(r"`?(\w+)/`?", row[0])
         if not header or not name or len(row) <= max(header):
             continue
-        words = {word.lower().removeprefix("lib") for word in re.findall(r"\w+", row[header[1]])}
-        known = {foreign for foreign in FOREIGN if foreign.lower().removeprefix("lib") in words}
+        known = {}
+        for part in row[header[1]].split(";"):
+            folder = re.match(r"\s*in `(\w+/)` ", part)
+            words = {word.lower().removeprefix("lib") for word in re.findall(r"\w+", part)}
+            known |= {foreign: folder[1] if folder else "" for foreign in FOREIGN if foreign.lower().removeprefix("lib") in words}
         above = set(tree.ROOMS) if row[header[0]] == "all" else set(re.findall(r"\w+", row[header[0]])) & set(tree.ROOMS)
         rooms[name[1]] = (above, known)
     if not set(tree.ROOMS) <= set(rooms):
@@ -77,6 +81,9 @@ def check_include(where, room, kind, header, table):
         foreign = next((name for name, (pattern, _) in FOREIGN.items() if re.fullmatch(pattern, header)), None)
         if foreign and foreign not in may_use:
             return f"{where}: {room}/ may not use {foreign} (<{header}>)"
+        folder = f"{room}/{may_use.get(foreign, '')}"
+        if foreign and not where.startswith(folder):
+            return f"{where}: only {folder} may use {foreign} (<{header}>)"
         if not foreign and not SYSTEM.fullmatch(header):
             return f"{where}: <{header}> is of no library that tests/house/layers.py knows"
     elif owner not in table:

@@ -12,7 +12,7 @@ TABLE = """
 | room | what lives there | may include | foreign libraries it may include |
 |---|---|---|---|
 | `base/` | errors | nothing | jansson, libconfuse |
-| `storage/` | packs | base | zstd, OpenSSL |
+| `storage/` | packs | base | zstd, OpenSSL; in `s3/` libcurl and libxml2 |
 | `hypervisor/` | engines | base | libvirt, libxml2, libnbd |
 | `agent/` | protecting | base, storage, hypervisor, restore | – |
 | `restore/` | bringing back | base, storage, hypervisor | nbdkit plugin API, libnbd |
@@ -49,6 +49,11 @@ class Layers(unittest.TestCase):
     def test_foreign_header(self):
         self.assert_wrong("cli/main.c", "#include <libvirt/libvirt.h>\n",
                           "cli/main.c:1: cli/ may not use libvirt (<libvirt/libvirt.h>)")
+
+    def test_one_folder_only(self):
+        self.assertEqual(self.run_on("storage/s3/http.c", "#include <curl/curl.h>\n"), (0, ""))
+        self.assert_wrong("storage/pack.c", "#include <curl/curl.h>\n",
+                          "storage/pack.c:1: only storage/s3/ may use libcurl (<curl/curl.h>)")
 
     def test_unknown_header(self):
         self.assert_wrong("base/x.c", "#include <glib.h>\n",

@@ -127,8 +127,10 @@ static void what_is_no_repository(void **state)
 	assert_refused(repository_open(&options, &err), &err, ERR_NOT_FOUND, "not a repository");
 	write_file("empty/config", SPAN_TEXT("[core]\n\tbare = true\n"));
 	assert_refused(repository_open(&options, &err), &err, ERR_NOT_FOUND, "not a repository");
-	options.url = "s3://bucket/prefix";
-	assert_refused(repository_open(&options, &err), &err, ERR_UNSUPPORTED, "s3");
+	options.url = "sftp://host/folder";
+	assert_refused(repository_open(&options, &err), &err, ERR_UNSUPPORTED, "sftp");
+	options.url = "s3://bucket/a//b";
+	assert_refused(repository_open(&options, &err), &err, ERR_USAGE, "s3://bucket/a//b");
 }
 
 static void damaged_config_is_no_missing_repository(void **state)
