@@ -40,9 +40,9 @@ const struct verb verb_init = {
 	.name = "init",
 	.summary = "make a repository",
 	.synopses = {"--recovery-key FILE", "--no-recovery-key"},
-	.about = "Makes an encrypted repository in an empty folder, or in a new one whose parent is there; or in a bucket "
-		 "that is there, below a prefix with nothing else. The owner opens it with a passphrase, which is asked "
-		 "for twice.\n\n"
+	.about = "Makes an encrypted repository in an empty folder, or in a new one whose parent is there; or in a "
+		 "bucket that is there, below a prefix with nothing else. The owner opens it with a passphrase, which "
+		 "is asked for twice.\n\n"
 		 "The recovery key opens it, too. It is for the day on which the passphrase is forgotten or its keeper "
 		 "is gone: move the file to a safe place away from this machine, and leave no copy here.",
 	.options = options,

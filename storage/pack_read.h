@@ -16,7 +16,7 @@ struct chunk_ref {
 	struct chunk_id id;
 	struct locator at;
 	uint32_t plain_len;	 /* what the stream's shape demands */
-	void *plain;		 /* room for plain_len bytes; NULL: it is only fetched, for a cache before the repository */
+	void *plain;		 /* room for plain_len bytes; NULL: it is only fetched, for a cache */
 	struct tree_place place; /* in the point that is read; where a rescue looks for it in others */
 };
 
