@@ -311,6 +311,8 @@ static enum s3_outcome failed(const struct transfer *transfer, CURLcode code, st
 			"its certificate is not trusted (%s); a private authority's certificate is named by "
 			"AWS_CA_BUNDLE",
 			reason);
+	else if (code == CURLE_SSL_CONNECT_ERROR)
+		err_set(errp, ERR_GONE, "no TLS connection comes about (%s): does it speak TLS at that port?", reason);
 	else if (code == CURLE_SSL_CACERT_BADFILE)
 		err_set(errp, ERR_FAILED, "the file of trusted certificates cannot be used (%s): AWS_CA_BUNDLE",
 			reason);

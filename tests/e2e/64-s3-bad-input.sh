@@ -92,7 +92,7 @@ wrong_services() {
 	in_bad_network status=418:ImATeapot $failed 'plain.*418' salvor points
 	in_bad_network status=501:NotImplemented $failed 'plain' salvor points
 	expect_sentence $failed 'certificate' salvor points --repo "s3+https://${S3_TLS_ENDPOINT#https://}/plain/r"
-	expect_sentence $failed 'TLS|SSL' salvor points --repo "s3+https://${S3_ENDPOINT#http://}/plain/r"
+	expect_sentence $failed 'speak TLS' salvor points --repo "s3+https://${S3_ENDPOINT#http://}/plain/r"
 	AWS_CA_BUNDLE=$work/nowhere.pem expect_sentence $failed 'nowhere.pem' salvor points --repo "s3+https://${S3_TLS_ENDPOINT#https://}/plain/r"
 	AWS_CA_BUNDLE=$S3_CA expect 0 salvor points --repo "s3+https://${S3_TLS_ENDPOINT#https://}/plain/r"
 }

@@ -68,7 +68,7 @@ static void find_class(const char *target, char *ret, size_t size)
 	path[len] = '/';
 	snprintf(ret, size, "%s", strstr(path, "/config/") ? "config" : "-");
 	for (const char *at = path; (at = strchr(at, '/')) && at[1] != '\0'; at++) {
-		if (at[2] == '/' && strchr("kswpmlcdgvrhbi", at[1])) {
+		if (at[2] == '/' && strchr("kswpmlcdgvtrhbi", at[1])) {
 			snprintf(ret, size, "%c", at[1]);
 			return;
 		}
