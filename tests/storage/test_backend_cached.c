@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -227,9 +228,41 @@ static void nothing_in_it_is_believed(void **state)
 	view_release(&view);
 }
 
+static void fill_and_read(struct backend *cached, unsigned from, unsigned to)
+{
+	enum { OBJECT = 20000 };
+	static uint8_t body[OBJECT];
+	AUTO(err_freep) struct err *err = NULL;
+	for (unsigned i = from; i < to; i++) {
+		char name[32];
+		AUTO(bytes_release) struct bytes object = {0};
+		snprintf(name, sizeof(name), "c/%08x", i);
+		assert_true(backend_put_once(cached, name, SPAN_OF(body), &err));
+		assert_true(backend_get(cached, name, OBJECT, &object, &err));
+	}
+}
+
+/* Gives what it occupies; and all of it is of an hour ago then, as a file's time is only that of the last tick. */
+static uint64_t age_all(const char *folder)
+{
+	const struct timespec hour_ago[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
+	uint64_t used = 0;
+	struct stat there;
+	DIR *stream = opendir(folder);
+	assert_non_null(stream);
+	for (struct dirent *entry; (entry = readdir(stream));) {
+		if (fstatat(dirfd(stream), entry->d_name, &there, 0) != 0 || !S_ISREG(there.st_mode))
+			continue;
+		used += (uint64_t)there.st_blocks * 512;
+		assert_int_equal(utimensat(dirfd(stream), entry->d_name, hour_ago, 0), 0);
+	}
+	closedir(stream);
+	return used;
+}
+
 static void it_stays_within_its_bound(void **state)
 {
-	enum { OBJECTS = 300, OBJECT = 20000, BOUND = 1 << 20 };
+	enum { OBJECTS = 300, BOUND = 1 << 20 };
 	(void)state;
 	AUTO(err_freep) struct err *err = NULL;
 	const uint8_t store[STORE_SIZE] = {1};
@@ -237,26 +270,13 @@ static void it_stays_within_its_bound(void **state)
 	struct far *far = far_new(backend_memory_new(&err), 0);
 	struct backend *cached = backend_cached_new(&far->backend, store, &options, &err);
 	assert_non_null(cached);
-	static uint8_t body[OBJECT];
-	for (unsigned i = 0; i < OBJECTS; i++) {
-		char name[32];
-		snprintf(name, sizeof(name), "c/%08x", i);
-		assert_true(backend_put_once(cached, name, SPAN_OF(body), &err));
-		AUTO(bytes_release) struct bytes object = {0};
-		assert_true(backend_get(cached, name, OBJECT, &object, &err));
-	}
-	uint64_t used = 0;
-	struct stat there;
-	DIR *stream = opendir("bounded");
-	assert_non_null(stream);
-	for (struct dirent *entry; (entry = readdir(stream));)
-		if (fstatat(dirfd(stream), entry->d_name, &there, 0) == 0 && S_ISREG(there.st_mode))
-			used += (uint64_t)there.st_blocks * 512;
-	closedir(stream);
+	fill_and_read(cached, 0, OBJECTS);
+	uint64_t used = age_all("bounded");
 	assert_true(used > BOUND / 2 && used <= BOUND);
+	fill_and_read(cached, OBJECTS, OBJECTS + 10);
 	far_forget(far);
-	AUTO(bytes_release) struct bytes newest = {0};
-	assert_true(backend_get(cached, "c/0000012b", OBJECT, &newest, &err));
+	AUTO(bytes_release) struct bytes newer = {0};
+	assert_true(backend_get(cached, "c/0000012c", 20000, &newer, &err));
 	assert_int_equal(far->requests, 0);
 	backend_free(cached);
 }
