@@ -181,10 +181,21 @@ static bool go_on(struct s3_client *client, struct s3_attempt *attempt, struct s
 	}
 }
 
+/* The codes that callers tell apart stay; any other failure is of the way there, and never of the object. */
+static bool of_the_way(struct err **errp)
+{
+	const enum err_code code = err_code(*errp);
+	if (code == ERR_DENIED || code == ERR_NO_SPACE || code == ERR_NO_MEMORY || code == ERR_CANCELLED ||
+	    code == ERR_UNSUPPORTED)
+		return false;
+	AUTO(err_freep) struct err *failure = STEAL(errp);
+	return err_set(errp, ERR_GONE, "%s", err_message(failure));
+}
+
 bool s3_client_request(struct s3_client *client, const struct s3_request *request, struct s3_answer *ret,
 		       struct err **errp)
 {
 	AUTO(attempt_release) struct s3_attempt attempt = {.request = request};
 	*ret = (struct s3_answer){0};
-	return s3_attempt_prepare(client, &attempt, errp) && go_on(client, &attempt, ret, errp);
+	return (s3_attempt_prepare(client, &attempt, errp) && go_on(client, &attempt, ret, errp)) || of_the_way(errp);
 }

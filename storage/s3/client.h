@@ -43,7 +43,9 @@ DEFINE_AUTO_FREE(struct s3_client, s3_client_free);
 
 /*
  * True with an answer that the caller has to look at: 2xx; 404 when the bucket is there; 412; 416. The caller looks at
- * too_long, too. Otherwise false, with an error that names bucket and key. *ret is to be released in both cases.
+ * too_long, too. Otherwise false, with an error that names bucket and key: ERR_DENIED, ERR_NO_SPACE, ERR_UNSUPPORTED
+ * for what the service does not know, and ERR_GONE for whatever else the service or the way there has. *ret is to be
+ * released in both cases.
  */
 NODISCARD bool s3_client_request(struct s3_client *client, const struct s3_request *request, struct s3_answer *ret,
 				 struct err **errp);

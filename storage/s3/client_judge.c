@@ -99,8 +99,9 @@ static enum s3_verdict judge_error(struct s3_client *client, struct s3_attempt *
 enum s3_verdict s3_client_judge(struct s3_client *client, struct s3_attempt *attempt, const struct s3_answer *answer,
 				const struct s3_error *error)
 {
+	/* A page for people is from something in between, which may go away. */
 	if (answer->headers.html)
-		return answer->status >= 500 || answer->status == 429 ? S3_AGAIN : S3_FAIL;
+		return S3_AGAIN;
 	if (error->code[0] || answer->status < 300)
 		atomic_store(&client->answered, true);
 	if (answer->status >= 200 && answer->status < 300)

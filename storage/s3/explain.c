@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Failures of the service in words of whoever has to mend them: credentials, policies, the clock, the address. */
+/*
+ * Failures of the service in words of whoever has to mend them: credentials, policies, the clock, the address.
+ * ERR_GONE is for all that says nothing about the object: nobody is to take it for damage.
+ */
 #include <string.h>
 
 #include "base/err.h"
@@ -16,7 +19,7 @@ struct failure {
 static bool no_bucket(const struct failure *failure, struct err **errp)
 {
 	(void)failure;
-	return err_set(errp, ERR_NOT_FOUND, "there is no such bucket; salvor makes none, so make it first");
+	return err_set(errp, ERR_GONE, "there is no such bucket; salvor makes none, so make it first");
 }
 
 static bool unknown_key(const struct failure *failure, struct err **errp)
@@ -54,10 +57,10 @@ static bool elsewhere(const struct failure *failure, struct err **errp)
 {
 	const char *region = failure->error->region[0] ? failure->error->region : failure->answer->headers.region;
 	if (!*region)
-		return err_set(errp, ERR_FAILED,
+		return err_set(errp, ERR_GONE,
 			       "the bucket is in another region: name it in the URL, as ?region=eu-central-1");
 	return err_set(
-		errp, ERR_FAILED,
+		errp, ERR_GONE,
 		"the bucket is in the region %s: write ?region=%s behind the URL, or the endpoint of that region",
 		region, region);
 }
@@ -78,7 +81,7 @@ static bool not_implemented(const struct failure *failure, struct err **errp)
 static bool archived(const struct failure *failure, struct err **errp)
 {
 	(void)failure;
-	return err_set(errp, ERR_FAILED, "the object lies in an archive: restore it from there first");
+	return err_set(errp, ERR_GONE, "the object lies in an archive: restore it from there first");
 }
 
 static const struct known {
@@ -117,7 +120,7 @@ static bool say_status(const struct failure *failure, struct err **errp)
 {
 	const struct s3_answer *answer = failure->answer;
 	if (answer->headers.html)
-		return err_set(errp, ERR_UNSUPPORTED,
+		return err_set(errp, ERR_GONE,
 			       "what answers there sends web pages (status %ld) and is no S3 service; are host and "
 			       "port right?",
 			       answer->status);
@@ -129,7 +132,7 @@ static bool say_status(const struct failure *failure, struct err **errp)
 		return not_implemented(failure, errp);
 	if (answer->status >= 300 && answer->status < 400)
 		return elsewhere(failure, errp);
-	return err_set(errp, ERR_FAILED, "the service answers with status %ld", answer->status);
+	return err_set(errp, ERR_GONE, "the service answers with status %ld", answer->status);
 }
 
 /* What passes by itself, and did not. */
@@ -152,7 +155,7 @@ static bool say(const struct failure *failure, struct err **errp)
 		return say_trouble(failure, errp);
 	if (!error->code[0])
 		return say_status(failure, errp);
-	return err_set(errp, ERR_FAILED, "the service refuses it (status %ld, %s%s%s)", failure->answer->status,
+	return err_set(errp, ERR_GONE, "the service refuses it (status %ld, %s%s%s)", failure->answer->status,
 		       error->code, error->message[0] ? ": " : "", error->message);
 }
 

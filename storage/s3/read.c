@@ -115,7 +115,7 @@ bool s3_get(struct backend *backend, const char *name, size_t max, struct bytes 
 /* What came is not what was asked for: the service, or what stands before it, does not know ranges. */
 static bool strange_range(const struct s3 *s3, const char *name, const struct s3_answer *answer, struct err **errp)
 {
-	err_set(errp, ERR_UNSUPPORTED, "a part was asked for, and something else came (status %ld)", answer->status);
+	err_set(errp, ERR_GONE, "a part was asked for, and something else came (status %ld)", answer->status);
 	return s3_client_err_at(s3->client, name, errp);
 }
 
