@@ -160,14 +160,14 @@ static bool parse_page(const xmlNode *root, bool versions, struct s3_page *page,
 	return !page->truncated || (versions ? page->next_key : page->token) || malformed(errp);
 }
 
-bool s3_page_parse(struct span xml, struct s3_page *ret, struct err **errp)
+bool s3_page_parse(struct span xml, bool versions, struct s3_page *ret, struct err **errp)
 {
 	struct s3_page page = {0};
 	AUTO(free_docp) xmlDoc *doc = parse(xml);
-	const xmlNode *objects = root_of(doc, "ListBucketResult"), *versions = root_of(doc, "ListVersionsResult");
-	if (!objects && !versions)
+	const xmlNode *root = root_of(doc, versions ? "ListVersionsResult" : "ListBucketResult");
+	if (!root)
 		return malformed(errp);
-	if (!parse_page(objects ? objects : versions, versions != NULL, &page, errp)) {
+	if (!parse_page(root, versions, &page, errp)) {
 		s3_page_release(&page);
 		return false;
 	}

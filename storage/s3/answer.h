@@ -40,8 +40,8 @@ struct s3_page {
 	char *next_key, *next_version; /* of versions; next_version may be NULL */
 };
 
-/* ERR_FAILED when it is no such page. */
-NODISCARD bool s3_page_parse(struct span xml, struct s3_page *ret, struct err **errp);
+/* A page of versions, each with its version, or of objects. ERR_FAILED when it is no such page. */
+NODISCARD bool s3_page_parse(struct span xml, bool versions, struct s3_page *ret, struct err **errp);
 void s3_page_release(struct s3_page *page);
 
 enum s3_versioning { S3_UNVERSIONED, S3_VERSIONED, S3_SUSPENDED };

@@ -63,6 +63,18 @@ char *s3_list_query(const struct s3 *s3, const char *name, const char *behind, u
 	return text;
 }
 
+/* ERR_GONE when it is no list, which says nothing about the objects in it. */
+static bool parse_list(const struct s3_answer *answer, bool versions, struct s3_page *ret, struct err **errp)
+{
+	AUTO(err_freep) struct err *failure = NULL;
+	if (answer->status != 200 || answer->too_long)
+		return err_set(errp, ERR_GONE, "its list is no list (status %ld)", answer->status);
+	if (s3_page_parse(bytes_span(&answer->text), versions, ret, &failure))
+		return true;
+	return err_code(failure) == ERR_FAILED ? err_set(errp, ERR_GONE, "%s", err_message(failure))
+					       : err_move(errp, &failure);
+}
+
 /* A page that is not one was cut off or changed on its way. */
 bool s3_list_page(struct s3 *s3, const char *query, bool versions, struct s3_page *ret, struct err **errp)
 {
@@ -75,15 +87,11 @@ bool s3_list_page(struct s3 *s3, const char *query, bool versions, struct s3_pag
 		AUTO(s3_answer_release) struct s3_answer answer = {0};
 		if (!s3_client_request(s3->client, &request, &answer, errp))
 			return false;
-		if (answer.status == 200 && !answer.too_long && s3_page_parse(bytes_span(&answer.text), ret, errp))
+		if (parse_list(&answer, versions, ret, errp))
 			return true;
-		if (*errp && tries < TRIES && err_code(*errp) == ERR_FAILED) {
-			err_clear(errp);
-			continue;
-		}
-		if (!*errp)
-			err_set(errp, ERR_FAILED, "its list is no list (status %ld)", answer.status);
-		return s3_client_err_at(s3->client, NULL, errp);
+		if (tries == TRIES || err_code(*errp) != ERR_GONE)
+			return s3_client_err_at(s3->client, NULL, errp);
+		err_clear(errp);
 	}
 }
 

@@ -55,7 +55,7 @@ static void objects_are_listed(void **state)
 				"<Contents><Key>a/c</Key><Size>10</Size><Owner><ID>x</ID></Owner></Contents>"
 				"<Contents><Key>a/&quot;d&quot;</Key><Size>0</Size></Contents>"
 				"<NextContinuationToken>t=/</NextContinuationToken></ListBucketResult>"),
-			   &page, &err))
+			   false, &page, &err))
 		fail_msg("%s", err_message(err));
 	assert_int_equal(page.n, 2);
 	assert_string_equal(page.entries[0].key, "a/c");
@@ -76,7 +76,7 @@ static void versions_are_listed_in_their_order(void **state)
 				"<Version><Key>k</Key><VersionId>v2</VersionId><Size>2</Size></Version>"
 				"<Version><Key>k</Key><VersionId>null</VersionId><Size>1</Size></Version>"
 				"</ListVersionsResult>"),
-			   &page, &err))
+			   true, &page, &err))
 		fail_msg("%s", err_message(err));
 	assert_int_equal(page.n, 3);
 	assert_true(page.entries[0].marker);
@@ -115,8 +115,26 @@ static void what_is_no_page_is_refused(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(wrongs); i++) {
 		AUTO(err_freep) struct err *err = NULL;
 		struct s3_page page;
-		if (s3_page_parse(text(wrongs[i]), &page, &err))
+		if (s3_page_parse(text(wrongs[i]), strstr(wrongs[i], "<ListVersionsResult>") != NULL, &page, &err))
 			fail_msg("%s", wrongs[i]);
+		assert_int_equal(err_code(err), ERR_FAILED);
+	}
+}
+
+/* Its entries would have no versions to delete, and the next page would be the first one. */
+static void the_other_list_is_refused(void **state)
+{
+	(void)state;
+	static const char *const lists[] = {
+		"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
+		"<ListVersionsResult><IsTruncated>false</IsTruncated></ListVersionsResult>",
+	};
+	for (int versions = 0; versions < 2; versions++) {
+		AUTO(err_freep) struct err *err = NULL;
+		struct s3_page page;
+		assert_true(s3_page_parse(text(lists[versions]), versions, &page, &err));
+		s3_page_release(&page);
+		assert_false(s3_page_parse(text(lists[!versions]), versions, &page, &err));
 		assert_int_equal(err_code(err), ERR_FAILED);
 	}
 }
@@ -199,10 +217,15 @@ static void malformed_headers_count_as_absent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(errors_are_understood),      cmocka_unit_test(other_documents_are_no_errors),
-		cmocka_unit_test(objects_are_listed),	      cmocka_unit_test(versions_are_listed_in_their_order),
-		cmocka_unit_test(what_is_no_page_is_refused), cmocka_unit_test(versioning_is_understood),
-		cmocka_unit_test(headers_are_understood),     cmocka_unit_test(malformed_headers_count_as_absent),
+		cmocka_unit_test(errors_are_understood),
+		cmocka_unit_test(other_documents_are_no_errors),
+		cmocka_unit_test(objects_are_listed),
+		cmocka_unit_test(versions_are_listed_in_their_order),
+		cmocka_unit_test(what_is_no_page_is_refused),
+		cmocka_unit_test(the_other_list_is_refused),
+		cmocka_unit_test(versioning_is_understood),
+		cmocka_unit_test(headers_are_understood),
+		cmocka_unit_test(malformed_headers_count_as_absent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
