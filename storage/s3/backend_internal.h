@@ -54,7 +54,7 @@ NODISCARD bool s3_put(struct s3 *s3, const char *name, struct span body, const u
 /* Deletes one version, or with NULL what the bucket deletes by itself. */
 NODISCARD bool s3_delete(struct s3 *s3, const char *name, const char *version, struct err **errp);
 
-/* One page of a list, from the query that next_query() of list.c makes. */
+/* One page of a list, from the query that s3_list_query() makes. */
 NODISCARD bool s3_list_page(struct s3 *s3, const char *query, bool versions, struct s3_page *ret, struct err **errp);
 /*
  * The query of the first page whose keys begin with prefix/`name`, or of the page behind `page`. behind: NULL, or the
@@ -62,6 +62,12 @@ NODISCARD bool s3_list_page(struct s3 *s3, const char *query, bool versions, str
  */
 NODISCARD char *s3_list_query(const struct s3 *s3, const char *name, const char *behind, unsigned max, bool versions,
 			      const struct s3_page *page, struct err **errp);
+/*
+ * In place of *page the one behind it; the first one when *page is empty. ERR_GONE when the list does not advance,
+ * ERR_CANCELLED between pages.
+ */
+NODISCARD bool s3_list_next(struct s3 *s3, const char *name, unsigned max, bool versions, struct s3_page *page,
+			    struct err **errp);
 /* The name in a key of ours; NULL for any other. */
 const char *s3_name_of(const struct s3 *s3, const char *key);
 /* "object … is not there", with bucket and key. Returns false. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "storage/s3/backend_internal.h"
@@ -95,6 +96,37 @@ bool s3_list_page(struct s3 *s3, const char *query, bool versions, struct s3_pag
 	}
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Whether what follows this page begins where what follows the one before it did. */
+static bool is_stuck(const struct s3_page *page, const struct s3_page *before)
+{
+	return before->truncated && page->truncated && is_same(page->token, before->token) &&
+	       is_same(page->next_key, before->next_key) && is_same(page->next_version, before->next_version);
+}
+
+/* The first page comes even after the user's wish to stop: what is cleaned up then is looked for, too. */
+bool s3_list_next(struct s3 *s3, const char *name, unsigned max, bool versions, struct s3_page *page, struct err **errp)
+{
+	const struct cancel *cancel = s3_client_cancel(s3->client);
+	struct s3_page next;
+	if (page->truncated && cancel && !cancel_check(cancel, errp))
+		return false;
+	AUTO(freep) char *query = s3_list_query(s3, name, NULL, max, versions, page->truncated ? page : NULL, errp);
+	if (!query || !s3_list_page(s3, query, versions, &next, errp))
+		return false;
+	const bool stuck = is_stuck(&next, page);
+	s3_page_release(page);
+	*page = next;
+	if (!stuck)
+		return true;
+	err_set(errp, ERR_GONE, "the service gives the same page of its list again and again");
+	return s3_client_err_at(s3->client, NULL, errp);
+}
+
 /* What is still to be given: the last name of a page may have older versions on the next one. */
 struct pending {
 	char name[OBJECT_NAME_SIZE]; /* "": nothing */
@@ -161,15 +193,7 @@ bool s3_list(struct backend *backend, const char *prefix, backend_list_function 
 	struct listing listing = {.s3 = s3, .each = each, .arg = arg, .versions = atomic_load(&s3->versions)};
 	AUTO(s3_page_release) struct s3_page page = {0};
 	do {
-		struct s3_page next;
-		AUTO(freep)
-		char *query =
-			s3_list_query(s3, prefix, NULL, PAGE, listing.versions, page.truncated ? &page : NULL, errp);
-		if (!query || !s3_list_page(s3, query, listing.versions, &next, errp))
-			return false;
-		s3_page_release(&page);
-		page = next;
-		if (!take_page(&listing, &page, errp))
+		if (!s3_list_next(s3, prefix, PAGE, listing.versions, &page, errp) || !take_page(&listing, &page, errp))
 			return false;
 	} while (page.truncated);
 	return give(&listing, errp);

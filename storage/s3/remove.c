@@ -51,14 +51,7 @@ static bool delete_versions(struct s3 *s3, const char *name, struct err **errp)
 	bool there = false;
 	s3_version_forget(&s3->cache, name);
 	do {
-		struct s3_page next;
-		AUTO(freep)
-		char *query = s3_list_query(s3, name, NULL, AT_ONCE, true, page.truncated ? &page : NULL, errp);
-		if (!query || !s3_list_page(s3, query, true, &next, errp))
-			return false;
-		s3_page_release(&page);
-		page = next;
-		if (!delete_page(s3, &page, name, &there, errp))
+		if (!s3_list_next(s3, name, AT_ONCE, true, &page, errp) || !delete_page(s3, &page, name, &there, errp))
 			return false;
 	} while (page.truncated);
 	return there || s3_err_not_found(s3, name, errp);

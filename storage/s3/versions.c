@@ -109,13 +109,8 @@ bool s3_version_oldest(struct s3 *s3, const char *name, const char *ours, struct
 	if (!key)
 		return false;
 	do {
-		struct s3_page next;
-		AUTO(freep)
-		char *query = s3_list_query(s3, name, NULL, AT_ONCE, true, page.truncated ? &page : NULL, errp);
-		if (!query || !s3_list_page(s3, query, true, &next, errp))
+		if (!s3_list_next(s3, name, AT_ONCE, true, &page, errp))
 			return false;
-		s3_page_release(&page);
-		page = next;
 		search_page(&search, &page);
 	} while (page.truncated && !is_behind(&page, key));
 	*ret_found = search.found && search.ours_found;
