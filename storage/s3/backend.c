@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/compiler.h"
 #include "base/err.h"
 #include "storage/s3/backend_internal.h"
 #include "storage/s3/url.h"
@@ -49,7 +50,8 @@ static struct s3 *s3_new(const char *url, const struct backend_options *options,
 	AUTO(s3_url_release) struct s3_url parsed = {0};
 	const struct s3_client_options client = {.rate = options->limit_rate, .cancel = options->cancel};
 	if (!s3_url_parse(url, &parsed, errp)) {
-		err_prefix(errp, "'%s'", url);
+		AUTO(freep) char *shown = s3_url_shown(url);
+		err_prefix(errp, "'%s'", shown ? shown : "");
 		return NULL;
 	}
 	struct s3 *s3 = calloc(1, sizeof(*s3));

@@ -38,10 +38,11 @@ static bool check_said(const char *said, struct err **errp)
 {
 	size_t len = strlen(said);
 	AUTO(freep) char *bare = strndup(said, len > 0 && said[len - 1] == '/' ? len - 1 : len);
-	if (!bare)
+	AUTO(freep) char *shown = s3_url_shown(said);
+	if (!bare || !shown)
 		return err_set_no_memory(errp);
 	return s3_url_check_endpoint(bare, errp) ||
-	       err_prefix(errp, "the endpoint '%s', which the environment or the profile names", said);
+	       err_prefix(errp, "the endpoint '%s', which the environment or the profile names", shown);
 }
 
 bool s3_endpoint_make(const struct s3_url *url, const char *said, struct s3_endpoint *ret, struct err **errp)

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/utf8.h"
 
 enum { HOST_MAX = 255, BUCKET_MAX = 63, PREFIX_MAX = 512, REGION_MAX = 63 };
@@ -64,13 +65,36 @@ static size_t port_length(const char *text, size_t len)
 	return port >= 1 && port <= 65535 ? len : 0;
 }
 
+static bool has_credentials(struct err **errp)
+{
+	return err_set(errp, ERR_USAGE,
+		       "there are credentials in it, where others see them: give them in AWS_ACCESS_KEY_ID and "
+		       "AWS_SECRET_ACCESS_KEY");
+}
+
+/* Length of "KEY:SECRET@" behind a scheme; 0 for none. A secret may have slashes, and then what begins it is no port.
+ */
+static size_t credentials_length(const char *at)
+{
+	const size_t len = strcspn(at, "/?");
+	const char *end = memrchr(at, '@', len), *colon = at[0] == '[' ? NULL : memchr(at, ':', len);
+	if (!end && colon && port_length(colon, len - (size_t)(colon - at)) == 0)
+		end = strrchr(at, '@');
+	return end ? (size_t)(end + 1 - at) : 0;
+}
+
+char *s3_url_shown(const char *url)
+{
+	const char *scheme = strstr(url, "://");
+	const size_t start = scheme ? (size_t)(scheme + 3 - url) : 0;
+	return file_format("%.*s%s", (int)start, url, url + start + credentials_length(url + start));
+}
+
 /* host[:port], where the host may be an address in brackets. */
 static bool check_authority(const char *text, size_t len, struct err **errp)
 {
 	if (memchr(text, '@', len))
-		return err_set(errp, ERR_USAGE,
-			       "there are credentials in it, where others see them: give them in AWS_ACCESS_KEY_ID and "
-			       "AWS_SECRET_ACCESS_KEY");
+		return has_credentials(errp);
 	size_t host = len > 0 && text[0] == '[' ? strspn(text + 1, "0123456789abcdefABCDEF:.") + 1
 						: strspn(text, LETTERS_AND_DIGITS "-._");
 	if (host > len)
@@ -222,6 +246,8 @@ static bool parse(const char *text, struct s3_url *url, struct err **errp)
 	if (!scheme)
 		return err_set(errp, ERR_USAGE, "it begins with none of s3://, s3+https:// and s3+http://");
 	const char *at = text + strlen(scheme->written);
+	if (credentials_length(at) > 0)
+		return has_credentials(errp);
 	return (!scheme->endpoint || parse_endpoint(scheme, &at, url, errp)) && parse_bucket(&at, url, errp) &&
 	       parse_prefix(&at, url, errp) && parse_settings(at, url, errp);
 }

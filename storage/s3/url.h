@@ -31,6 +31,8 @@ struct s3_url {
 bool s3_url_is_one(const char *url);
 /* ERR_USAGE in a sentence that says what is wrong. */
 NODISCARD bool s3_url_parse(const char *url, struct s3_url *ret, struct err **errp);
+/* Without the credentials that somebody wrote into it, for messages. A new string; NULL on lack of memory. */
+char *s3_url_shown(const char *url);
 void s3_url_release(struct s3_url *url);
 /* Only checks the address of an endpoint, as the environment gives it: http(s)://host[:port]. */
 NODISCARD bool s3_url_check_endpoint(const char *endpoint, struct err **errp);

@@ -21,6 +21,8 @@ static const struct expected rights[] = {
 	{"s3://backups?style=path&region=r1", NULL, "backups", "", "r1", S3_STYLE_PATH},
 	{"s3+https://Host.Example:9000/bucket/a", "https://host.example:9000", "bucket", "a", NULL, S3_STYLE_UNSAID},
 	{"s3+http://127.0.0.1:7480/bucket", "http://127.0.0.1:7480", "bucket", "", NULL, S3_STYLE_UNSAID},
+	{"s3+https://[::1]:443/bucket/a@b", "https://[::1]:443", "bucket", "a@b", NULL, S3_STYLE_UNSAID},
+	{"s3+https://host:9000/bucket/a@b", "https://host:9000", "bucket", "a@b", NULL, S3_STYLE_UNSAID},
 	{"s3+https://[::1]:443/bucket/x?style=host", "https://[::1]:443", "bucket", "x", NULL, S3_STYLE_HOST},
 	{"s3+https://host/bucket/J\xc3\xbcrgen", "https://host", "bucket", "J\xc3\xbcrgen", NULL, S3_STYLE_UNSAID},
 };
@@ -67,6 +69,9 @@ static const char *const wrongs[][2] = {
 	{"s3+https://host:x/bucket", "port"},
 	{"s3+https://[::1/bucket", "host"},
 	{"s3+https://key:secret@host/bucket", "credentials"},
+	{"s3+https://key:sec/ret@host/bucket", "credentials"},
+	{"s3://key:secret@bucket/x", "credentials"},
+	{"s3://key:sec/ret@bucket/x", "credentials"},
 	{"s3+https://ho st/bucket", "port"},
 	{"s3://bucket/a//b", "empty"},
 	{"s3://bucket/../b", "'..'"},
@@ -99,6 +104,23 @@ static void wrong_ones_are_refused(void **state)
 	}
 	assert_true(s3_url_is_one("s3+ftp://host"));
 	assert_false(s3_url_is_one("/s3://bucket"));
+}
+
+static void credentials_are_not_shown(void **state)
+{
+	(void)state;
+	static const char *const shown[][2] = {
+		{"s3+https://key:secret@host/bucket/a@b", "s3+https://host/bucket/a@b"},
+		{"s3+https://key:sec/ret@host/bucket", "s3+https://host/bucket"},
+		{"s3://key:secret@bucket", "s3://bucket"},
+		{"https://secret@host:9000/", "https://host:9000/"},
+		{"s3+https://host:9000/bucket/a@b", "s3+https://host:9000/bucket/a@b"},
+		{"nothing", "nothing"},
+	};
+	for (size_t i = 0; i < ARRAY_LENGTH(shown); i++) {
+		AUTO(freep) char *text = s3_url_shown(shown[i][0]);
+		assert_string_equal(text, shown[i][1]);
+	}
 }
 
 static void assert_address(const char *text, const char *said, const char *region, const char *key,
@@ -148,9 +170,8 @@ static void a_wrong_endpoint_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(right_ones_are_understood),
-		cmocka_unit_test(wrong_ones_are_refused),
-		cmocka_unit_test(requests_go_to_the_right_place),
+		cmocka_unit_test(right_ones_are_understood), cmocka_unit_test(wrong_ones_are_refused),
+		cmocka_unit_test(credentials_are_not_shown), cmocka_unit_test(requests_go_to_the_right_place),
 		cmocka_unit_test(a_wrong_endpoint_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
