@@ -8,6 +8,8 @@
 #include "base/clock.h"
 
 #define MS_NS UINT64_C(1000000)
+/* Longer than silence is borne: what takes longer moved something, and a slow network is not to be out of patience. */
+#define TRY_COUNTS_NS (45000 * MS_NS)
 
 enum { FIRST_MS = 100, LONGEST_MS = 20000, SLICE_MS = 100 };
 
@@ -29,13 +31,16 @@ static bool is_cancelled(const struct s3_retry *retry)
 
 bool s3_retry_wait(struct s3_retry *retry)
 {
-	const uint64_t now = clock_monotonic_ns(), until = now + delay_ms(retry->attempts++) * MS_NS;
-	if (until - retry->began_ns > retry->patience_ns)
+	const uint64_t now = clock_monotonic_ns(), delay = delay_ms(retry->attempts++) * MS_NS, until = now + delay;
+	const uint64_t tried = now - retry->began_ns;
+	retry->spent_ns += delay + (tried < TRY_COUNTS_NS ? tried : TRY_COUNTS_NS);
+	if (retry->spent_ns > retry->patience_ns)
 		return false;
 	for (uint64_t at = now; at < until && !is_cancelled(retry); at = clock_monotonic_ns()) {
 		const uint64_t left = until - at < SLICE_MS * MS_NS ? until - at : SLICE_MS * MS_NS;
 		const struct timespec slice = {.tv_nsec = (long)left};
 		nanosleep(&slice, NULL);
 	}
+	retry->began_ns = clock_monotonic_ns();
 	return !is_cancelled(retry);
 }

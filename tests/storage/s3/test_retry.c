@@ -108,6 +108,22 @@ static void tries_end(void **state)
 	assert_false(s3_retry_wait(&retry));
 }
 
+/* As a large object over a slow uplink; but not for ever. */
+static void a_long_try_is_followed_by_another(void **state)
+{
+	(void)state;
+	const uint64_t second = 1000000000;
+	struct s3_retry retry;
+	unsigned tries = 0;
+	s3_retry_init(&retry, 180 * second, NULL);
+	for (retry.began_ns -= 215 * second; tries < 100 && s3_retry_wait(&retry); retry.began_ns -= 215 * second)
+		tries++;
+	assert_in_range(tries, 2, 4);
+	s3_retry_init(&retry, 5 * second, NULL);
+	retry.began_ns -= 10 * second;
+	assert_false(s3_retry_wait(&retry));
+}
+
 static void a_rate_is_kept_in_small_pieces(void **state)
 {
 	(void)state;
@@ -134,7 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rounds_without_trouble_add_one),    cmocka_unit_test(throttling_halves),
 		cmocka_unit_test(no_more_than_the_limit_are_inside), cmocka_unit_test(tries_end),
-		cmocka_unit_test(a_rate_is_kept_in_small_pieces),
+		cmocka_unit_test(a_long_try_is_followed_by_another), cmocka_unit_test(a_rate_is_kept_in_small_pieces),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
