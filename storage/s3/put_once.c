@@ -17,7 +17,10 @@
 #include "storage/s3/backend_internal.h"
 #include "storage/s3/retry.h"
 
-#define LAG_NS (UINT64_C(60) * 1000000000)
+#define SECOND_NS UINT64_C(1000000000)
+#define LAG_NS (60 * SECOND_NS)
+/* What was refused for being there may be deleted by now, and then it can be made. */
+#define LAG_OF_OTHERS_NS (5 * SECOND_NS)
 
 bool s3_put(struct s3 *s3, const char *name, struct span body, const uint8_t *sha256, bool *ret_made,
 	    char ret_version[S3_VERSION_SIZE], struct err **errp)
@@ -79,12 +82,15 @@ static bool prove(struct s3 *s3, const char *name, struct span body, const uint8
 	return true;
 }
 
-/* A list that lags does not have what was just made: it is asked for until it has. ours: NULL when nothing was. */
+/*
+ * A list that lags does not have what was just made: it is asked for until it has. ours: NULL when nothing was made for
+ * what is there; ERR_NOT_FOUND when nothing is.
+ */
 static bool wait_for_version(struct s3 *s3, const char *name, const char *ours, struct s3_version *ret,
 			     struct err **errp)
 {
 	struct s3_retry retry;
-	s3_retry_init(&retry, LAG_NS, s3_client_cancel(s3->client));
+	s3_retry_init(&retry, ours ? LAG_NS : LAG_OF_OTHERS_NS, s3_client_cancel(s3->client));
 	for (;;) {
 		bool found;
 		if (!s3_version_oldest(s3, name, ours, ret, &found, errp))
@@ -94,6 +100,8 @@ static bool wait_for_version(struct s3 *s3, const char *name, const char *ours, 
 		if (!s3_retry_wait(&retry))
 			break;
 	}
+	if (!ours)
+		return s3_err_not_found(s3, name, errp);
 	err_set(errp, ERR_GONE, "it was made, and the bucket's list of versions does not have it yet: try again later");
 	return s3_client_err_at(s3->client, name, errp);
 }
