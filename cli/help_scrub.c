@@ -38,5 +38,6 @@ const struct verb verb_scrub = {
 		 "what they need of it, and older points are read from there.",
 	.options = options,
 	.examples = examples,
+	.attention = "done, but this machine may not remember what was looked at",
 	.damage = "damage was found, and is listed",
 };

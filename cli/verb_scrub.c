@@ -49,6 +49,9 @@ bool run_scrub(struct context *context, struct err **errp)
 		return false;
 	if (report.n_damaged > 0)
 		context->status = EXIT_DAMAGE;
+	if (report.unkept)
+		report_attention(context, "this machine may not remember what was looked at, and what is damaged: %s",
+				 report.unkept);
 	return context->options.json ? report_json(context, scrub_report_to_json(repository, &report, level), errp)
 				     : scrub_report_print(repository, &report, level, errp);
 }

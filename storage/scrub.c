@@ -196,5 +196,6 @@ void scrub_report_release(struct scrub_report *report)
 	free(report->damaged);
 	free(report->hurt);
 	free(report->whole);
+	free(report->unkept);
 	*report = (struct scrub_report){0};
 }

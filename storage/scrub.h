@@ -56,6 +56,7 @@ struct scrub_report {
 	struct scrub_point *whole; /* the newest whole point of each workload; filled where something is damaged */
 	size_t n_whole;
 	uint64_t whole_points; /* of all workloads; likewise */
+	char *unkept;	       /* why this machine may not remember what was found; NULL: it does */
 };
 
 struct scrub_options {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A pass over a large repository takes days. Every few GiB the packs that were found sound are written down; what is
- * damaged never is, so that it is looked at, and named, again. A memory that cannot be kept costs time and no more: the
- * scrub goes on without.
+ * damaged never is, so that it is looked at, and named, again. The scrub goes on without a memory that cannot be kept,
+ * and tells of it: the next one takes longer, and writers of this machine do not know what is damaged.
  */
+#include <string.h>
+
 #include "base/clock.h"
-#include "base/log.h"
 #include "storage/findings.h"
 #include "storage/scrub_state.h"
 
@@ -20,14 +21,17 @@ static const char *memory_name(const struct scrub *scrub)
 	return names[scrub->options->level];
 }
 
-/* Lack of memory ends the run; a full disk does not. */
-static bool tolerate(bool ok, struct err **errp)
+/* Lack of memory ends the run; a full disk does not. The first reason is told. */
+static bool tolerate(struct scrub *scrub, bool ok, struct err **errp)
 {
 	if (ok)
 		return true;
 	if (err_is_of_run(err_code(*errp)))
 		return false;
-	log_debug("scrub: %s", err_message(*errp));
+	if (!scrub->report.unkept && !(scrub->report.unkept = strdup(err_message(*errp)))) {
+		err_clear(errp);
+		return err_set_no_memory(errp);
+	}
 	err_clear(errp);
 	return true;
 }
@@ -48,7 +52,7 @@ bool scrub_memory_open(struct scrub *scrub, struct err **errp)
 static bool save(struct scrub *scrub, struct err **errp)
 {
 	scrub->unsaved = 0;
-	return tolerate(pack_memory_save(scrub->repository, memory_name(scrub), &scrub->memory, errp), errp);
+	return tolerate(scrub, pack_memory_save(scrub->repository, memory_name(scrub), &scrub->memory, errp), errp);
 }
 
 bool scrub_memory_add(struct scrub *scrub, const struct scrub_pack *pack, struct err **errp)
@@ -59,10 +63,10 @@ bool scrub_memory_add(struct scrub *scrub, const struct scrub_pack *pack, struct
 	return ++scrub->unsaved < SAVE_EVERY || save(scrub, errp);
 }
 
-static bool save_damaged(const struct scrub *scrub, const char *name, const struct pack_memory *damaged,
-			 struct err **errp)
+static bool save_damaged(struct scrub *scrub, const char *name, const struct pack_memory *damaged, struct err **errp)
 {
-	return tolerate(damaged->packs.n > 0 ? pack_memory_save(scrub->repository, name, damaged, errp)
+	return tolerate(scrub,
+			damaged->packs.n > 0 ? pack_memory_save(scrub->repository, name, damaged, errp)
 					     : pack_memory_forget(scrub->repository, name, errp),
 			errp);
 }
@@ -81,7 +85,7 @@ static bool remember_damaged(struct scrub *scrub, bool over, struct err **errp)
 	    !pack_set_merge(&damaged.packs, &scrub->listless, errp) || !save_damaged(scrub, name, &damaged, errp))
 		return false;
 	return !over || !opened ||
-	       tolerate(pack_memory_forget(scrub->repository, PACK_MEMORY_DAMAGED_DIGESTS, errp), errp);
+	       tolerate(scrub, pack_memory_forget(scrub->repository, PACK_MEMORY_DAMAGED_DIGESTS, errp), errp);
 }
 
 /* For whoever lists points: which are hurt, and which were looked at. */
@@ -92,7 +96,7 @@ static bool remember_findings(struct scrub *scrub, struct err **errp)
 	if (!findings_load(scrub->repository, &findings, errp) ||
 	    !findings_update(&findings, &scrub->report, scrub->options->level, scrub->commits, scrub->n_commits, errp))
 		return false;
-	return tolerate(findings_save(scrub->repository, &findings, errp), errp);
+	return tolerate(scrub, findings_save(scrub->repository, &findings, errp), errp);
 }
 
 bool scrub_memory_close(struct scrub *scrub, bool over, struct err **errp)
@@ -105,5 +109,6 @@ bool scrub_memory_close(struct scrub *scrub, bool over, struct err **errp)
 		return true;
 	if (!over)
 		return (scrub->unsaved == 0 || save(scrub, errp)) && remember_damaged(scrub, false, errp);
-	return tolerate(pack_memory_forget(scrub->repository, name, errp), errp) && remember_damaged(scrub, true, errp);
+	return tolerate(scrub, pack_memory_forget(scrub->repository, name, errp), errp) &&
+	       remember_damaged(scrub, true, errp);
 }

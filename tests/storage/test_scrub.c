@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/file.h"
@@ -367,6 +369,28 @@ static void test_a_damaged_memory_counts_as_none(void **state)
 	scrub_report_release(&report);
 }
 
+/* The scrub is none the worse for it, and tells. */
+static void test_a_memory_that_cannot_be_kept(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point a = {0}, b = {0};
+	struct scrub_report report;
+
+	scrubs_make(runs, &a, &b);
+	scrubs_run(runs, &report);
+	assert_null(report.unkept);
+	scrub_report_release(&report);
+	AUTO(freep) char *path = file_join(repository_state_path(runs->repository), "scrub-findings");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	scrubs_run(runs, &report);
+	assert_int_equal(report.n_damaged, 0);
+	assert_non_null(report.unkept);
+	assert_non_null(strstr(report.unkept, path));
+	scrub_report_release(&report);
+	assert_int_equal(rmdir(path), 0);
+}
+
 /* What is damaged is not found by the next backup, which stores it again. */
 static void test_the_next_backup_stores_again_what_is_damaged(void **state)
 {
@@ -415,6 +439,7 @@ int main(void)
 		BOTH(test_contents_open_every_chunk),
 		BOTH(test_an_interrupted_pass_goes_on),
 		BOTH(test_a_damaged_memory_counts_as_none),
+		BOTH(test_a_memory_that_cannot_be_kept),
 		BOTH(test_the_next_backup_stores_again_what_is_damaged),
 		cmocka_unit_test_setup_teardown(test_a_repository_that_vanishes, runs_setup_local, runs_teardown),
 		cmocka_unit_test_setup_teardown(test_write_only_key, runs_setup_local, runs_teardown),
