@@ -229,6 +229,16 @@ static bool may_rescue(const struct pack_reader *reader, const struct err *err)
 	return reader->rescue && !err_is_of_run(err_code(err)) && err_code(err) != ERR_DENIED;
 }
 
+/* Whoever was interrupted on the way does not know that there is no other place. */
+static bool give_up(struct err **again, struct err **errp)
+{
+	if (*again) {
+		err_clear(errp);
+		err_move(errp, again);
+	}
+	return false;
+}
+
 /*
  * Every place is tried once. Where none has the chunk, the error is that of its own place. A pack that has one damaged
  * chunk may still have the next: what was tried is of one chunk.
@@ -240,11 +250,16 @@ static bool read_anywhere(struct pack_reader *reader, const struct chunk_ref *wa
 	struct chunk_ref ref = *wanted, *refs = &ref;
 	if (read_sorted(reader, &refs, 1, errp))
 		return true;
-	while (may_rescue(reader, *errp) && rescue_next(reader->rescue, &search)) {
+	while (may_rescue(reader, *errp)) {
 		AUTO(err_freep) struct err *again = NULL;
+		if (!rescue_next(reader->rescue, &search, &again))
+			return give_up(&again, errp);
 		ref.at = search.at;
-		if (!read_sorted(reader, &refs, 1, &again))
+		if (!read_sorted(reader, &refs, 1, &again)) {
+			if (err_is_of_run(err_code(again)))
+				return give_up(&again, errp);
 			continue;
+		}
 		rescue_note_read(reader->rescue, &search);
 		err_clear(errp);
 		return true;
@@ -342,10 +357,15 @@ bool pack_reader_node_of(struct pack_reader *reader, const struct tree_place *pl
 	AUTO(rescue_search_release) struct rescue_search search = {.place = *place, .id = *id, .at = *at};
 	if (pack_reader_node(reader, id, at, ret, errp))
 		return true;
-	while (may_rescue(reader, *errp) && rescue_next(reader->rescue, &search)) {
+	while (may_rescue(reader, *errp)) {
 		AUTO(err_freep) struct err *again = NULL;
-		if (!pack_reader_node(reader, id, &search.at, ret, &again))
+		if (!rescue_next(reader->rescue, &search, &again))
+			return give_up(&again, errp);
+		if (!pack_reader_node(reader, id, &search.at, ret, &again)) {
+			if (err_is_of_run(err_code(again)))
+				return give_up(&again, errp);
 			continue;
+		}
 		rescue_note_read(reader->rescue, &search);
 		err_clear(errp);
 		return true;

@@ -75,57 +75,72 @@ static struct tally *find_tally(struct rescue *rescue, uint16_t number)
 	return NULL;
 }
 
-static struct rescue_points *open_points(struct rescue *rescue)
+/* What cannot be had is done without, and not asked for again; but a failure of the run tells nothing about it. */
+static bool do_without(bool *asked, const char *what, struct err **err, struct err **errp)
+{
+	if (err_is_of_run(err_code(*err)))
+		return err_move(errp, err);
+	*asked = true;
+	log_debug("damaged content is not looked for in %s: %s", what, err_message(*err));
+	return true;
+}
+
+static bool open_points(struct rescue *rescue, struct err **errp)
 {
 	AUTO(err_freep) struct err *err = NULL;
 
-	if (!rescue->asked_points) {
-		rescue->asked_points = true;
-		rescue->points = rescue_points_new(rescue->repository, rescue->point, rescue->options.cancel, &err);
-		if (!rescue->points)
-			log_debug("damaged content is not looked for in other points: %s", err_message(err));
-	}
-	return rescue->points;
+	if (rescue->asked_points)
+		return true;
+	rescue->points = rescue_points_new(rescue->repository, rescue->point, rescue->options.cancel, &err);
+	if (!rescue->points)
+		return do_without(&rescue->asked_points, "other points", &err, errp);
+	rescue->asked_points = true;
+	return true;
 }
 
 /* Whoever has no index does without: to make one, a whole repository would have to be read. */
-static struct index *open_index(struct rescue *rescue)
+static bool open_index(struct rescue *rescue, struct err **errp)
 {
 	AUTO(err_freep) struct err *err = NULL;
+	AUTO(index_freep) struct index *index = NULL;
 
-	if (!rescue->asked_index && index_exists(rescue->repository)) {
-		AUTO(index_freep) struct index *index = index_open(rescue->repository, &err);
-		if (index && index_recall(index, rescue->options.cancel, &err))
-			rescue->index = STEAL(&index);
-		else
-			log_debug("damaged content is not looked for in the index: %s", err_message(err));
+	if (rescue->asked_index)
+		return true;
+	if (index_exists(rescue->repository)) {
+		index = index_open(rescue->repository, &err);
+		if (!index || !index_recall(index, rescue->options.cancel, &err))
+			return do_without(&rescue->asked_index, "the index", &err, errp);
 	}
+	rescue->index = STEAL(&index);
 	rescue->asked_index = true;
-	return rescue->index;
+	return true;
 }
 
-/* The lock is held. */
-static bool find(struct rescue *rescue, struct rescue_search *search)
+/* The lock is held, as in find_in_index(). */
+static bool find_in_points(struct rescue *rescue, struct rescue_search *search, struct err **errp)
 {
 	const struct tally *tally = find_tally(rescue, search->place.stream);
-	enum pack_class cls = search->place.height == 0 ? PACK_CHUNKS : PACK_META;
 
-	if (tally && open_points(rescue) &&
-	    rescue_points_find(rescue->points, tally->healed.stream, &search->place, &search->id, &search->tried,
-			       &search->at, &search->from))
-		return true;
-	search->from = FROM_INDEX;
-	return open_index(rescue) && index_find(rescue->index, cls, &search->id, &search->tried, &search->at);
+	return tally && open_points(rescue, errp) && rescue->points &&
+	       rescue_points_find(rescue->points, tally->healed.stream, &search->place, &search->id, &search->tried,
+				  &search->at, &search->from, errp);
 }
 
-bool rescue_next(struct rescue *rescue, struct rescue_search *search)
+static bool find_in_index(struct rescue *rescue, struct rescue_search *search, struct err **errp)
 {
-	AUTO(err_freep) struct err *err = NULL;
+	enum pack_class cls = search->place.height == 0 ? PACK_CHUNKS : PACK_META;
 
-	if (!pack_set_add(&search->tried, &search->at.session, search->at.seq, &err))
+	search->from = FROM_INDEX;
+	return open_index(rescue, errp) && rescue->index &&
+	       index_find(rescue->index, cls, &search->id, &search->tried, &search->at);
+}
+
+bool rescue_next(struct rescue *rescue, struct rescue_search *search, struct err **errp)
+{
+	if (!pack_set_add(&search->tried, &search->at.session, search->at.seq, errp))
 		return false;
 	pthread_mutex_lock(&rescue->lock);
-	bool found = find(rescue, search);
+	bool found = find_in_points(rescue, search, errp) || (!*errp && find_in_index(rescue, search, errp));
 	pthread_mutex_unlock(&rescue->lock);
 	return found;
 }

@@ -45,8 +45,9 @@ struct rescue_search {
 };
 
 void rescue_search_release(struct rescue_search *search);
-/* search->at becomes the next place to try; false: none is known. A pack is tried once. */
-bool rescue_next(struct rescue *rescue, struct rescue_search *search);
+/* search->at becomes the next place to try; false without an error: none is known. A pack is tried once. What fails is
+ * of the run. */
+NODISCARD bool rescue_next(struct rescue *rescue, struct rescue_search *search, struct err **errp);
 /* What lies there was read, and is what it must be. */
 void rescue_note_read(struct rescue *rescue, const struct rescue_search *search);
 /* Of this stream of the point, so far; false: nothing was read from elsewhere. */

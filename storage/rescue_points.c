@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/log.h"
 #include "storage/pack_read.h"
 #include "storage/tree_internal.h"
 
@@ -216,8 +215,9 @@ static bool add_children(struct rescue_points *points, const struct tree_place *
 	struct tree_node node;
 	if (points->cancel && !cancel_check(points->cancel, errp))
 		return false;
-	if (!pack_reader_node(points->packs, &at->ref.id, &at->ref.at, &node, &damage) ||
-	    node.level + 1 != place->height)
+	if (!pack_reader_node(points->packs, &at->ref.id, &at->ref.at, &node, &damage))
+		return !err_is_of_run(err_code(damage)) || err_move(errp, &damage);
+	if (node.level + 1 != place->height)
 		return true;
 	for (unsigned slot = 0; slot < node.n; slot++)
 		if (!chunk_id_is_zero(&node.children[slot].id) &&
@@ -279,15 +279,12 @@ static struct fan *fan_at(struct rescue_points *points, const struct stream *str
 
 bool rescue_points_find(struct rescue_points *points, const struct stream *stream, const struct tree_place *place,
 			const struct chunk_id *id, const struct pack_set *tried, struct locator *ret_at,
-			size_t *ret_rank)
+			size_t *ret_rank, struct err **errp)
 {
-	AUTO(err_freep) struct err *err = NULL;
 	AUTO(sights_release) struct sights here = {0};
 	const struct sight *first = NULL;
-	if (!gather(points, stream, place, &here, &err)) {
-		log_debug("what other points have is not known: %s", err_message(err));
+	if (!gather(points, stream, place, &here, errp))
 		return false;
-	}
 	for (size_t i = 0; i < here.n; i++) {
 		const struct sight *sight = &here.all[i];
 		if (chunk_id_equal(&sight->ref.id, id) && (!first || sight->rank < first->rank) &&

@@ -20,4 +20,4 @@ const struct point *rescue_points_get(const struct rescue_points *points, size_t
  */
 bool rescue_points_find(struct rescue_points *points, const struct stream *stream, const struct tree_place *place,
 			const struct chunk_id *id, const struct pack_set *tried, struct locator *ret_at,
-			size_t *ret_rank);
+			size_t *ret_rank, struct err **errp);
