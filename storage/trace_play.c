@@ -47,15 +47,29 @@ static size_t find_stream(const struct trace_player *player, uint16_t number)
 	return player->point->n_streams;
 }
 
-/* What this point does not have is left out: the trace may be of another one. */
-static void add_place(const struct trace_player *player, const struct trace_run *run, uint64_t chunk,
-		      struct window *window)
+/* How many chunks of the run the stream has; the trace may be of another point. */
+static uint16_t count_chunks(const struct trace_player *player, const struct trace_run *run, size_t stream)
 {
+	const struct point *point = player->point;
+	uint64_t chunks = stream < point->n_streams ? stream_chunks(&point->streams[stream].shape) : 0;
+	uint64_t left = run->first < chunks ? chunks - run->first : 0;
+	return left < run->n ? (uint16_t)left : run->n;
+}
+
+/* What this point does not have of the run is left out. */
+static void take_run(struct trace_player *player, struct window *window)
+{
+	const struct trace_run *run = &player->trace.runs[player->run];
 	size_t stream = find_stream(player, run->stream);
-	if (stream == player->point->n_streams || chunk >= stream_chunks(&player->point->streams[stream].shape))
+	uint16_t n = count_chunks(player, run, stream);
+	for (; player->inside < n && window->n < WINDOW_CHUNKS; player->inside++) {
+		window->places[window->n].stream = stream;
+		window->places[window->n++].chunk = run->first + player->inside;
+	}
+	if (player->inside < n)
 		return;
-	window->places[window->n].stream = stream;
-	window->places[window->n++].chunk = chunk;
+	player->inside = 0;
+	player->run++;
 }
 
 static void load_once(struct trace_player *player)
@@ -77,14 +91,8 @@ static bool take_window(struct trace_player *player, struct window *ret)
 		return false;
 	pthread_mutex_lock(&player->lock);
 	load_once(player);
-	while (!player->closed && player->run < player->trace.n && ret->n < WINDOW_CHUNKS) {
-		const struct trace_run *run = &player->trace.runs[player->run];
-		add_place(player, run, run->first + player->inside, ret);
-		if (++player->inside == run->n) {
-			player->inside = 0;
-			player->run++;
-		}
-	}
+	while (!player->closed && player->run < player->trace.n && ret->n < WINDOW_CHUNKS)
+		take_run(player, ret);
 	bool got = ret->n > 0 && !player->closed;
 	pthread_mutex_unlock(&player->lock);
 	return got;
