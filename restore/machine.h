@@ -33,7 +33,7 @@ NODISCARD struct machine *machine_start(struct runner *runner, const struct repo
 struct run *machine_run(const struct machine *machine);
 /* Whether its disks are still served. */
 bool machine_is_served(const struct machine *machine);
-/* What it has read until now, where that is recorded. */
-NODISCARD bool machine_trace(const struct machine *machine, struct trace *ret, struct err **errp);
+/* What it has read until now; an empty one where that was not, or could not be recorded. */
+void machine_trace(const struct machine *machine, struct trace *ret);
 /* NULL is fine. */
 void machine_stop(struct machine *machine);

@@ -190,21 +190,32 @@ static bool open_point(struct err **errp)
 	return point_load(repository, &session, &point, errp) && open_packs(errp);
 }
 
-static bool start_traces(struct err **errp)
+static void tell_no_trace(struct err **errp)
 {
-	if (config.trace >= 0 && !(recorder = trace_recorder_new(config.trace, &point, errp)))
-		return false;
+	if (*errp)
+		nbdkit_debug("trace: %s", err_message(*errp));
+	err_clear(errp);
+}
+
+/* Whoever boots is served without them, too. */
+static void start_traces(void)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	if (config.trace >= 0)
+		recorder = trace_recorder_new(config.trace, &point, &err);
+	tell_no_trace(&err);
 	if (config.keep && pack_reader_in_flight(packs))
-		player = trace_player_start(repository, &point, packs, errp);
-	return !*errp;
+		player = trace_player_start(repository, &point, packs, &err);
+	tell_no_trace(&err);
 }
 
 /* The repository starts threads of its own, so it is opened only when nbdkit has done all its forking. */
 static int plugin_after_fork(void)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	if (!open_repository(&err) || !open_point(&err) || !open_readers(&err) || !start_traces(&err))
+	if (!open_repository(&err) || !open_point(&err) || !open_readers(&err))
 		return tell(&err);
+	start_traces();
 	if (write(config.control, "R", 1) != 1) {
 		nbdkit_error("the program that started nbdkit is gone");
 		return -1;

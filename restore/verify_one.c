@@ -80,8 +80,9 @@ static bool run_machine(const struct verifier *verifier, struct verify_task *tas
 		err_clear(errp);
 		return true;
 	}
-	bool ok = machine && verify_watch_run(watch, verifier->runner, machine, options->cancel, errp) &&
-		  (watch->judge.judgement != JUDGE_READY || machine_trace(machine, trace, errp));
+	bool ok = machine && verify_watch_run(watch, verifier->runner, machine, options->cancel, errp);
+	if (ok && watch->judge.judgement == JUDGE_READY)
+		machine_trace(machine, trace);
 	machine_stop(machine);
 	return ok;
 }
