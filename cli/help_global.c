@@ -32,7 +32,8 @@ const struct option_spec global_options[] = {
 	 .kind = OPTION_TEXT,
 	 .argument = "RATE",
 	 .fallback = "limit_rate in the configuration, else as fast as it goes",
-	 .text = "move at most so many bytes a second to and from a bucket, as 20M",
+	 .text = "move at most so many bytes a second to and from a bucket, as 20M; each machine that is booted moves "
+		 "as many of its own",
 	 .offset = offsetof(struct options, limit_rate)},
 	{.name = "json",
 	 .kind = OPTION_FLAG,
