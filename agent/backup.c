@@ -89,7 +89,7 @@ static bool begin_again(struct backup *run, struct err **errp)
 	run->session = session_begin(run->repository, &options, errp);
 	if (run->options->progress)
 		atomic_store(&run->options->progress->done, 0);
-	return run->session != NULL;
+	return run->session && backup_judge_parent(run, errp);
 }
 
 /* At most once more for each disk. */

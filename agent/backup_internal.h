@@ -45,6 +45,8 @@ bool backup_inherits(const struct backup *run);
 NODISCARD bool backup_lose_tree(struct backup *run, size_t i, struct err **errp);
 /* Makes the change map of every disk. */
 NODISCARD bool backup_map_disks(struct backup *run, struct err **errp);
+/* What the session that has begun since must not rely on under the parent is read and stored again. */
+NODISCARD bool backup_judge_parent(struct backup *run, struct err **errp);
 /* From now on the disk is read whole. */
 void backup_read_whole(struct backup *run, size_t i);
 /* Reads some chunks of each disk that are said to be unchanged. Where one is not, everything is read. */

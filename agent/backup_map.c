@@ -149,8 +149,8 @@ static bool is_of_node(const struct err *err)
 	enum pack_class cls;
 	uint32_t seq;
 
-	return !err_is_of_run(err_code(err)) && object && object_name_parse_pack(object, &cls, &session, &seq) &&
-	       cls == PACK_META;
+	return !err_is_of_run(err_code(err)) && err_code(err) != ERR_DENIED && object &&
+	       object_name_parse_pack(object, &cls, &session, &seq) && cls == PACK_META;
 }
 
 bool backup_lose_tree(struct backup *run, size_t i, struct err **errp)
@@ -199,6 +199,14 @@ bool backup_map_disks(struct backup *run, struct err **errp)
 	run->n_maps = n;
 	for (size_t i = 0; i < n; i++)
 		if (!map_disk(run, i, errp))
+			return false;
+	return true;
+}
+
+bool backup_judge_parent(struct backup *run, struct err **errp)
+{
+	for (size_t i = 0; i < run->n_maps; i++)
+		if (!backup_disk_reason(run, i) && !mark_lost(run, i, errp) && !backup_lose_tree(run, i, errp))
 			return false;
 	return true;
 }
