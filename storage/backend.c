@@ -112,7 +112,8 @@ void backend_free(struct backend *backend)
 
 bool backend_read_again(struct backend *backend, const char *name, struct err **errp)
 {
-	if (err_code(*errp) != ERR_CORRUPT || !backend->ops->forget || !backend->ops->forget(backend, name))
+	if ((err_code(*errp) != ERR_CORRUPT && err_code(*errp) != ERR_UNSUPPORTED) || !backend->ops->forget ||
+	    !backend->ops->forget(backend, name))
 		return false;
 	err_clear(errp);
 	return true;
