@@ -256,26 +256,37 @@ static bool load_collection(struct search *search, struct err **errp)
 	return true;
 }
 
-/* Not there, and not meant to be. Only "not found" says so: what cannot be asked for may be there. */
-static bool is_gone(struct search *search, const struct session_id *session, bool *ret, struct err **errp)
+/* Only "not found" says that it is gone: what cannot be asked for may be there. A folder's list does not lag, and what
+ * it did not have was made since. */
+static bool look_for(const struct search *search, struct lost_point *lost, bool *ret, struct err **errp)
 {
-	const struct keyring_member *writer = keyring_find(repository_keyring(search->repository), session->writer);
+	struct backend *backend = repository_backend(search->repository);
 	char name[OBJECT_NAME_SIZE];
 	uint64_t size;
 
-	*ret = false;
-	if (writer && session->number >= writer->revoked_from)
+	if (backend_size(backend, object_name_session('c', &lost->session, name), &size, errp)) {
+		*ret = lost->unlisted = backend->in_flight > 0;
 		return true;
-	if (!backend_size(repository_backend(search->repository), object_name_session('c', session, name), &size,
-			  errp)) {
-		if (err_is_of_run(err_code(*errp)))
-			return false;
-		*ret = err_code(*errp) == ERR_NOT_FOUND;
-		err_clear(errp);
 	}
-	if (*ret && !load_collection(search, errp))
+	*ret = err_code(*errp) == ERR_NOT_FOUND;
+	if (err_is_of_run(err_code(*errp)))
 		return false;
-	*ret = *ret && collection_stands(&search->collection, session);
+	err_clear(errp);
+	return true;
+}
+
+/* Not there, and not meant to be. */
+static bool is_gone(struct search *search, struct lost_point *lost, bool *ret, struct err **errp)
+{
+	const struct keyring_member *writer =
+		keyring_find(repository_keyring(search->repository), lost->session.writer);
+
+	*ret = false;
+	if (writer && lost->session.number >= writer->revoked_from)
+		return true;
+	if (!look_for(search, lost, ret, errp) || (*ret && !load_collection(search, errp)))
+		return false;
+	*ret = *ret && collection_stands(&search->collection, &lost->session);
 	return true;
 }
 
@@ -289,7 +300,7 @@ static bool is_lost(struct search *search, struct lost_point *lost, bool *ret, s
 	if (point || (search->n_there > 0 && bsearch(&lost->session, search->there, search->n_there,
 						     sizeof(*search->there), compare_sessions)))
 		return true;
-	return is_gone(search, &lost->session, ret, errp);
+	return is_gone(search, lost, ret, errp);
 }
 
 bool lineage_find_lost(struct lineage *lineage, const struct repository *repository, const struct session_id *there,

@@ -35,6 +35,7 @@ struct lost_point {
 	bool unreadable;	   /* the commit is there; else somebody names it: */
 	enum lineage_witness witness;
 	bool replaced;	    /* there is a commit, of another point */
+	bool unlisted;	    /* it is there, and the list that a far store gave does not have it yet */
 	uint64_t begun_ns;  /* when its session was registered; 0: unknown */
 	uint64_t before_ns; /* when its writer made the next point, so that it is older; 0: unknown */
 	enum lineage_workload knowledge;
@@ -53,7 +54,8 @@ NODISCARD bool lineage_add_checkpoint(struct lineage *lineage, const struct coll
 typedef bool lineage_lost_function(void *arg, const struct lost_point *lost, struct err **errp);
 /*
  * Gives every point that was named and is not there, or is another. `there` are the sessions of LIST c/, ascending;
- * what is not among them is looked for once more. What a collection or a revocation decided against is not lost.
+ * what is not among them is looked for once more, and what a far store has then is unlisted. What a collection or a
+ * revocation decided against is not lost.
  */
 NODISCARD bool lineage_find_lost(struct lineage *lineage, const struct repository *repository,
 				 const struct session_id *there, size_t n_there, lineage_lost_function *each, void *arg,

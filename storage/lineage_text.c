@@ -82,6 +82,10 @@ char *lost_point_text(const struct repository *repository, const struct lost_poi
 
 	if (lost->replaced)
 		return strdup(replaced_sentence(lost->witness));
+	if (lost->unlisted)
+		return file_format("a point of the writer '%s', %s, is there, but the list of the store does not have "
+				   "it yet: ask again later",
+				   lost_point_writer(repository, lost), workload_clause(lost, workload));
 	return file_format("a point of the writer '%s', %s, has vanished (session %" PRIu64
 			   "%s): %s; find out who changed the repository, and back up again",
 			   lost_point_writer(repository, lost), workload_clause(lost, workload), lost->session.number,

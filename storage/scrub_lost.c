@@ -27,6 +27,8 @@ static bool take_lost(void *arg, const struct lost_point *lost, struct err **err
 	char name[OBJECT_NAME_SIZE];
 	size_t before = scrub->report.n_damaged;
 
+	if (lost->unlisted)
+		return true;
 	if (!sentence)
 		return err_set_no_memory(errp);
 	if (!scrub_damaged(scrub, &cause, object_name_session('c', &lost->session, name), sentence, errp))

@@ -32,7 +32,7 @@ bool signed_object_seal(const struct identity *signer, const uint8_t domain[DOMA
 		return false;
 	bytes_put(body, signer->id8, WRITER_SIZE);
 	bytes_put(body, signature, SIGNATURE_SIZE);
-	return bytes_ok(body) || err_set(errp, ERR_FAILED, "%s: the object has no room for its signature", name);
+	return bytes_ok(body) || err_set_no_memory(errp);
 }
 
 bool signed_object_split(struct span object, struct span *ret_body, uint8_t ret_signer[WRITER_SIZE])

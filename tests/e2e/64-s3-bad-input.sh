@@ -126,7 +126,7 @@ lagging_lists() {
 	newest=$(s3 root keys plain r/c/ | awk 'END { print $2 }')
 	rules "hide=${newest}<"
 	SALVOR_REPO=$bad expect $look salvor points
-	grep --quiet 'host.*vanished' "$work/err" || fail "it is not said whose commit is gone: $(cat "$work/err")"
+	grep --quiet 'host.*is there, but the list' "$work/err" || fail "it is not said whose commit is not listed: $(cat "$work/err")"
 	SALVOR_REPO=$bad expect 0 salvor backup disk --disk "vda=$disk"
 	rules
 	SALVOR_REPO=$bad expect 0 salvor points
