@@ -16,6 +16,7 @@ boots() {
 	local pid
 	forget_counts
 	choose_rescuer
+	rm -f "$work/console"
 	"${rescuer[@]}" boot web01@latest --memory 256M <>"$work/keyboard" >"$work/console" 2>"$work/err" &
 	pid=$!
 	wait_said $pid "$work/console" "$work/err" 'tiny login:' 240
