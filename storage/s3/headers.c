@@ -51,6 +51,7 @@ static void on_content_range(struct s3_headers *headers, const char *value)
 
 static void on_version(struct s3_headers *headers, const char *value)
 {
+	headers->versioned = true;
 	if (strlen(value) < sizeof(headers->version) && strcmp(value, "null") != 0)
 		memcpy(headers->version, value, strlen(value) + 1);
 }

@@ -14,7 +14,8 @@ struct s3_headers {
 	/* Content-Range: with first and last, or without where the range lies behind the end. */
 	bool has_range, has_size;
 	uint64_t first, last, size;
-	char version[S3_VERSION_SIZE]; /* "" where there are no versions */
+	bool versioned;		       /* the bucket keeps versions, or has kept them */
+	char version[S3_VERSION_SIZE]; /* "" for none, and for the one that a list calls "null" */
 	bool delete_marker;
 	char region[S3_REGION_SIZE]; /* of the bucket; "" */
 	uint64_t date_ns;	     /* what their clock says; 0: nothing */

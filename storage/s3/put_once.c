@@ -40,7 +40,7 @@ bool s3_put(struct s3 *s3, const char *name, struct span body, const uint8_t *sh
 	}
 	*ret_made = answer.status != 412;
 	memcpy(ret_version, answer.headers.version, S3_VERSION_SIZE);
-	if (ret_version[0])
+	if (answer.headers.versioned)
 		atomic_store(&s3->versions, true);
 	return true;
 }

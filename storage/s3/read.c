@@ -56,7 +56,7 @@ static bool ask_versions(struct s3 *s3, struct s3_request *request, struct s3_an
 /* Of a bucket that was thought to keep no versions, an answer may tell that it does. */
 static bool tells_of_versions(const struct s3_answer *answer)
 {
-	return answer->headers.delete_marker || answer->headers.version[0];
+	return answer->headers.delete_marker || answer->headers.versioned;
 }
 
 /* Of what is not there, a service says 403 to who may list only under a condition. Then the list knows. */
