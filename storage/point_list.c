@@ -81,10 +81,22 @@ static bool add_vanished(struct point_list *list, const struct vanished_point *w
 	return true;
 }
 
+/* By the place, as when its keys expire: that says nothing about the object. Our own keys may lack one for its content.
+ */
+static bool is_refused(const struct gathering *gathering, const char *object, const struct err *err)
+{
+	AUTO(err_freep) struct err *again = NULL;
+	uint64_t size;
+
+	return err_code(err) == ERR_DENIED &&
+	       !backend_size(repository_backend(gathering->repository), object, &size, &again) &&
+	       err_code(again) == ERR_DENIED;
+}
+
 /* Damage, as what a bad sector makes unreadable, is named and does not hide the rest. */
 static bool name_damage(struct gathering *gathering, const char *object, struct err **errp)
 {
-	if (err_is_of_run(err_code(*errp)))
+	if (err_is_of_run(err_code(*errp)) || is_refused(gathering, object, *errp))
 		return false;
 	const char *message = err_message(*errp);
 	size_t len = strlen(object);

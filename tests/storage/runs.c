@@ -250,6 +250,7 @@ static struct {
 	const struct backend_ops *own;
 	struct backend_ops ops;
 	char broken[OBJECT_NAME_SIZE];
+	enum err_code code;
 	const char *prefix;
 	void (*then)(void *arg);
 	void *arg;
@@ -275,6 +276,30 @@ void runs_break(struct runs *runs, const char *name)
 	stage(repository_backend(runs->repository));
 	memcpy(staged.broken, name, strlen(name) + 1);
 	staged.ops.get_range = get_range_of_bad_disk;
+}
+
+static bool get_range_that_fails(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len,
+				 struct err **errp)
+{
+	if (strcmp(name, staged.broken) == 0)
+		return err_set(errp, staged.code, "%s: read at %" PRIu64, name, offset);
+	return staged.own->get_range(backend, name, offset, data, len, errp);
+}
+
+static bool size_that_fails(struct backend *backend, const char *name, uint64_t *ret, struct err **errp)
+{
+	if (strcmp(name, staged.broken) == 0)
+		return err_set(errp, staged.code, "%s: ask for its size", name);
+	return staged.own->size(backend, name, ret, errp);
+}
+
+void runs_fail(struct runs *runs, const char *name, enum err_code code)
+{
+	stage(repository_backend(runs->repository));
+	memcpy(staged.broken, name, strlen(name) + 1);
+	staged.code = code;
+	staged.ops.get_range = get_range_that_fails;
+	staged.ops.size = size_that_fails;
 }
 
 static bool then_get_range(struct backend *backend, const char *name, uint64_t offset, void *data, size_t len,

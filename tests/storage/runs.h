@@ -35,6 +35,8 @@ void runs_check(struct runs *runs, const struct point *point, const uint8_t *pla
 
 /* From now on this object is where the disk has a bad sector. */
 void runs_break(struct runs *runs, const char *name);
+/* From now on it can be neither read nor measured, with that code. */
+void runs_fail(struct runs *runs, const char *name, enum err_code code);
 /* From now on `then` is called with arg whenever this object is read. */
 void runs_on_read(struct runs *runs, const char *name, void (*then)(void *arg), void *arg);
 /* From now on `then` is called with arg, once, behind the next LIST of that prefix. */

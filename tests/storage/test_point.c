@@ -236,6 +236,22 @@ static void test_bad_sector_hides_nothing(void **state)
 	release(points);
 }
 
+/* Keys that expire meanwhile say nothing about what they open. */
+static void test_a_refusal_is_no_damage(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_list_release) struct point_list list = {0};
+	struct point points[3];
+	char name[OBJECT_NAME_SIZE];
+
+	make_points(runs, points);
+	runs_fail(runs, object_name_session('c', &points[1].session, name), ERR_DENIED);
+	assert_false(point_list_load(runs->repository, NULL, &list, &err));
+	assert_int_equal(err_code(err), ERR_DENIED);
+	release(points);
+}
+
 #define BOTH(test)                                                              \
 	cmocka_unit_test_setup_teardown(test, runs_setup_local, runs_teardown), \
 		cmocka_unit_test_setup_teardown(test, runs_setup_memory, runs_teardown)
@@ -248,6 +264,7 @@ int main(void)
 		BOTH(test_list_is_newest_first),
 		BOTH(test_damage_is_named_and_hides_nothing),
 		BOTH(test_bad_sector_hides_nothing),
+		BOTH(test_a_refusal_is_no_damage),
 		BOTH(test_vanished_head_is_an_alarm),
 		BOTH(test_vanished_point_is_named_by_the_next),
 		BOTH(test_what_does_not_stand_is_not_listed),
