@@ -308,6 +308,33 @@ static bool read_entry(struct pack_reader *reader, const struct pack_footer *foo
 	return pack_reader_chunks(reader, &ref, 1, errp);
 }
 
+/* Whoever cannot read the good copy now has not found that there is none. */
+static void test_a_place_that_is_gone_is_no_damage(void **state)
+{
+	struct runs *runs = *state;
+	AUTO(point_release) struct point old = {0}, again = {0};
+	AUTO(freep) uint8_t *plain = runs_bytes(1, LEN);
+	char chunks[OBJECT_NAME_SIZE], nodes[OBJECT_NAME_SIZE], good_chunks[OBJECT_NAME_SIZE],
+		good_nodes[OBJECT_NAME_SIZE];
+
+	runs_back_up(runs, "web01", 1, plain, LEN, &old);
+	name_packs(&old, chunks, nodes);
+	flip(runs, chunks, 70);
+	flip(runs, nodes, 70);
+	scrub(runs, 2);
+	runs_back_up(runs, "web01", 2, plain, LEN, &again);
+	name_packs(&again, good_chunks, good_nodes);
+	runs_fail(runs, good_nodes, ERR_GONE);
+	read_as(runs->repository, &old, plain, ERR_GONE);
+	runs_calm(runs);
+	assert_true(read_as(runs->repository, &old, plain, 0).nodes);
+	flip(runs, nodes, 70);
+	runs_fail(runs, good_chunks, ERR_GONE);
+	read_as(runs->repository, &old, plain, ERR_GONE);
+	runs_calm(runs);
+	assert_int_equal(read_as(runs->repository, &old, plain, 0).chunks, 1);
+}
+
 /* Where a chunk is damaged in both places, the others of these packs are still found. */
 static void test_one_loss_does_not_spread(void **state)
 {
@@ -352,6 +379,8 @@ int main(void)
 						runs_teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_lost_is_given_up_quickly, runs_setup_local, runs_teardown),
 		cmocka_unit_test_setup_teardown(test_a_reader_counts_each_chunk_once, runs_setup_local, runs_teardown),
+		cmocka_unit_test_setup_teardown(test_a_place_that_is_gone_is_no_damage, runs_setup_local,
+						runs_teardown),
 		cmocka_unit_test_setup_teardown(test_one_loss_does_not_spread, runs_setup_local, runs_teardown),
 	};
 

@@ -176,7 +176,8 @@ static void record(struct trace *trace)
 	for (uint64_t i = 0; i < CHUNKS; i += 3)
 		add(trace, 1, read_at(i), 1);
 	add(trace, 1, CHUNKS - 1, 100); /* beyond the end */
-	add(trace, 9, 0, 100);		/* a disk that it does not have */
+	for (unsigned i = 0; i < TRACE_RUNS_MAX / 2; i++)
+		add(trace, 9, 0, UINT16_MAX); /* a disk that it does not have */
 }
 
 static void read_recorded(struct pack_reader *packs, const struct point *point, const uint8_t *plain)
