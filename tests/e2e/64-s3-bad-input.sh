@@ -165,6 +165,16 @@ no_conditions() {
 	rules
 }
 
+# What was in the way of a new object is deleted before anybody can look at it.
+refused_and_gone() {
+	say "an object that is refused, and not there"
+	new_s3_repository "$S3_LOCKED" refused
+	salvor key add --name host --role write --out "$work/refused.key" --key "$recovery_key"
+	rules 'status=412:PreconditionFailed kind=put times=1'
+	expect 0 salvor backup disk --disk "vda=$disk" --repo "$(s3_repository "$S3_LOCKED" refused "$proxy")" --key "$work/refused.key"
+	rules
+}
+
 put_random "$disk" 0 $((4 << 20)) random
 mkdir "$work/nobody"
 start_gateway
@@ -185,3 +195,4 @@ full_cache
 lagging_lists
 deleted_objects
 no_conditions
+refused_and_gone
