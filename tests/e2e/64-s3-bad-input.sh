@@ -165,6 +165,20 @@ no_conditions() {
 	rules
 }
 
+# What the service refuses, or what stands before it, is no damage: nothing is given up, and nothing remembered.
+trouble_is_no_damage() {
+	local answer
+	say "packs that the service does not give"
+	for answer in 418:ImATeapot 407 403:InvalidObjectState 404:NoSuchBucket; do
+		rules "status=$answer kind=get match=/r/p/"
+		SALVOR_REPO=$bad expect $failed salvor restore disk@latest --to "$work/restored"
+		SALVOR_REPO=$bad expect $failed salvor scrub --level digests
+		rules
+		rm -rf "$work/restored"
+	done
+	expect 0 salvor scrub
+}
+
 # What was in the way of a new object is deleted before anybody can look at it.
 refused_and_gone() {
 	say "an object that is refused, and not there"
@@ -193,6 +207,7 @@ done
 clock_off
 full_cache
 lagging_lists
+trouble_is_no_damage
 deleted_objects
 no_conditions
 refused_and_gone
