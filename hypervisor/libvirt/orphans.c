@@ -14,14 +14,27 @@
 
 enum { LOOK_MS = 200, STAT_SIZE = 512 };
 
+/* In /proc/PID/stat, ") STATE PARENT GROUP SESSION" stands behind the name; see proc(5). */
+static bool is_dead(const char *behind_name)
+{
+	return strncmp(behind_name, ") Z ", strlen(") Z ")) == 0;
+}
+
+static bool is_ours(const char *behind_state)
+{
+	char *next;
+	long parent = strtol(behind_state, &next, 10);
+	(void)strtol(next, &next, 10);
+	return parent == getpid() && strtol(next, NULL, 10) != getsid(0);
+}
+
 /*
  * A QEMU that ended, whose parent we are, and that is in another session: one that we started ourselves, or libvirt
  * here, is in ours until its parent has waited for it.
  */
 static bool is_dead_orphan(pid_t pid)
 {
-	char path[64], line[STAT_SIZE], state;
-	int parent, group, session;
+	char path[64], line[STAT_SIZE];
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	FILE *stream = fopen(path, "re");
 	const char *text = stream ? fgets(line, sizeof(line), stream) : NULL;
@@ -30,8 +43,7 @@ static bool is_dead_orphan(pid_t pid)
 	const char *name = text ? strchr(text, '(') : NULL, *rest = name ? strrchr(name, ')') : NULL;
 	if (!rest || strncmp(name, "(qemu-system", strlen("(qemu-system")) != 0)
 		return false;
-	return sscanf(rest, ") %c %d %d %d", &state, &parent, &group, &session) == 4 && state == 'Z' &&
-	       parent == getpid() && session != getsid(0);
+	return is_dead(rest) && is_ours(rest + strlen(") Z"));
 }
 
 static void let_dead_go(void)

@@ -112,7 +112,7 @@ static bool is_stuck(const struct s3_page *page, const struct s3_page *before)
 bool s3_list_next(struct s3 *s3, const char *name, unsigned max, bool versions, struct s3_page *page, struct err **errp)
 {
 	const struct cancel *cancel = s3_client_cancel(s3->client);
-	struct s3_page next;
+	struct s3_page next = {0};
 	if (page->truncated && cancel && !cancel_check(cancel, errp))
 		return false;
 	AUTO(freep) char *query = s3_list_query(s3, name, NULL, max, versions, page->truncated ? page : NULL, errp);

@@ -164,7 +164,7 @@ static void chunks_are_kept_on_demand(void **state)
 
 static void flip_bits(const char *path)
 {
-	struct stat there;
+	struct stat there = {0};
 	uint8_t byte;
 	AUTO(file_closep) int fd = open(path, O_RDWR);
 	assert_true(fd >= 0 && fstat(fd, &there) == 0);
