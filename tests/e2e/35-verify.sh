@@ -239,7 +239,7 @@ where_nobody_reaps() {
 		echo "('$SALVOR_BIN' verify healthy@latest --memory $memory; ps -eo comm,stat; touch '$work/alone.end') >'$work/alone' 2>&1 &"
 		echo 'exec sleep infinity'
 	} >"$work/alone.sh"
-	unshare --pid --fork --mount-proc --kill-child bash "$work/alone.sh" &
+	unshare --pid --fork --mount --propagation "$(propagation)" --mount-proc --kill-child bash "$work/alone.sh" &
 	wait_until 300 "verify to end" test -e "$work/alone.end"
 	kill $! && wait $! || true
 	grep --quiet "passed, the console said 'tiny login:'" "$work/alone" || fail "verify said $(cat "$work/alone")"
