@@ -241,7 +241,7 @@ where_nobody_reaps() {
 	} >"$work/alone.sh"
 	unshare --pid --fork --mount --propagation "$(propagation)" --mount-proc --kill-child bash "$work/alone.sh" &
 	wait_until 300 "verify to end" test -e "$work/alone.end"
-	kill $! && wait $! || true
+	kill -KILL $! && wait $! || true
 	grep --quiet "passed, the console said 'tiny login:'" "$work/alone" || fail "verify said $(cat "$work/alone")"
 	! grep --quiet '^qemu-system.* Z' "$work/alone" || fail "a QEMU stayed: $(cat "$work/alone")"
 }
