@@ -10,7 +10,6 @@
 
 /* What failed, for who knows none of the codes. */
 struct failure {
-	const struct s3_client *client;
 	const struct s3_attempt *attempt;
 	const struct s3_answer *answer;
 	const struct s3_error *error;
@@ -162,7 +161,7 @@ static bool say(const struct failure *failure, struct err **errp)
 bool s3_explain(const struct s3_client *client, const struct s3_attempt *attempt, const struct s3_answer *answer,
 		const struct s3_error *error, struct err **errp)
 {
-	const struct failure failure = {.client = client, .attempt = attempt, .answer = answer, .error = error};
+	const struct failure failure = {.attempt = attempt, .answer = answer, .error = error};
 	say(&failure, errp);
 	return s3_client_err_at(client, attempt->request->name, errp);
 }
