@@ -89,6 +89,10 @@ wrong_services() {
 	in_bad_network html $failed "plain|$proxy" salvor points
 	in_bad_network status=200 $failed "plain|$proxy" salvor points
 	in_bad_network status=404:NoSuchKey $failed 'plain' salvor points
+	in_bad_network status=404 $failed 'plain.*host and port' salvor points
+	rules 'status=404 times=2'
+	SALVOR_REPO=$bad expect 0 salvor points
+	rules
 	in_bad_network status=418:ImATeapot $failed 'plain.*418' salvor points
 	in_bad_network status=501:NotImplemented $failed 'plain' salvor points
 	expect_sentence $failed 'certificate' salvor points --repo "s3+https://${S3_TLS_ENDPOINT#https://}/plain/r"
@@ -169,7 +173,7 @@ no_conditions() {
 trouble_is_no_damage() {
 	local answer
 	say "packs that the service does not give"
-	for answer in 418:ImATeapot 407 403:InvalidObjectState 404:NoSuchBucket; do
+	for answer in 418:ImATeapot 407 403:InvalidObjectState 404:NoSuchBucket 501:NotImplemented; do
 		rules "status=$answer kind=get match=/r/p/"
 		SALVOR_REPO=$bad expect $failed salvor restore disk@latest --to "$work/restored"
 		SALVOR_REPO=$bad expect $failed salvor scrub --level digests
