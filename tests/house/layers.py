@@ -24,6 +24,8 @@ FOREIGN = {
     "libcurl": (r"curl/curl\.h", {"libcurl"}),
     "libnbd": (r"libnbd\.h", {"libnbd"}),
     "libpng": (r"png\.h", {"libpng"}),
+    "KVM": (r"linux/kvm\.h", set()),
+    "libseccomp": (r"seccomp\.h", {"libseccomp"}),
     "nbdkit": (r"nbdkit-(plugin|filter|common|version)\.h", {"nbdkit"}),
     "popt": (r"popt\.h", {"popt"}),
     "cmocka": (r"cmocka\.h", {"cmocka"}),
@@ -124,10 +126,11 @@ def check_link(room, library, declared, may_include):
 
 
 def check_links(root, table):
-    for room, (may_include, may_use) in table.items():
-        path = os.path.join(room, "CMakeLists.txt")
-        if room not in tree.ROOMS or not os.path.exists(os.path.join(root, path)):
+    for path in tree.files(root, tree.ROOMS):
+        room = path.split("/")[0]
+        if room not in tree.ROOMS or os.path.basename(path) != "CMakeLists.txt":
             continue
+        may_include, may_use = table[room]
         modules = set().union(*(FOREIGN[name][1] for name in may_use))
         declared = set()
         for line, command, arguments in commands(root, path):
