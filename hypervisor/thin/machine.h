@@ -37,7 +37,8 @@ struct machine_status {
 	char sentence[512]; /* why it paused or ended, for a person; empty where a person did it */
 };
 
-/* Opens everything that it needs, for good: image, TAP, /dev/kvm. Then the process may be jailed. kvm is an open /dev/kvm. */
+/* Opens everything that it needs, for good: image, TAP, /dev/kvm. Then the process may be jailed. kvm is an open
+ * /dev/kvm, see vm_open_kvm(). Both are borrowed for as long as it lives. */
 NODISCARD struct machine *machine_new(const struct machine_config *config, int kvm, struct err **errp);
 /* The descriptors that must stay open, ascending; borrowed. */
 const int *machine_descriptors(const struct machine *machine, size_t *ret_n);
@@ -48,8 +49,8 @@ DEFINE_AUTO_FREE(struct machine, machine_free);
 
 /* All of these are called by the main thread alone. */
 
-/* Becomes readable when the state may be another one, or trouble was told; machine_serve() then does what has come up (a restart, a
- * pause for trouble, the end) and reads it empty. */
+/* Becomes readable when the state may be another one, or trouble was told; machine_serve() then does what has come up
+ * (a restart, a pause for trouble, the end) and reads it empty. */
 int machine_event_fd(const struct machine *machine);
 void machine_serve(struct machine *machine);
 void machine_look(const struct machine *machine, struct machine_status *ret);
@@ -59,8 +60,8 @@ void machine_go_on(struct machine *machine);
 /* Presses the ACPI power button. */
 void machine_press_power(struct machine *machine);
 void machine_restart(struct machine *machine);
-/* What the guest's serial line says goes to the callback, in the thread of the slow devices; what a person types comes by
- * machine_type(). */
+/* What the guest's serial line says goes to the callback, in the thread of the slow devices; what a person types comes
+ * by machine_type(). */
 typedef void machine_heard_function(void *arg, const uint8_t *data, size_t size);
 void machine_listen(struct machine *machine, machine_heard_function *heard, void *arg);
 /* Returns how many bytes it took: the line has a small buffer. */
