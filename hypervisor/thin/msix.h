@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
-#include "hypervisor/thin/bus.h"
 
 struct board;
 struct err;
@@ -20,9 +19,6 @@ struct pci_function;
 #define MSIX_BAR_SIZE 4096U
 #define MSIX_VECTORS_MAX 64U
 #define MSIX_CAPABILITY_SIZE 12U
-
-/* The ops of its BAR; the device is the struct msix. */
-extern const struct bus_ops msix_bar_ops;
 
 NODISCARD struct msix *msix_new(const struct board *board, unsigned vectors, struct err **errp);
 void msix_free(struct msix *msix);
@@ -37,3 +33,6 @@ void msix_control(struct msix *msix, uint16_t control);
 /* Sends the vector's message, or leaves it pending while it is masked. A vector beyond the table, or one while MSI-X is
  * off, goes nowhere. */
 void msix_raise(struct msix *msix, unsigned vector);
+/* Its BAR, as in struct bus_ops. */
+uint64_t msix_read(struct msix *msix, uint64_t offset, unsigned size);
+void msix_write(struct msix *msix, uint64_t offset, unsigned size, uint64_t value);

@@ -76,6 +76,13 @@ struct virtio_state {
 	struct virtqueue queues[VIRTIO_QUEUES_MAX];
 };
 
+/* An eventfd that is signalled when a queue is to be looked at. */
+struct virtio_kick {
+	struct virtio_device *device;
+	unsigned queue;
+	int fd;
+};
+
 /* The first member of every device. The fields above the line stay as they were made. */
 struct virtio_device {
 	const struct virtio_ops *ops;
@@ -83,9 +90,9 @@ struct virtio_device {
 	char name[32]; /* "disk vda": for sentences */
 	enum virtio_type type;
 	unsigned n_queues;
-	uint64_t offered;	      /* features */
-	size_t config_size;	      /* of the device's own configuration, section 2.4: a driver can only read ours */
-	int kicks[VIRTIO_QUEUES_MAX]; /* eventfds */
+	uint64_t offered;   /* features */
+	size_t config_size; /* of the device's own configuration, section 2.4: a driver can only read ours */
+	struct virtio_kick kicks[VIRTIO_QUEUES_MAX];
 	struct virtio_transport transport;
 	/* ---- with the lock held */
 	pthread_mutex_t lock;
@@ -119,11 +126,17 @@ bool virtio_is_up(const struct virtio_device *device);
 NODISCARD bool virtio_take(struct virtio_device *device, unsigned queue);
 /* Puts device->chain into the used ring, and interrupts where the driver wants it. */
 void virtio_put(struct virtio_device *device, unsigned queue, uint32_t written);
+/* The chain that was taken last will be taken again. */
+void virtio_give_back(struct virtio_device *device, unsigned queue);
 /*
- * Calls `one` until the queue is empty or it returns false, with kicks off meanwhile; but not for longer than one round
- * of the ring: what is left then is for the next kick, which comes by itself, so that a worker can be parked.
+ * Takes chains and has `one` put each of them, until the queue is empty, or it gives one back and returns false. Kicks
+ * are off meanwhile. It lasts no longer than one round of the ring: what is left then is kicked for once more, so that
+ * a worker can be parked.
  */
-void virtio_drain(struct virtio_device *device, unsigned queue, bool (*one)(struct virtio_device *device));
+typedef bool virtio_serve_one(struct virtio_device *device, unsigned queue);
+void virtio_drain(struct virtio_device *device, unsigned queue, virtio_serve_one *one);
+/* Nothing could be taken: asks for a kick for what the driver adds. True where it has added something meanwhile. */
+NODISCARD bool virtio_listen(struct virtio_device *device, unsigned queue);
 /* The driver did what none may, in words that follow the device's name: it is told once, and the device needs a reset.
  */
 void virtio_break(struct virtio_device *device, const char *what);
