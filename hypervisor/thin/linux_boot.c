@@ -310,7 +310,7 @@ static void put_parameters(const struct linux_boot *boot, struct guest_memory *m
 bool linux_boot_place(const struct linux_boot *boot, struct guest_memory *memory, uint64_t rsdp,
 		      struct vcpu_long_mode *ret, struct err **errp)
 {
-	uint64_t kernel_end, initrd = 0;
+	uint64_t kernel_end = 0, initrd = 0;
 	if (!load_kernel(boot, memory, &kernel_end, errp))
 		return false;
 	if (boot->initrd && !load_initrd(boot, memory, kernel_end, &initrd, errp))

@@ -212,7 +212,7 @@ static void write_port(struct pci *pci, uint64_t offset, unsigned size, uint32_t
 	else if (offset == PORT_ADDRESS && size == 4)
 		pci->state.address = value & ADDRESS_WRITABLE;
 	else if (offset == PORT_RESET && size == 1) {
-		pci->state.reset_control = value & ~RESET_NOW;
+		pci->state.reset_control = (uint8_t)(value & ~(uint32_t)RESET_NOW);
 		if (value & RESET_NOW)
 			happenings->restart(happenings->arg);
 	}
@@ -312,11 +312,11 @@ void pci_set32(struct pci_function *function, unsigned offset, uint32_t value)
 
 unsigned pci_slot(const struct pci *pci, const struct pci_function *function)
 {
-	for (unsigned i = 0; i < pci->n; i++)
-		if (pci->slots[i].function == function)
-			return i;
-	assert(!"a function of this bus");
-	return 0;
+	unsigned slot = 0;
+	while (slot < pci->n && pci->slots[slot].function != function)
+		slot++;
+	assert(slot < pci->n);
+	return slot;
 }
 
 void pci_reset(struct pci *pci)
