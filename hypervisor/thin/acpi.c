@@ -138,7 +138,7 @@ static void describe_vm_generation(struct bytes *aml, uint64_t address)
 	const uint64_t halves[] = {(uint32_t)address, address >> 32};
 	size_t device = aml_device(aml, "VGEN");
 	aml_name(aml, "_HID");
-	aml_string(aml, "VMGENCTR");
+	aml_string(aml, "SLVR0001");
 	aml_name(aml, "_CID");
 	aml_string(aml, "VM_Gen_Counter");
 	aml_name(aml, "_DDN");
