@@ -61,11 +61,20 @@ static void on_line(void *arg, enum line line, bool level)
 
 static bool on_ring_at(void *arg, uint64_t address, int eventfd, bool on)
 {
-	(void)arg;
-	(void)address;
-	(void)eventfd;
-	(void)on;
-	return false;
+	struct driver *driver = arg;
+	if (!driver->can_ring)
+		return false;
+	if (on) {
+		assert(driver->n_rings < VIRTIO_QUEUES_MAX);
+		driver->rings[driver->n_rings++] = (struct driver_ring){address, eventfd};
+		return true;
+	}
+	unsigned i = 0;
+	while (i < driver->n_rings && (driver->rings[i].address != address || driver->rings[i].eventfd != eventfd))
+		i++;
+	assert(i < driver->n_rings); /* only what is rung at is silenced */
+	driver->rings[i] = driver->rings[--driver->n_rings];
+	return true;
 }
 
 static void on_power(void *arg)

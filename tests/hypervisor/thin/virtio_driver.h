@@ -29,12 +29,21 @@ struct driver_queue {
 	uint16_t size, next_descriptor, available, used;
 };
 
+/* An address that KVM would ring at. */
+struct driver_ring {
+	uint64_t address;
+	int eventfd;
+};
+
 struct driver {
 	struct guest_memory *memory;
 	struct board board;
 	struct virtio_device *device;
 	struct worker *worker;
 	struct driver_queue queues[VIRTIO_QUEUES_MAX];
+	bool can_ring; /* what chips.ring_at() says */
+	struct driver_ring rings[VIRTIO_QUEUES_MAX];
+	unsigned n_rings;
 	/* ---- what the device asked for, with the lock held */
 	pthread_mutex_t lock;
 	pthread_cond_t asked;
