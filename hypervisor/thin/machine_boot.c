@@ -2,6 +2,7 @@
 #include "hypervisor/thin/machine_boot.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
@@ -18,6 +19,7 @@
 
 struct machine_boot {
 	const struct board *board;
+	struct vm_generation generation;
 	struct acpi *acpi;
 	struct linux_boot *kernel; /* or these two */
 	struct firmware *firmware;
@@ -83,7 +85,7 @@ struct machine_boot *machine_boot_new(const struct machine_config *config, const
 	const struct acpi_options options = {.vcpus = config->vcpus,
 					     .vm_generation = vm_generation_address(board->memory)};
 	boot->acpi = acpi_new(&options, errp);
-	if (!boot->acpi)
+	if (!boot->acpi || !vm_generation_make(&boot->generation, errp))
 		return NULL;
 	bool ok = config->kernel ? open_kernel(boot, config, errp) : open_firmware(boot, config, vm, errp);
 	return ok ? STEAL(&boot) : NULL;
@@ -115,11 +117,15 @@ static bool place_kernel(const struct machine_boot *boot, struct vcpu *first, st
 
 bool machine_boot_place(struct machine_boot *boot, struct vcpu *first, struct err **errp)
 {
-	if (!vm_generation_renew(boot->board->memory, errp))
-		return false;
+	vm_generation_place(&boot->generation, boot->board->memory);
 	if (boot->kernel)
 		return place_kernel(boot, first, errp);
 	fw_cfg_reset(boot->fw_cfg);
 	firmware_place(boot->firmware, boot->board->memory);
 	return true;
+}
+
+bool machine_boot_gave_up(const struct machine_boot *boot, const char *last_words)
+{
+	return boot->firmware && strstr(last_words, "No bootable device");
 }

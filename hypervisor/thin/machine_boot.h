@@ -30,3 +30,5 @@ DEFINE_AUTO_FREE(struct machine_boot, machine_boot_free);
 size_t machine_boot_descriptors(const struct machine_boot *boot, int ret[MACHINE_BOOT_DESCRIPTORS]);
 /* Fills memory, and sets the first vCPU, which is as at power-on. At a clean point. */
 NODISCARD bool machine_boot_place(struct machine_boot *boot, struct vcpu *first, struct err **errp);
+/* Whether these last words of the firmware say that it found nothing to boot. */
+bool machine_boot_gave_up(const struct machine_boot *boot, const char *last_words);

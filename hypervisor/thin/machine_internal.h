@@ -20,7 +20,7 @@ struct machine_devices;
 struct vm;
 struct vm_state;
 
-enum { MACHINE_SENTENCE = sizeof(((struct machine_status *)0)->sentence) };
+enum { MACHINE_LAST_WORDS = 4096, MACHINE_SENTENCE = sizeof(((struct machine_status *)0)->sentence) };
 
 /* What came up in other threads and waits for the main thread. The first that ends the machine, and its sentence, stay.
  */
@@ -51,7 +51,8 @@ struct machine {
 	/* Of the main thread. */
 	struct machine_status status;
 	struct watchdog watchdog;
-	int events; /* epoll of the two below */
+	bool boot_judged; /* it was told that there is nothing to boot */
+	int events;	  /* epoll of the two below */
 	int happened;
 	int timer; /* of the watchdog */
 

@@ -31,7 +31,7 @@ static bool power_on(struct machine *machine, struct err **errp)
 	for (unsigned i = 0; i < machine->n_vcpus; i++)
 		if (!vcpu_load(machine->vcpus[i], machine->vcpu_states[i], errp))
 			return false;
-	watchdog_reset(&machine->watchdog);
+	machine->boot_judged = false;
 	return machine_boot_place(machine->boot, machine->vcpus[0], errp);
 }
 
@@ -117,12 +117,25 @@ static void bark(struct machine *machine, unsigned vcpu)
 {
 	char sentence[MACHINE_SENTENCE], evidence[MACHINE_SENTENCE];
 	park(machine);
+	machine->status.state = MACHINE_PAUSED;
 	vcpu_describe(machine->vcpus[vcpu], evidence, sizeof(evidence));
 	snprintf(sentence, sizeof(sentence),
 		 "no progress for %d seconds, the guest hangs or KVM here cannot run what it wants: %.380s",
 		 WATCHDOG_SECONDS * WATCHDOG_GLANCES, evidence);
-	machine->status.state = MACHINE_PAUSED;
 	set_sentence(machine, sentence);
+}
+
+/* Firmware that has nothing to boot goes on trying for ever. */
+static void look_at_firmware(struct machine *machine)
+{
+	char last_words[MACHINE_LAST_WORDS];
+	if (machine->boot_judged)
+		return;
+	machine_devices_last_words(machine->devices, last_words, sizeof(last_words));
+	machine->boot_judged = machine_boot_gave_up(machine->boot, last_words);
+	if (machine->boot_judged)
+		pause_for(machine,
+			  "the firmware finds nothing to boot: the first disk has no boot loader that it can start");
 }
 
 static void serve_watchdog(struct machine *machine)
@@ -137,7 +150,8 @@ static void serve_watchdog(struct machine *machine)
 			watchdog_see(&machine->watchdog, i, &glance);
 		vcpu_ask_for_glance(machine->vcpus[i]);
 	}
-	if (watchdog_barks(&machine->watchdog, machine->n_vcpus, &vcpu))
+	look_at_firmware(machine);
+	if (machine->status.state == MACHINE_RUNNING && watchdog_barks(&machine->watchdog, machine->n_vcpus, &vcpu))
 		bark(machine, vcpu);
 }
 

@@ -49,7 +49,7 @@ NODISCARD bool vcpu_call_named(const struct vcpu *vcpu, unsigned long request, c
 			       struct err **errp);
 #define vcpu_call(vcpu, request, argument, errp) vcpu_call_named((vcpu), (request), (argument), #request, (errp))
 
-/* Chooses the MSRs of its state: those of a list of ours that KVM lets be read. */
+/* Chooses the MSRs of its state: those of a list of ours that KVM lets be read and put back. */
 NODISCARD bool vcpu_choose_msrs(struct vcpu *vcpu, struct err **errp);
 /* Answers what came out of the guest. False where that was the end of it: `failed` was called then. */
 NODISCARD bool vcpu_handle_exit(struct vcpu *vcpu);

@@ -78,20 +78,28 @@ static uint32_t count_kept(void)
 	return n;
 }
 
-/* KVM_GET_MSRS stops at the first that KVM does not have: that one is dropped, and it is asked again for those behind.
- */
-static bool drop_unknown(struct vcpu *vcpu, struct err **errp)
+/* Both requests stop at the first that KVM does not have: that one is dropped, and they are made again for those that
+ * are left. */
+static bool drop_unknown(struct vcpu *vcpu, unsigned long request, struct err **errp)
 {
 	struct kvm_msrs *msrs = vcpu->msrs;
 	for (;;) {
-		int known = ioctl(vcpu->fd, KVM_GET_MSRS, msrs);
+		int known = ioctl(vcpu->fd, request, msrs);
 		if (known < 0)
-			return err_set_errno(errp, errno, "vCPU %u: KVM_GET_MSRS", vcpu->options.index);
+			return err_set_errno(errp, errno, "vCPU %u: KVM tells nothing of its registers",
+					     vcpu->options.index);
 		if ((uint32_t)known >= msrs->nmsrs)
 			return true;
 		memmove(&msrs->entries[known], &msrs->entries[known + 1], msrs_size(msrs->nmsrs - (uint32_t)known - 1));
 		msrs->nmsrs--;
 	}
+}
+
+static void begin_tsc_at_zero(struct kvm_msrs *msrs)
+{
+	for (uint32_t i = 0; i < msrs->nmsrs; i++)
+		if (msrs->entries[i].index == MSR_TSC)
+			msrs->entries[i].data = 0;
 }
 
 bool vcpu_choose_msrs(struct vcpu *vcpu, struct err **errp)
@@ -102,7 +110,10 @@ bool vcpu_choose_msrs(struct vcpu *vcpu, struct err **errp)
 	for (size_t i = 0; i < ARRAY_LENGTH(kept); i++)
 		for (uint32_t index = kept[i].first; index <= kept[i].last; index++)
 			vcpu->msrs->entries[vcpu->msrs->nmsrs++].index = index;
-	return drop_unknown(vcpu, errp);
+	if (!drop_unknown(vcpu, KVM_GET_MSRS, errp))
+		return false;
+	begin_tsc_at_zero(vcpu->msrs);
+	return drop_unknown(vcpu, KVM_SET_MSRS, errp);
 }
 
 static bool save_msrs(const struct vcpu *vcpu, struct kvm_msrs *msrs, struct err **errp)
@@ -113,9 +124,7 @@ static bool save_msrs(const struct vcpu *vcpu, struct kvm_msrs *msrs, struct err
 	if (n < 0 || (uint32_t)n < msrs->nmsrs)
 		return err_set(errp, ERR_FAILED, "vCPU %u: KVM does not tell all registers any more",
 			       vcpu->options.index);
-	for (uint32_t i = 0; i < msrs->nmsrs; i++)
-		if (msrs->entries[i].index == MSR_TSC)
-			msrs->entries[i].data = 0;
+	begin_tsc_at_zero(msrs);
 	return true;
 }
 
@@ -190,7 +199,7 @@ static bool cache_memory(struct vcpu *vcpu, struct err **errp)
 
 bool vcpu_enter_long_mode(struct vcpu *vcpu, const struct vcpu_long_mode *entry, struct err **errp)
 {
-	struct kvm_sregs sregs;
+	struct kvm_sregs sregs = {0};
 	struct kvm_regs regs = {.rip = entry->rip, .rsp = entry->rsp, .rsi = entry->rsi, .rflags = 2};
 	if (!vcpu_call(vcpu, KVM_GET_SREGS, &sregs, errp))
 		return false;
