@@ -21,6 +21,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "hypervisor/thin/channel.h"
 #include "hypervisor/thin/control_orders.h"
@@ -387,6 +388,13 @@ static void prepare(struct control *control, struct machine *machine, const stru
 		control->clients[i].source.fd = -1;
 }
 
+/* The first object makes the library open /dev/urandom, for its hashes: that is for now, before the jail. */
+static bool begin_json(struct err **errp)
+{
+	AUTO(json_freep) struct json *first = json_new_object();
+	return first || err_set_no_memory(errp);
+}
+
 struct control *control_new(struct machine *machine, const struct control_options *options, struct err **errp)
 {
 	AUTO(control_freep) struct control *control = malloc(sizeof(*control));
@@ -395,7 +403,7 @@ struct control *control_new(struct machine *machine, const struct control_option
 		return NULL;
 	}
 	prepare(control, machine, options);
-	if (!open_sources(control, errp))
+	if (!open_sources(control, errp) || !begin_json(errp))
 		return NULL;
 	watch(control, &control->timer, EPOLLIN);
 	watch(control, &control->console.wake, EPOLLIN);
