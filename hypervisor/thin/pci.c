@@ -232,8 +232,8 @@ static const struct bus_ops port_ops = {.read = pci_read, .write = pci_write};
 
 /*
  * Firmware and kernels know this bridge, an Intel 82441FX as QEMU has it: SeaBIOS takes a machine for QEMU's by the
- * subsystem, and unlocks the RAM below 1 MiB by the bridge's PAM registers. Ours say from the start that all of it is
- * RAM to be read and written.
+ * subsystem, and by the bridge's PAM registers it makes the memory below 1 MiB RAM, into which it then copies the rest
+ * of itself. That memory is RAM whatever they say, so they only keep what is written.
  */
 static void describe_bridge(struct pci_function *bridge)
 {
@@ -243,8 +243,7 @@ static void describe_bridge(struct pci_function *bridge)
 	pci_set16(bridge, CLASS, 0x0600);
 	pci_set16(bridge, SUBSYSTEM_VENDOR, 0x1af4);
 	pci_set16(bridge, SUBSYSTEM, 0x1100);
-	bridge->config[PAM_0] = 0x30;
-	memset(bridge->config + PAM_0 + 1, 0x33, PAM_6 - PAM_0);
+	memset(bridge->writable + PAM_0, 0xff, PAM_6 - PAM_0 + 1);
 }
 
 struct pci *pci_new(const struct board *board, struct err **errp)
