@@ -267,9 +267,16 @@ void nbd_client_free(struct nbd_client *client)
 
 bool nbd_client_connect(struct nbd_client *client, struct nbd_facts *ret, struct err **errp)
 {
+	file_closep(&client->fd);
+	return open_socket(client, errp) && nbd_client_adopt(client, STEAL_FD(&client->fd), ret, errp);
+}
+
+bool nbd_client_adopt(struct nbd_client *client, int fd, struct nbd_facts *ret, struct err **errp)
+{
 	struct nbd_facts facts = {0};
 	file_closep(&client->fd);
-	if (!open_socket(client, errp) || !shake_hands(client, &facts, errp))
+	client->fd = fd;
+	if (!shake_hands(client, &facts, errp))
 		return false;
 	*ret = facts;
 	return true;

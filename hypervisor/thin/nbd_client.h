@@ -33,6 +33,8 @@ DEFINE_AUTO_FREE(struct nbd_client, nbd_client_free);
 
 /* ERR_GONE where nobody serves there, or not such an export. Blocks for the server's answers, as the next one does. */
 NODISCARD bool nbd_client_connect(struct nbd_client *client, struct nbd_facts *ret, struct err **errp);
+/* The same over a connected socket, which it takes over. */
+NODISCARD bool nbd_client_adopt(struct nbd_client *client, int fd, struct nbd_facts *ret, struct err **errp);
 void nbd_client_disconnect(struct nbd_client *client);
 bool nbd_client_is_connected(const struct nbd_client *client);
 /* Fills all of `to`, from a range that lies in the export. ERR_GONE: the connection is lost (and is_connected() tells),
