@@ -342,18 +342,23 @@ static void parking_is_behind_the_instruction_that_came_out(void **state)
 
 static void a_triple_fault_ends_with_evidence(void **state)
 {
-	static const char code[] = "\xb0\x2a\xe6\x10"		      /* mov al, 42; out 0x10, al */
-				   "\x2e\x0f\x01\x1e\x14\xf0"	      /* lidt of nothing */
-				   "\x0f\x20\xc0\x0c\x01\x0f\x22\xc0" /* protected mode */
-				   "\x0f\x0b\0\0\0\0\0\0";	      /* ud2 */
+	static const char to_ram[] = "\xea\x00\x7c\x00\x00"; /* jmp 0:0x7c00 */
+	static const char code[] =
+		"\xb0\x2a\xe6\x10"				   /* mov al, 42; out 0x10, al */
+		"\x2e\x66\x0f\x01\x16\x24\x7c"			   /* lgdt */
+		"\x0f\x20\xc0\x0c\x01\x0f\x22\xc0"		   /* protected mode */
+		"\x66\xea\x1b\x7c\x00\x00\x08\x00"		   /* far jump to 32-bit code */
+		"\x0f\x01\x1d\x2a\x7c\x00\x00\x0f\x0b"		   /* lidt of nothing; ud2 */
+		"\x0f\x00\x30\x7c\x00\x00\x00\x00\x00\x00\x00\x00" /* where the GDT is; no IDT */
+		"\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00\x00\x9b\xcf\x00" /* the GDT: flat code */;
 	AUTO(err_freep) struct err *err = NULL;
 	struct rig rig;
 	(void)state;
-	RIG_NEW(&rig, code);
+	RIG_NEW(&rig, to_ram);
+	assert_true(guest_memory_write(rig.memory, 0x7c00, code, sizeof(code)));
 	vcpu_go_on(rig.vcpu);
 	wait_for(rig.done);
 	vcpu_park(rig.vcpu);
-	printf("%s\n", rig.sentence);
 	assert_int_equal(rig.failure, VCPU_CRASHED);
 	assert_non_null(strstr(rig.sentence, "triple fault"));
 	assert_non_null(strstr(rig.sentence, "vCPU 0 in "));
