@@ -100,12 +100,12 @@ make_sandbox() {
 	touch "$SALVOR_CONFIG"
 }
 
-# The command and its plugin, where every user of a scenario may go: they may have been built below /root.
+# The programs and the plugin, where every user of a scenario may go: they may have been built below /root.
 copy_command() {
 	local built
 	built=$(dirname "$(dirname "$SALVOR_BIN")")
 	mkdir -p "$work/command/bin" "$work/command/lib"
-	cp "$SALVOR_BIN" "$work/command/bin/"
+	cp "$built"/bin/salvor* "$work/command/bin/"
 	cp -r "$built/lib/salvor" "$work/command/lib/"
 	SALVOR_BIN=$work/command/bin/${SALVOR_BIN##*/}
 }

@@ -27,7 +27,7 @@ l1_disk() {
 l1_add() { l1_additions+=(--add "$1"); }
 
 make_appliance() {
-	require qemu-system-x86_64 socat depmod modprobe passt ip
+	require qemu-system-x86_64 depmod modprobe passt ip
 	[[ -x $(dirname "$SALVOR_BIN")/salvor-vmm ]] || skip "salvor-vmm is not built"
 	SALVOR_APPLIANCE_CACHE=$cache/appliance "$(dirname "$tests")/etc/appliance/build" --salvor "$(dirname "$(dirname "$SALVOR_BIN")")" \
 		--add "$thin_tests/serve:/usr/bin/serve" "${l1_additions[@]}" "$work/appliance"
@@ -40,7 +40,7 @@ start_l1() {
 	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -accel tcg,thread=multi,tb-size=512 \
 		-machine pc,hpet=off -cpu EPYC,+svm,+npt -smp 2 -m "${1:-3072}" \
 		-kernel "$work/appliance/vmlinuz" -initrd "$work/appliance/initrd" \
-		-append "console=ttyS0 quiet panic=-1 salvor.address=10.0.2.15/24 salvor.gateway=10.0.2.2 salvor.bridge=10.7.0.1/24 salvor.run=serve" \
+		-append "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off salvor.address=10.0.2.15/24 salvor.gateway=10.0.2.2 salvor.bridge=10.7.0.1/24 salvor.run=serve" \
 		-netdev "user,id=net,hostfwd=tcp:$l1_address:7000-:7000" -device virtio-net-pci,netdev=net,romfile= \
 		-device virtio-rng-pci -serial "file:$work/l1.console" "${l1_disks[@]}" 2>"$work/l1.errors" &
 	l1_pid=$!
@@ -61,18 +61,22 @@ stop_l1() {
 	wait "$l1_pid" || true
 }
 
-# l1 COMMAND [WORD...]: runs it by L1's shell, with the words as $1 and so on, and standard input if that is no terminal. Prints what it
-# says, and returns what it returns.
+# l1 COMMAND [WORD...]: runs it by L1's shell, with the words as $1 and so on, and what is in standard input, if that is no terminal.
+# Prints what it says, and returns what it returns.
 l1() {
-	local answer command status
+	local input answer command status line
+	input=$(mktemp "$work/input.XXXXXX")
 	answer=$(mktemp "$work/answer.XXXXXX")
+	[[ -t 0 ]] || cat >"$input"
 	command=$(printf '%q ' "${@:2}")
 	command=$(printf 'set -- %s\n%s' "$command" "$1" | base64 --wrap 0)
-	{ echo "$command" && if [[ ! -t 0 ]]; then cat; fi; } |
-		socat -t 86400 - "TCP:$l1_address:7000,nodelay" >"$answer" 2>>"$work/l1.errors" || fail "L1 cannot be reached"
+	exec {line}<>"/dev/tcp/$l1_address/7000" || fail "L1 cannot be reached: $(tail --lines 20 "$work/l1.console")"
+	{ printf '%s %s\n' "$(stat --format %s "$input")" "$command" && cat "$input"; } >&"$line"
+	cat <&"$line" >"$answer"
+	exec {line}>&-
 	status=$(tail --bytes 4 "$answer")
 	head --bytes -4 "$answer"
-	rm "$answer"
+	rm "$answer" "$input"
 	[[ $status =~ ^\ *[0-9]+$ ]] || fail "L1 did not end '$1': $(tail --lines 20 "$work/l1.console")"
 	return $((status))
 }
