@@ -120,9 +120,11 @@ static void the_bridge_is_one_that_seabios_knows(void **state)
 	assert_int_equal(in(bench, 0, 0, 4), 0x12378086);
 	assert_int_equal(in(bench, 0, 0x2c, 4), 0x11001af4);
 	assert_int_equal(in(bench, 0, 0x0a, 2), 0x0600);
+	assert_int_equal(in(bench, 0, 0x59, 1), 0); /* no RAM there yet: so SeaBIOS copies itself */
+	out(bench, 0, 0x59, 1, 0x30);
 	assert_int_equal(in(bench, 0, 0x59, 1), 0x30);
-	out(bench, 0, 0x59, 1, 0);
-	assert_int_equal(in(bench, 0, 0x59, 1), 0x30);
+	out(bench, 0, 0x60, 1, 0xff);
+	assert_int_equal(in(bench, 0, 0x60, 1), 0);
 }
 
 static void the_address_is_a_dword_alone(void **state)
