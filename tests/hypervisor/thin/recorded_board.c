@@ -118,7 +118,7 @@ void run_program(const struct recorded_board *record, const struct port_range *p
 {
 	struct cursor program;
 	cursor_init(&program, SPAN(data, size));
-	while (program.left > 0) {
+	while (cursor_ok(&program) && program.left > 0) {
 		uint8_t step = cursor_u8(&program);
 		if ((step & STEP_OTHER) == STEP_OTHER && other)
 			other(arg, cursor_u32(&program));
