@@ -222,7 +222,7 @@ static bool open_image(struct disk_raw *raw, struct err **errp)
 		return err_set(errp, ERR_FAILED, "%s is neither a file nor a block device", raw->path);
 	raw->device = S_ISBLK(stat_of.st_mode);
 	if (raw->device && !raw->disk.read_only) {
-		AUTO(file_closep) int shared = raw->fd;
+		file_closep(&raw->fd);
 		raw->fd = open(raw->path, flags | O_EXCL);
 		if (raw->fd < 0)
 			return err_set_errno(errp, errno, "%s", raw->path);

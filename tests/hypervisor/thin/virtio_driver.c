@@ -84,11 +84,16 @@ static void on_power(void *arg)
 
 void driver_init(struct driver *driver)
 {
+	driver_init_with(driver, DRIVER_MEMORY);
+}
+
+void driver_init_with(struct driver *driver, uint64_t memory)
+{
 	AUTO(err_freep) struct err *err = NULL;
 	*driver = (struct driver){.device = NULL};
 	pthread_mutex_init(&driver->lock, NULL);
 	pthread_cond_init(&driver->asked, NULL);
-	driver->memory = guest_memory_new(DRIVER_MEMORY, &err);
+	driver->memory = guest_memory_new(memory, &err);
 	must(driver->memory, err);
 	struct bus *ports = bus_new(&err), *mmio = bus_new(&err);
 	must(ports && mmio, err);
@@ -160,12 +165,17 @@ void driver_bring_up(struct driver *driver, uint64_t features, uint16_t size)
 	pthread_mutex_unlock(&device->lock);
 }
 
-void driver_start_worker(struct driver *driver, enum jail_role role)
+void driver_make_worker(struct driver *driver, enum jail_role role)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	driver->worker = worker_new("virtio-test", role, &err);
 	must(driver->worker, err);
 	must(virtio_watch(driver->device, driver->worker, &err), err);
+}
+
+void driver_start_worker(struct driver *driver, enum jail_role role)
+{
+	driver_make_worker(driver, role);
 	worker_go_on(driver->worker);
 }
 

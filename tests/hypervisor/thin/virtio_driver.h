@@ -61,11 +61,13 @@ struct driver_buffer {
 
 /* Fails the test, or ends the program, where there is no memory. */
 void driver_init(struct driver *driver);
+void driver_init_with(struct driver *driver, uint64_t memory);
 void driver_release(struct driver *driver);
 /* Takes the transport's place, and brings the device up with these features and queues of that size. */
 void driver_attach(struct driver *driver, struct virtio_device *device);
 void driver_bring_up(struct driver *driver, uint64_t features, uint16_t size);
-/* A worker of its own; it ends before the device goes. */
+/* A worker of its own, which ends before the device goes: parked, or running. */
+void driver_make_worker(struct driver *driver, enum jail_role role);
 void driver_start_worker(struct driver *driver, enum jail_role role);
 void driver_stop_worker(struct driver *driver);
 
