@@ -218,8 +218,9 @@ void worker_listen(struct worker *worker, int fd, bool on)
 	if (watch->on == on)
 		return;
 	watch->on = on;
-	struct epoll_event event = {.events = on ? EPOLLIN : 0, .data.ptr = watch};
-	int result = epoll_ctl(worker->epoll, EPOLL_CTL_MOD, fd, &event);
+	/* Taken out, and not just waited for nothing: epoll tells of a hang-up all the same, without end. */
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = watch};
+	int result = epoll_ctl(worker->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event);
 	assert(result == 0);
 }
 
