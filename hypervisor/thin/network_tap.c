@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -138,6 +139,6 @@ struct network *network_open_tap(const char *interface, struct err **errp)
 		err_set(errp, ERR_USAGE, "'%s' cannot be the name of a TAP interface", interface);
 		return NULL;
 	}
-	memcpy(tap->interface, interface, strlen(interface));
+	snprintf(tap->interface, sizeof(tap->interface), "%s", interface);
 	return is_there(interface, errp) && open_tap(tap, errp) ? STEAL(&network) : NULL;
 }

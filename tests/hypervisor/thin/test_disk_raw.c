@@ -14,8 +14,6 @@
 
 enum { SIZE = 1 << 20 };
 
-extern char **environ;
-
 static void make_image(const char *path, off_t size)
 {
 	AUTO(file_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -239,8 +239,8 @@ static void sums_do_not_overflow(void **state)
 	struct fixture *fixture = *state;
 	const uint32_t large = 32u << 20; /* all of them in memory, and together 8 GiB */
 	enum { N = VIRTQUEUE_SEGMENTS };
-	for (uint16_t i = 0; i < N; i++)
-		driver_write_descriptor(&fixture->driver, DRIVER_BUFFERS, i,
+	for (unsigned i = 0; i < N; i++)
+		driver_write_descriptor(&fixture->driver, DRIVER_BUFFERS, (uint16_t)i,
 					(struct driver_buffer){0, large, i + 1 < N ? DRIVER_NEXT : 0},
 					(uint16_t)(i + 1));
 	driver_add(&fixture->driver, 0, &(struct driver_buffer){DRIVER_BUFFERS, N * 16, DRIVER_INDIRECT}, 1);
