@@ -116,9 +116,8 @@ bool virtio_listen(struct virtio_device *device, unsigned queue)
 
 void virtio_drain(struct virtio_device *device, unsigned queue, virtio_serve_one *one)
 {
-	struct virtqueue *ring = &device->state.queues[queue];
-	virtqueue_silence(ring, device->board->memory);
-	for (unsigned left = ring->size; left > 0; left--) {
+	virtqueue_silence(&device->state.queues[queue], device->board->memory);
+	for (unsigned left = VIRTIO_AT_ONCE; left > 0; left--) {
 		bool taken = virtio_take(device, queue);
 		if (taken ? !one(device, queue) : !virtio_listen(device, queue))
 			return;

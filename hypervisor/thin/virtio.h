@@ -31,6 +31,7 @@ struct worker;
 
 #define VIRTIO_QUEUES_MAX 6
 #define VIRTIO_CONFIG_MAX 64
+#define VIRTIO_AT_ONCE 16
 #define VIRTIO_DESCRIPTORS_MAX (VIRTIO_QUEUES_MAX + 4)
 
 /* Section 5: what kind of device it is. */
@@ -130,8 +131,8 @@ void virtio_put(struct virtio_device *device, unsigned queue, uint32_t written);
 void virtio_give_back(struct virtio_device *device, unsigned queue);
 /*
  * Takes chains and has `one` put each of them, until the queue is empty, or it gives one back and returns false. Kicks
- * are off meanwhile. It lasts no longer than one round of the ring: what is left then is kicked for once more, so that
- * a worker can be parked.
+ * are off meanwhile. After VIRTIO_AT_ONCE chains it kicks once more for what is left, and returns, so that its worker
+ * can be parked.
  */
 typedef bool virtio_serve_one(struct virtio_device *device, unsigned queue);
 void virtio_drain(struct virtio_device *device, unsigned queue, virtio_serve_one *one);

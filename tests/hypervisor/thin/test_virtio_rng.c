@@ -101,15 +101,31 @@ static void a_worker_serves_it(void **state)
 	}
 }
 
+/* More than a worker serves in one turn, behind one kick. */
+static void many_are_served_behind_one_kick(void **state)
+{
+	struct fixture *fixture = *state;
+	struct driver *driver = &fixture->driver;
+	struct driver_buffer buffer = {DRIVER_BUFFERS, 8, DRIVER_WRITES};
+	enum { MANY = 4 * VIRTIO_AT_ONCE };
+	driver_bring_up(driver, VIRTIO_FEATURE_EVENT_INDEX, MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		driver_add(driver, 0, &buffer, 1);
+	assert_true(guest_memory_store16(driver->memory, driver_available(0) + 4 + 2 * MANY, MANY - 1));
+	driver_start_worker(driver, JAIL_SLOW);
+	virtio_kick(driver->device, 0);
+	driver_wait_used(driver, 0, MANY);
+	driver_stop_worker(driver);
+	assert_int_equal(driver->used[0], 1); /* one interrupt, for the last: as it was asked for */
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(buffers_are_filled),
-		TEST(a_large_buffer_is_begun),
-		TEST(a_buffer_to_read_is_a_misuse),
-		TEST(a_worker_serves_it),
+		TEST(buffers_are_filled), TEST(a_large_buffer_is_begun),	 TEST(a_buffer_to_read_is_a_misuse),
+		TEST(a_worker_serves_it), TEST(many_are_served_behind_one_kick),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
