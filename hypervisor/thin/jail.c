@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -100,6 +101,7 @@ static bool set_limits(const struct jail_options *options, struct err **errp)
 	if (getrlimit(RLIMIT_NOFILE, &now) != 0)
 		return err_set_errno(errp, errno, "cannot look at limits");
 	rlim_t descriptors = highest + 1 + MORE_DESCRIPTORS;
+	/* None for processes: KVM has the kernel make a thread for it with the first KVM_RUN. */
 	return limit(RLIMIT_CORE, 0, "core dumps", errp) && limit(RLIMIT_MSGQUEUE, 0, "message queues", errp) &&
 	       limit(RLIMIT_NOFILE, descriptors < now.rlim_max ? descriptors : now.rlim_max, "descriptors", errp);
 }
@@ -234,6 +236,7 @@ bool jail_enter(const struct jail_options *options, struct err **errp)
 		log_warning("--no-jail: nothing holds this machine's process but its user's rights");
 		return true;
 	}
+	tzset(); /* the C library opens the time zone's file with the first date that it makes */
 	bool own_user = options->uid != 0;
 	if (own_user && geteuid() != 0)
 		return err_set(errp, ERR_USAGE, "only root can become another user (--uid)");
@@ -250,9 +253,6 @@ bool jail_thread(enum jail_role role, struct err **errp)
 {
 	if (!entered)
 		return true;
-	/* With all threads there, no more begin. */
-	if (role == JAIL_MAIN && !limit(RLIMIT_NPROC, 0, "processes", errp))
-		return false;
 	const uint32_t process[] = {(uint32_t)getpid()};
 	const struct jail_rule signals = {
 		.call = SYS_tgkill, .condition = JAIL_ONE_OF, .argument = 0, .values = process, .n = 1};
