@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/thin/board.h"
 #include "hypervisor/thin/bus.h"
+#include "hypervisor/thin/calendar.h"
 #include "hypervisor/thin/guest_memory.h"
 
 enum {
@@ -96,7 +96,7 @@ static bool has_b(const struct rtc *rtc, uint8_t bits)
 	return rtc->state.bytes[REGISTER_B] & bits;
 }
 
-static uint8_t encode(const struct rtc *rtc, int value)
+static uint8_t encode(const struct rtc *rtc, unsigned value)
 {
 	return (uint8_t)(has_b(rtc, B_BINARY) ? value : value / 10 * 16 + value % 10);
 }
@@ -109,7 +109,7 @@ static unsigned decode(const struct rtc *rtc, uint8_t byte)
 	return (byte & 0x0f) < 10 && byte >> 4 < 10 ? (byte >> 4) * 10U + (byte & 0x0fU) : UINT8_MAX;
 }
 
-static uint8_t encode_hour(const struct rtc *rtc, int hour)
+static uint8_t encode_hour(const struct rtc *rtc, unsigned hour)
 {
 	if (has_b(rtc, B_24_HOURS))
 		return encode(rtc, hour);
@@ -128,17 +128,15 @@ static unsigned decode_hour(const struct rtc *rtc, uint8_t byte)
 static void show_time(struct rtc *rtc)
 {
 	uint8_t *bytes = rtc->state.bytes;
-	time_t seconds = (time_t)(guest_now(rtc) / SECOND);
-	struct tm tm;
-	gmtime_r(&seconds, &tm);
-	bytes[SECONDS] = encode(rtc, tm.tm_sec);
-	bytes[MINUTES] = encode(rtc, tm.tm_min);
-	bytes[HOURS] = encode_hour(rtc, tm.tm_hour);
-	bytes[WEEKDAY] = encode(rtc, tm.tm_wday + 1);
-	bytes[DAY] = encode(rtc, tm.tm_mday);
-	bytes[MONTH] = encode(rtc, tm.tm_mon + 1);
-	bytes[YEAR] = encode(rtc, tm.tm_year % 100);
-	bytes[RTC_CENTURY] = encode(rtc, (tm.tm_year + 1900) / 100);
+	struct calendar time = calendar_of(guest_now(rtc) / SECOND);
+	bytes[SECONDS] = encode(rtc, time.second);
+	bytes[MINUTES] = encode(rtc, time.minute);
+	bytes[HOURS] = encode_hour(rtc, time.hour);
+	bytes[WEEKDAY] = encode(rtc, time.weekday + 1);
+	bytes[DAY] = encode(rtc, time.day);
+	bytes[MONTH] = encode(rtc, time.month);
+	bytes[YEAR] = encode(rtc, time.year % 100);
+	bytes[RTC_CENTURY] = encode(rtc, time.year / 100);
 }
 
 /* Takes the time from the bytes; what is no time changes nothing. The next second begins half a second later, as when
@@ -147,22 +145,16 @@ static void set_time(struct rtc *rtc)
 {
 	const uint8_t *bytes = rtc->state.bytes;
 	unsigned year = decode(rtc, bytes[YEAR]), century = decode(rtc, bytes[RTC_CENTURY]);
-	unsigned month = decode(rtc, bytes[MONTH]), day = decode(rtc, bytes[DAY]);
-	unsigned hour = decode_hour(rtc, bytes[HOURS]);
-	unsigned minute = decode(rtc, bytes[MINUTES]), second = decode(rtc, bytes[SECONDS]);
-	if (year > 99 || century > 99 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
-	    second > 59)
+	struct calendar time = {.year = century * 100 + year,
+				.month = decode(rtc, bytes[MONTH]),
+				.day = decode(rtc, bytes[DAY]),
+				.hour = decode_hour(rtc, bytes[HOURS]),
+				.minute = decode(rtc, bytes[MINUTES]),
+				.second = decode(rtc, bytes[SECONDS])};
+	uint64_t seconds;
+	if (year > 99 || century > 99 || !calendar_seconds(&time, &seconds) || seconds >= LATEST)
 		return;
-	struct tm tm = {.tm_year = (int)(century * 100 + year) - 1900,
-			.tm_mon = (int)month - 1,
-			.tm_mday = (int)day,
-			.tm_hour = (int)hour,
-			.tm_min = (int)minute,
-			.tm_sec = (int)second};
-	time_t seconds = timegm(&tm);
-	if (seconds < 0 || (uint64_t)seconds >= LATEST)
-		return;
-	rtc->state.ahead = (int64_t)((uint64_t)seconds * SECOND + SECOND / 2 - rtc->now_ns());
+	rtc->state.ahead = (int64_t)(seconds * SECOND + SECOND / 2 - rtc->now_ns());
 	rtc->state.seen = guest_now(rtc);
 }
 

@@ -4,8 +4,10 @@
 
 #include <string.h>
 #include <sys/timerfd.h>
+#include <time.h>
 
 #include "base/err.h"
+#include "hypervisor/thin/calendar.h"
 #include "tests/hypervisor/thin/recorded_board.h"
 #include "tests/unit.h"
 
@@ -273,6 +275,36 @@ static void odd_accesses_are_nothing(void **state)
 	assert_int_equal(in(bench, 0x80 | D), 0x80); /* the top bit masks NMIs on a PC */
 }
 
+/* The C library's calendar is the other one that says what is right. */
+static void the_calendar_is_the_c_library_s(void **state)
+{
+	uint64_t seconds = 0, back;
+	(void)state;
+	for (unsigned i = 0; i < 200000; i++) {
+		time_t now_s = (time_t)seconds;
+		struct tm tm;
+		gmtime_r(&now_s, &tm);
+		struct calendar time = calendar_of(seconds);
+		assert_int_equal(time.year, tm.tm_year + 1900);
+		assert_int_equal(time.month, tm.tm_mon + 1);
+		assert_int_equal(time.day, tm.tm_mday);
+		assert_int_equal(time.weekday, tm.tm_wday);
+		assert_int_equal((time.hour * 60 + time.minute) * 60 + time.second, seconds % 86400);
+		assert_true(calendar_seconds(&time, &back));
+		assert_int_equal(back, seconds);
+		seconds += 86399;
+	}
+	struct calendar late = {.year = 2023, .month = 2, .day = 31};
+	assert_true(calendar_seconds(&late, &back));
+	late = calendar_of(back);
+	assert_int_equal(late.month, 3);
+	assert_int_equal(late.day, 3);
+	late.month = 13;
+	assert_false(calendar_seconds(&late, &back));
+	late = (struct calendar){.year = 1969, .month = 12, .day = 31};
+	assert_false(calendar_seconds(&late, &back));
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -290,6 +322,7 @@ int main(void)
 		T(firmware_finds_little_memory),
 		cmocka_unit_test_setup_teardown(firmware_finds_much_memory, set_up_large, tear_down),
 		T(odd_accesses_are_nothing),
+		cmocka_unit_test(the_calendar_is_the_c_library_s),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
