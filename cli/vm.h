@@ -37,3 +37,5 @@ NODISCARD bool vm_point_look(const struct repository *repository, const struct p
  */
 NODISCARD bool vm_keeper_start(struct context *context, const struct thin_machine *machine, pid_t *ret_pid,
 			       struct err **errp);
+/* Such a process is there, whatever it can reach just now. */
+bool vm_keeper_is_there(const struct thin_machine *machine);

@@ -41,6 +41,7 @@ struct keeper {
 	struct export *export;
 	pid_t pid;   /* of salvor-vmm */
 	int process; /* a descriptor of it */
+	int lock;    /* of the keepers: there is one at a time */
 };
 
 static void keeper_release(struct keeper *keeper)
@@ -51,6 +52,20 @@ static void keeper_release(struct keeper *keeper)
 	free(keeper->folder);
 	free(keeper->socket);
 	file_closep(&keeper->process);
+	file_closep(&keeper->lock);
+}
+
+static bool take_place(const struct thin_machine *machine, int *ret_lock, struct err **errp)
+{
+	AUTO(freep) char *path = thin_machine_file(machine, "keeper");
+	return path ? file_lock(path, ret_lock, errp) : err_set_no_memory(errp);
+}
+
+bool vm_keeper_is_there(const struct thin_machine *machine)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(file_closep) int lock = -1;
+	return !take_place(machine, &lock, &err) && err_code(err) == ERR_BUSY;
 }
 
 /* ---- the NBD server ---- */
@@ -130,7 +145,8 @@ static bool run_machine(struct keeper *keeper, int lock, pid_t running, struct e
 static bool prepare(struct keeper *keeper, struct err **errp)
 {
 	keeper->repository = context_open_repository(keeper->context, CONTEXT_READ, errp);
-	return keeper->repository && point_find(keeper->repository, keeper->machine->point, &keeper->point, errp) &&
+	return keeper->repository && take_place(keeper->machine, &keeper->lock, errp) &&
+	       point_find(keeper->repository, keeper->machine->point, &keeper->point, errp) &&
 	       make_folder(keeper, errp) && serve(keeper, errp);
 }
 
@@ -182,7 +198,7 @@ static bool start(struct keeper *keeper, int lock, pid_t running, struct err **e
 static void run_keeper(struct context *context, const struct thin_machine *machine, int lock, pid_t running, int answer)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	AUTO(keeper_release) struct keeper keeper = {.context = context, .machine = machine, .process = -1};
+	AUTO(keeper_release) struct keeper keeper = {.context = context, .machine = machine, .process = -1, .lock = -1};
 	if (!start(&keeper, lock, running, &err)) {
 		tell(answer, (char)err_code(err), err_message(err), strlen(err_message(err)));
 		return;

@@ -18,7 +18,7 @@ static bool start(struct context *context, const struct thin_machine *machine, p
 static bool go_on(struct context *context, const struct thin_machine *machine, pid_t *ret_pid, struct err **errp)
 {
 	AUTO(json_freep) struct json *answer = NULL;
-	if (machine->point)
+	if (machine->point && !vm_keeper_is_there(machine))
 		return vm_keeper_start(context, machine, ret_pid, errp);
 	return thin_machine_order(machine, "go-on", &answer, errp);
 }

@@ -8,6 +8,7 @@
  *	*.overlay   what it wrote over such disks
  *	uid         the user that it becomes in its jail, a number; where root made it
  *	lock        locked as long as anything of it runs: the one truth of whether it does
+ *	keeper      locked by the process that serves a point's disks, as long as it does
  *	pid         number and start of salvor-vmm, and of which boot of this host: "123 4567 0ba1…"
  *	control, agent, nbd/socket    sockets: for orders (docs/vm.md), to the guest agent, and of the NBD server
  *	serial.log, log               what it says on its serial line, and what salvor-vmm says of it

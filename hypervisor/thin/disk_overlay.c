@@ -107,7 +107,7 @@ static bool advise(const struct overlay_disk *disk, struct err **errp)
 		return false;
 	AUTO(freep) char *text = strdup(err_message(*errp));
 	err_clear(errp);
-	return err_set(errp, ERR_GONE, "%s: start it again, and let the machine go on",
+	return err_set(errp, ERR_GONE, "%s: once it serves again, let the machine go on",
 		       text ? text : "its NBD server is gone");
 }
 
@@ -370,9 +370,7 @@ struct disk *disk_open_overlay(const char *name, const char *nbd_socket, const c
 	disk->name = name;
 	struct overlay_disk *whole = overlay_of(disk);
 	whole->base = nbd_client_new(nbd_socket, nbd_export, errp);
-	if (!whole->base || !open_file(whole, nbd_export, overlay, errp)) {
-		err_prefix(errp, "disk '%s'", name);
+	if (!whole->base || !open_file(whole, nbd_export, overlay, errp))
 		return NULL;
-	}
 	return STEAL(&disk);
 }
