@@ -36,7 +36,6 @@ static const struct range kept[] = {
 	{0x174, 0x176}, /* SYSENTER */
 	{0x17a, 0x17b}, /* machine checks */
 	{0x1a0, 0x1a0}, /* miscellaneous enables */
-	{0x1d9, 0x1d9}, /* debug control */
 	{0x200, 0x20f}, /* MTRRs of variable ranges */
 	{0x250, 0x250}, /* MTRRs of fixed ranges */
 	{0x258, 0x259},
