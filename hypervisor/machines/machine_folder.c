@@ -336,7 +336,7 @@ static bool fill_folder(const char *state_dir, const char *folder, const struct 
 			struct err **errp)
 {
 	AUTO(freep) char *text = plan_text(folder, plan, errp);
-	if (!text)
+	if (!text || !file_make_folders(folder, FOLDER_MODE, errp))
 		return false;
 	if (give_uid(state_dir, folder, errp) && write_point(folder, plan, errp) && write_conf(folder, text, errp))
 		return true;
@@ -360,7 +360,7 @@ static bool create_locked(const char *state_dir, const char *all, const char *fo
 		return false;
 	if (access(conf, F_OK) == 0)
 		return err_set(errp, ERR_EXISTS, "there is a machine '%s' already", plan->name);
-	return file_make_folders(folder, FOLDER_MODE, errp) && fill_folder(state_dir, folder, plan, errp);
+	return fill_folder(state_dir, folder, plan, errp);
 }
 
 bool thin_machine_create(const char *state_dir, const struct thin_machine_plan *plan, struct err **errp)
