@@ -23,7 +23,7 @@ enum {
 	BLOCK = 12,
 
 	POWER_BUTTON = 0x0100,	  /* in status and enable */
-	ENABLE_BITS = 0x0121,	  /* with the timer and the global lock, whose events never come */
+	ENABLE_BITS = 0x0721,	  /* with those of events that never come: drivers look whether they stay */
 	CONTROL_ENABLED = 0x0001, /* SCI_EN */
 	CONTROL_BITS = 0x1c02,	  /* the sleep type and BM_RLD */
 	CONTROL_SLEEP = 0x2000,

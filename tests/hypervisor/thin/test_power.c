@@ -69,7 +69,7 @@ static void what_acpica_enables_reads_back(void **state)
 {
 	struct bench *bench = *state;
 	port_out(bench->record, ENABLE, 2, 0xffff);
-	assert_int_equal(port_in(bench->record, ENABLE, 2), 0x0121);
+	assert_int_equal(port_in(bench->record, ENABLE, 2), 0x0721);
 	assert_int_equal(port_in(bench->record, CONTROL, 2), 1);
 	port_out(bench->record, CONTROL, 2, 0);
 	assert_int_equal(port_in(bench->record, CONTROL, 2), 1);
