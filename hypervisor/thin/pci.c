@@ -47,7 +47,9 @@ enum {
 };
 
 #define ADDRESS_ENABLE UINT32_C(0x80000000)
-#define ADDRESS_WRITABLE UINT32_C(0x80fffffc)
+#define ADDRESS_WRITABLE UINT32_C(0xfffffffc)
+/* Buses, functions and, in the reserved bits, registers from 256 on, as AMD's processors have them: there are none. */
+#define ADDRESS_NOBODY UINT32_C(0x7fff0700)
 
 enum { SLOTS = 32 };
 
@@ -144,7 +146,7 @@ static struct slot *selected(struct pci *pci)
 {
 	uint32_t address = pci->state.address;
 	unsigned slot = address >> 11 & 0x1f;
-	bool there = (address & ADDRESS_ENABLE) && (address & 0x00ff0700) == 0 && slot < pci->n;
+	bool there = (address & ADDRESS_ENABLE) && (address & ADDRESS_NOBODY) == 0 && slot < pci->n;
 	return there ? &pci->slots[slot] : NULL;
 }
 
