@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,9 +12,9 @@
 #include "base/file.h"
 
 enum {
-	SIZE_MIN = 128 << 10,
-	SIZE_MAX_ = 4 << 20,
-	SIZE_UNIT = 64 << 10,
+	SMALLEST = 128 << 10,
+	LARGEST = 4 << 20,
+	STEP = 64 << 10,
 	LOW_COPY = 128 << 10,
 	FIRST_MIB = 1 << 20,
 	FIRST_INSTRUCTION = 16, /* from the end */
@@ -32,7 +31,7 @@ struct firmware {
 
 static bool check(const struct bytes *image, const char *path, struct err **errp)
 {
-	if (image->len < SIZE_MIN || image->len > SIZE_MAX_ || image->len % SIZE_UNIT != 0)
+	if (image->len < SMALLEST || image->len > LARGEST || image->len % STEP != 0)
 		return err_set(errp, ERR_CORRUPT,
 			       "firmware '%s': %zu bytes are no BIOS image, which has 128 KiB to 4 MiB in steps of 64",
 			       path, image->len);
@@ -57,7 +56,7 @@ static bool map(struct firmware *firmware, const struct bytes *image, const char
 struct firmware *firmware_new(const char *path, struct err **errp)
 {
 	AUTO(bytes_release) struct bytes image = {0};
-	if (!file_read_all(path, SIZE_MAX_ + 1, &image, errp)) {
+	if (!file_read_all(path, LARGEST + 1, &image, errp)) {
 		err_prefix(errp, "firmware");
 		return NULL;
 	}
