@@ -22,7 +22,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -236,7 +235,6 @@ bool jail_enter(const struct jail_options *options, struct err **errp)
 		log_warning("--no-jail: nothing holds this machine's process but its user's rights");
 		return true;
 	}
-	tzset(); /* the C library opens the time zone's file with the first date that it makes */
 	bool own_user = options->uid != 0;
 	if (own_user && geteuid() != 0)
 		return err_set(errp, ERR_USAGE, "only root can become another user (--uid)");
