@@ -114,7 +114,7 @@ def commands(root, path):
         yield text.count("\n", 0, command.start()) + 1, command[1], command[2].split()
 
 
-def check_link(room, library, declared | parts[room], may_include):
+def check_link(room, library, declared, may_include):
     other = re.fullmatch(r"salvor_(\w+)", library)
     if other and other[1] in tree.ROOMS:
         return None if other[1] == room or other[1] in may_include else f"{room}/ may not link {other[1]}/"
@@ -141,7 +141,7 @@ def check_links(root, table):
             if command == "add_library":
                 parts[room].add(arguments[0])
             if command == "target_link_libraries":
-                found = (check_link(room, library, declared, may_include) for library in arguments[1:])
+                found = (check_link(room, library, declared | parts[room], may_include) for library in arguments[1:])
                 yield from (f"{path}:{line}: {complaint}" for complaint in found if complaint)
 
 
