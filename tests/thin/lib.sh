@@ -95,6 +95,7 @@ new_command_disk() {
 		for module in /modules/*; do
 			insmod "$module"
 		done
+		busybox stty -F /dev/ttyS0 columns 200 rows 50 -echo
 		echo "commands: ready"
 		while :; do
 			setsid -c sh </dev/ttyS0 >/dev/ttyS0 2>&1
@@ -107,63 +108,150 @@ guest_program() {
 	[[ -x $work/$1 ]] || gcc -std=gnu17 -D_GNU_SOURCE -O2 -static -Wall -Wextra -o "$work/$1" "$thin_tests/$1.c"
 }
 
-# new_tools_disk FILE: an ext4 with verify, for guests that have everything else.
-new_tools_disk() {
-	guest_program verify
-	mkdir -p "$work/tools"
-	cp "$work/verify" "$work/tools/"
-	truncate --size 16M "$1"
-	mkfs.ext4 -q -F -d "$work/tools" "$1"
+# new_hostile_disk FILE: the disk of the hostile guest (hostile.S); its seed is written by who starts it.
+new_hostile_disk() {
+	local parts=$work/hostile sectors
+	mkdir -p "$parts"
+	gcc -m32 -std=gnu17 -ffreestanding -fno-pie -fno-stack-protector -fcf-protection=none -mno-sse -mno-mmx -Os -Wall -Wextra \
+		-c -o "$parts/hostile.o" "$thin_tests/hostile.c"
+	gcc -m32 -DHOSTILE_SECTORS=40 -c -o "$parts/start.o" "$thin_tests/hostile.S"
+	ld -m elf_i386 -T "$thin_tests/hostile.ld" --oformat binary -o "$1" "$parts/start.o" "$parts/hostile.o"
+	sectors=$((($(stat --format %s "$1") + 511) / 512))
+	((sectors <= 41)) || fail "the hostile guest has $sectors sectors, more than it loads"
+	truncate --size 4M "$1"
 }
+
+# tap_l1 NAME: an interface of L1's bridge, for a guest.
+tap_l1() { l1_must 'ip tuntap add dev "$1" mode tap && ip link set "$1" master br0 up' "$1"; }
 
 # ---- guests --------------------------------------------------------------------------------------------------------------------
 
-# Whichever hosts them, a guest has in L1 below /run/guests: NAME.log, what its serial line said; NAME.line, a socket to type
-# into; NAME.agent, the socket of its guest agent; NAME.pid.
+# Thin guests, for short. They are machines of 'salvor vm' in L1. Its state folder is /run/guests, so a guest has /run/guests/machines/NAME with serial.log,
+# agent, pid and more (hypervisor/machines/machines.h).
+#
+# With THIN_HOST=qemu L1 has them hosted by QEMU, on the same KVM: that tells a fault of salvor-vmm from one of the rig. The folder
+# then has serial.log, line (a socket to type into), agent and pid.
 
-declare -A guest_asked
+declare -A thin_asked
 
-# wait_guest NAME REGEX SECONDS [FROM_BYTE]: until the guest says it.
-wait_guest() {
-	l1 'n=0; until tail -c "+$4" "/run/guests/$1.log" 2>/dev/null | grep -aqE "$2"; do
-			kill -0 "$(cat "/run/guests/$1.pid")" 2>/dev/null || { echo "ended"; exit 1; }
-			[ $n -lt $(($3 * 5 * 5)) ] || { echo "waited in vain"; exit 2; }
-			n=$((n + 1)); sleep 0.2
-		done' "$1" "$2" "$3" "$((${4:-0} + 1))" </dev/null >"$work/waited" ||
-		fail "guest $1, '$2': $(cat "$work/waited"); it said: $(guest_said "$1" | tail --lines 30)"
+# new_thin NAME MEMORY_MIB VCPUS DISK...: disks of L1, by serial number. Its network card is on tap0, if there is one.
+new_thin() {
+	[[ ${THIN_HOST:-} != qemu ]] || return 0
+	l1_must 'name=$1 memory=$2 vcpus=$3 disks= network=
+		shift 3
+		for disk in "$@"; do
+			disks="$disks --disk /dev/disk/by-serial/$disk"
+		done
+		[ ! -e /sys/class/net/tap0 ] || network="--tap tap0"
+		salvor vm create "$name" --memory "${memory}M" --vcpus "$vcpus" $disks $network' "$@"
 }
 
-guest_said() { l1 'tail -c "+$2" "/run/guests/$1.log"' "$1" "$((${2:-0} + 1))" </dev/null | tr --delete '\r'; }
+# start_thin NAME MEMORY_MIB VCPUS DISK...: made, if it is not, and started.
+start_thin() {
+	if [[ ${THIN_HOST:-} == qemu ]]; then
+		start_peer "$@"
+		return
+	fi
+	l1 '[ -e "/run/guests/machines/$1" ]' "$1" </dev/null || new_thin "$@"
+	l1_must 'salvor vm start "$1"' "$1"
+}
 
-guest_said_bytes() { l1 'stat -c %s "/run/guests/$1.log"' "$1" </dev/null; }
+thin_runs() { l1 'read -r pid rest <"/run/guests/machines/$1/pid" && [ -d "/proc/$pid" ]' "$1" </dev/null; }
 
-# type_guest NAME TEXT: with a line feed.
-type_guest() { l1 'socat -t 0.2 -u - "UNIX-CONNECT:/run/guests/$1.line"' "$1" <<<"$2"; }
+# Whoever hosts it ends at once, as it is.
+kill_thin() {
+	l1_must 'read -r pid rest <"/run/guests/machines/$1/pid" && kill -KILL "$pid" && while [ -d "/proc/$pid" ]; do sleep 0.1; done' "$1"
+}
 
-# in_guest_shell NAME SECONDS COMMAND: by the shell on its serial line. Prints what it says; what it ends with is returned.
-in_guest_shell() {
-	local from mark=$((++guest_asked[$1])) status
-	from=$(guest_said_bytes "$1")
-	type_guest "$1" "echo \"<\"$mark; $3; echo \"<\$?>\"$mark."
-	wait_guest "$1" "<[0-9]+>$mark\\." "$2" "$from"
-	guest_said "$1" "$from" >"$work/guest.said"
-	status=$(sed --quiet --regexp-extended "s/.*<([0-9]+)>$mark\\..*/\\1/p" "$work/guest.said")
-	sed --regexp-extended "1,/^<$mark\$/d; /<[0-9]+>$mark\\./,\$d" "$work/guest.said"
+# stop_thin NAME SECONDS: by the power button.
+stop_thin() {
+	if [[ ${THIN_HOST:-} == qemu ]]; then
+		l1_must 'echo system_powerdown | socat -t 1 - "UNIX-CONNECT:/run/guests/machines/$1/monitor" >/dev/null' "$1"
+		wait_thin_end "$1" "$2"
+	else
+		l1_must 'salvor vm stop "$1" --timeout "$2"' "$1" "$((5 * $2))"
+	fi
+}
+
+# wait_thin NAME REGEX SECONDS [FROM_BYTE]: until the guest says it.
+wait_thin() {
+	l1 'cd "/run/guests/machines/$1" || exit
+		read -r pid rest <pid
+		end=$(($(date +%s) + 5 * $3))
+		until tail -c "+$4" serial.log 2>/dev/null | grep -aqE "$2"; do
+			[ -d "/proc/$pid" ] || { sleep 0.2; tail -c "+$4" serial.log | grep -aqE "$2" && exit; echo "it ended"; exit 1; }
+			[ "$(date +%s)" -lt $end ] || { echo "waited in vain"; exit 1; }
+			sleep 0.2
+		done' "$1" "$2" "$3" "$((${4:-0} + 1))" </dev/null >"$work/waited" ||
+		fail "guest $1, '$2': $(cat "$work/waited"). It said: $(thin_said "$1" | tail --lines 30); of it was said: $(thin_log "$1")"
+}
+
+# wait_thin_end NAME SECONDS
+wait_thin_end() {
+	l1 'read -r pid rest <"/run/guests/machines/$1/pid"
+		end=$(($(date +%s) + 5 * $2))
+		while [ -d "/proc/$pid" ]; do
+			[ "$(date +%s)" -lt $end ] || exit 1
+			sleep 0.2
+		done' "$1" "$2" </dev/null || fail "guest $1 does not end; it said: $(thin_said "$1" | tail --lines 30)"
+}
+
+# What it said on its serial line, from that byte on.
+thin_said() { l1 'tail -c "+$2" "/run/guests/machines/$1/serial.log"' "$1" "$((${2:-0} + 1))" </dev/null | tr --delete '\r'; }
+
+thin_said_bytes() { l1 'stat -c %s "/run/guests/machines/$1/serial.log"' "$1" </dev/null; }
+
+# What salvor-vmm said of it.
+thin_log() { l1 'cat "/run/guests/machines/$1/log" 2>/dev/null' "$1" </dev/null; }
+
+# type_thin NAME TEXT: with a line feed.
+type_thin() {
+	l1 'cd "/run/guests/machines/$1" || exit
+		if [ -S line ]; then
+			socat -u - UNIX-CONNECT:line
+		else
+			{ echo "{\"do\": \"console\"}"; cat; sleep 0.5; } | socat -t 0.2 - UNIX-CONNECT:control >/dev/null
+		fi' "$1" <<<"$2"
+}
+
+# in_thin NAME SECONDS COMMAND: by the shell on its serial line. Prints what it says; what it ends with is returned.
+in_thin() {
+	local from mark=$((${thin_asked[$1]:-0} + 1)) status
+	thin_asked[$1]=$mark
+	from=$(thin_said_bytes "$1")
+	type_thin "$1" "echo \"<\"$mark; $3; echo \"<\$?>\"$mark."
+	wait_thin "$1" "<[0-9]+>$mark\\." "$2" "$from"
+	thin_said "$1" "$from" >"$work/thin.said"
+	status=$(sed --quiet --regexp-extended "s/.*<([0-9]+)>$mark\\..*/\\1/p" "$work/thin.said")
+	sed --regexp-extended "1,/^<$mark\$/d; /<[0-9]+>$mark\\./,\$d" "$work/thin.said"
 	return "$status"
 }
 
-# ask_agent NAME JSON: the guest agent's answer.
-ask_agent() { l1 'head -n 1 | socat -t 20 - "UNIX-CONNECT:/run/guests/$1.agent" | head -n 1' "$1" <<<"$2"; }
+# log_in_thin NAME SECONDS: to a Debian guest, as root, until its shell listens.
+log_in_thin() {
+	wait_thin "$1" 'login: ' "$2"
+	type_thin "$1" root
+	wait_thin "$1" 'root@[a-z-]+:~# ' 60
+	in_thin "$1" 60 'stty -echo cols 200; PS1=' >/dev/null
+}
+
+# ask_thin_agent NAME JSON: the guest agent's answer.
+ask_thin_agent() {
+	l1 'cd "/run/guests/machines/$1" && { cat; sleep 20; } | socat -t 1 - UNIX-CONNECT:agent | head -n 1' "$1" <<<"$2"
+}
+
+thin_agent_answers() { [[ $(ask_thin_agent "$1" '{"execute": "guest-ping"}') == *'"return"'* ]]; }
 
 # ---- guests of QEMU ------------------------------------------------------------------------------------------------------------
 
-# The peer: the same guests on the same KVM. Scenarios run with it instead of salvor-vmm where THIN_HOST=qemu, which tells a fault
-# of salvor-vmm from one of the rig.
+# l1_peer: before start_l1, for start_peer.
+l1_peer() { l1_disk peer "$("$thin_tests/peer")" readonly=on; }
 
-# start_qemu_guest NAME MEMORY_MIB VCPUS DISK...: disks of L1, by serial number. Its network is tap0, if there is one.
-start_qemu_guest() {
-	l1_must 'mkdir -p /run/guests /peer
+# start_peer NAME MEMORY_MIB VCPUS DISK...
+start_peer() {
+	l1_must 'mkdir -p "/run/guests/machines/$1" /peer
 		[ -e /peer/qemu ] || mount -o ro /dev/disk/by-serial/peer /peer || exit
+		cd "/run/guests/machines/$1" || exit
 		name=$1 memory=$2 vcpus=$3 disks= network=
 		shift 3
 		for disk in "$@"; do
@@ -171,12 +259,11 @@ start_qemu_guest() {
 				-device virtio-blk-pci,disable-legacy=on,drive=$disk"
 		done
 		[ ! -e /sys/class/net/tap0 ] || network="-netdev tap,id=net,ifname=tap0,script=no,downscript=no
-			-device virtio-net-pci,disable-legacy=on,netdev=net,romfile=,mac=52:54:00:00:00:01"
-		exec setsid /peer/qemu -nodefaults -no-user-config -display none -enable-kvm -cpu host -machine pc -m "$memory" -smp "$vcpus" \
+			-device virtio-net-pci,disable-legacy=on,netdev=net,romfile="
+		setsid /peer/qemu -nodefaults -no-user-config -display none -enable-kvm -cpu host -machine pc -m "$memory" -smp "$vcpus" \
 			$disks $network -device virtio-rng-pci -device virtio-serial-pci \
-			-chardev "socket,id=agent,path=/run/guests/$name.agent,server=on,wait=off" \
+			-chardev socket,id=agent,path=agent,server=on,wait=off \
 			-device virtserialport,chardev=agent,name=org.qemu.guest_agent.0 \
-			-chardev "socket,id=line,path=/run/guests/$name.line,server=on,wait=off,logfile=/run/guests/$name.log" -serial chardev:line \
-			-monitor "unix:/run/guests/$name.monitor,server=on,wait=off" \
-			-pidfile "/run/guests/$name.pid" -daemonize' "$@"
+			-chardev socket,id=line,path=line,server=on,wait=off,logfile=serial.log,logappend=on -serial chardev:line \
+			-monitor unix:monitor,server=on,wait=off -pidfile pid -daemonize' "$@"
 }
