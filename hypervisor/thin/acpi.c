@@ -360,7 +360,7 @@ static const char *file_of(bool in_rsdp)
 static void put_file(uint8_t *at, const char *name)
 {
 	assert(strlen(name) < NAME_SIZE);
-	memcpy(at, name, strlen(name));
+	memcpy(at, name, strlen(name) + 1);
 }
 
 static void put_allocate(struct bytes *to, const char *file, uint32_t alignment, uint8_t zone)

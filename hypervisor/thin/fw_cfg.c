@@ -287,7 +287,7 @@ bool fw_cfg_add_file(struct fw_cfg *fw_cfg, const char *name, struct span data, 
 		return false;
 	uint8_t *entry = directory_entry(fw_cfg, fw_cfg->n_files++);
 	bytes_store_be64(entry, (uint64_t)data.len << 32 | (uint64_t)key << 16);
-	memcpy(entry + ENTRY_NAME, name, length);
+	memcpy(entry + ENTRY_NAME, name, length + 1);
 	find(fw_cfg, DIRECTORY)->data.data[DIRECTORY_HEAD - 1] = (uint8_t)fw_cfg->n_files;
 	return true;
 }

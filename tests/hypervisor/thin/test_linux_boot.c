@@ -26,7 +26,7 @@ static void make_image(uint8_t image[IMAGE])
 	image[0x1f1] = SECTORS;
 	bytes_store_le16(image + 0x1fe, 0xaa55);
 	image[0x201] = 0x6a;
-	memcpy(image + 0x202, "HdrS", 4);
+	bytes_store_le32(image + 0x202, 0x53726448); /* HdrS */
 	bytes_store_le16(image + 0x206, 0x20f);
 	image[0x211] = 0x01;
 	bytes_store_le32(image + 0x22c, 0x7fffffff);
@@ -192,20 +192,19 @@ static void assert_refused(const struct linux_boot_options *options, enum err_co
 static void hostile_heads_are_refused(void **state)
 {
 	static const struct {
-		unsigned at;
 		uint64_t value;
-		unsigned size;
 		const char *why;
+		unsigned at, size;
 	} heads[] = {
-		{0x1fe, 0, 2, "kernel 'vmlinuz': it is no bzImage of Linux"},
-		{0x202, 0, 4, "no bzImage"},
-		{0x206, 0x20b, 2, "older than 2.12"},
-		{0x211, 0, 1, "64-bit mode"},
-		{0x236, 0x7e, 2, "64-bit mode"},
-		{0x201, 0x20, 1, "shorter than its version says"},
-		{0x1f1, 255, 1, "cut off"},
-		{0x258, 0, 8, "where it cannot lie"},
-		{0x260, BODY - 1, 4, "where it cannot lie"},
+		{0, "kernel 'vmlinuz': it is no bzImage of Linux", 0x1fe, 2},
+		{0, "no bzImage", 0x202, 4},
+		{0x20b, "older than 2.12", 0x206, 2},
+		{0, "64-bit mode", 0x211, 1},
+		{0x7e, "64-bit mode", 0x236, 2},
+		{0x20, "shorter than its version says", 0x201, 1},
+		{255, "cut off", 0x1f1, 1},
+		{0, "where it cannot lie", 0x258, 8},
+		{BODY - 1, "where it cannot lie", 0x260, 4},
 	};
 	const struct linux_boot_options options = {.kernel = "vmlinuz"};
 	static uint8_t image[IMAGE];
