@@ -228,7 +228,8 @@ static bool start(struct vmm *vmm, struct err **errp)
 	if (!vmm->options.paused)
 		machine_go_on(vmm->machine);
 	tell_ready(vmm);
-	log_info("machine '%s' %s", vmm->config->name, vmm->options.paused ? "waits for the order go-on" : "runs");
+	log_info("machine '%s' %s%s", vmm->config->name, vmm->options.paused ? "waits for the order go-on" : "runs",
+		 vmm->options.no_jail ? ", outside a jail" : "");
 	return true;
 }
 

@@ -110,7 +110,7 @@ enum vmm_options_outcome vmm_options_parse(int argc, char **argv, struct vmm_opt
 	}
 	ret->gid = ret->gid ? ret->gid : ret->uid;
 	ret->paused = paused;
-	ret->no_jail = no_jail;
+	ret->no_jail = no_jail || SALVOR_NO_JAIL;
 	ret->verbose = verbose;
 	if (what < -1)
 		refuse_word(popt, what, errp);

@@ -212,6 +212,9 @@ class Running(CommandTest):
 
     def test_jailed(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
+        with open(os.path.join(self.folder_of_machine, "log"), encoding="utf-8") as log:
+            if "outside a jail" in log.read():
+                self.skipTest("this build has a sanitizer, which does not work in a jail")
         self.assertEqual(os.listdir(f"/proc/{pid}/root"), [])
         threads = 0
         for task in os.listdir(f"/proc/{pid}/task"):
