@@ -118,8 +118,8 @@ static void use_ports(struct machine_parts *parts)
 {
 	for (unsigned index = 0; index < 128; index++)
 		cmos(parts, (uint8_t)index, 0x72);
-	for (uint16_t port = SERIAL_PORT; port < SERIAL_PORT + 8; port++)
-		port_out(parts->record, port, 1, 0x0b);
+	for (unsigned register_at = 0; register_at < 8; register_at++)
+		port_out(parts->record, (uint16_t)(SERIAL_PORT + register_at), 1, 0x0b);
 	for (unsigned i = 0; i < SERIAL_SAID; i++)
 		port_out(parts->record, SERIAL_PORT, 1, 'x');
 	for (unsigned offset = 0; offset < PCI_CONFIG_SIZE; offset += 4) {
