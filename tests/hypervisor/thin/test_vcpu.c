@@ -77,9 +77,11 @@ static void note(struct rig *rig, struct access access)
 static uint64_t read_port(void *arg, uint64_t offset, unsigned size)
 {
 	struct rig *rig = arg;
-	if (PORT + offset == PORT_PARK)
-		vcpu_ask_to_park(rig->vcpu);
 	note(rig, (struct access){.address = PORT + offset, .size = size});
+	if (PORT + offset == PORT_PARK) {
+		vcpu_ask_to_park(rig->vcpu);
+		ring(rig->done);
+	}
 	return 0x5a;
 }
 
@@ -324,9 +326,7 @@ static void parking_is_behind_the_instruction_that_came_out(void **state)
 	(void)state;
 	RIG_NEW(&rig, code);
 	vcpu_go_on(rig.vcpu);
-	do
-		sched_yield();
-	while (__atomic_load_n(&rig.n, __ATOMIC_SEQ_CST) == 0);
+	wait_for(rig.done);
 	vcpu_park(rig.vcpu);
 	assert_int_equal(rig.n, 1);
 	AUTO(freep) struct vcpu_state *there = vcpu_save(rig.vcpu, &err);
