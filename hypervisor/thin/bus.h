@@ -31,7 +31,8 @@ struct bus_region {
 NODISCARD struct bus *bus_new(struct err **errp);
 void bus_free(struct bus *bus);
 DEFINE_AUTO_FREE(struct bus, bus_free);
-/* ERR_EXISTS where it would overlap another. The region is copied; the device lives until it is withdrawn or the bus goes. */
+/* ERR_EXISTS where it would overlap another. The region is copied; the device lives until it is withdrawn or the bus
+ * goes. */
 NODISCARD bool bus_claim(struct bus *bus, const struct bus_region *region, struct err **errp);
 /* Behind it no access is on its way any more, so it must not be called from one of the region itself. */
 void bus_withdraw(struct bus *bus, uint64_t base);

@@ -186,6 +186,7 @@ static const uint32_t stream_flags[] = {F_GETFL, F_SETFL};
 
 static const struct jail_rule main_thread[] = {
 	ONE_OF(ioctl, 1, main_ioctls),
+	ALWAYS(pread64), /* the kernel that is started anew */
 	ALWAYS(accept4),
 	ALWAYS(sendto),
 	ALWAYS(recvfrom),

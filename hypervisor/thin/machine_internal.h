@@ -64,6 +64,6 @@ struct machine {
 NODISCARD bool machine_open_events(struct machine *machine, struct err **errp);
 struct happenings machine_happenings(struct machine *machine);
 /* For a vCPU: vcpu_failed_function. */
-void machine_vcpu_failed(void *machine, enum vcpu_failure failure, const char *sentence);
+void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sentence);
 /* Takes what came up. */
 struct machine_news machine_take_news(struct machine *machine);

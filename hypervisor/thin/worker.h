@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread for the slow side of devices. It sleeps until one of its descriptors can be read, and calls the function that
- * goes with it; so what is called by one worker never runs twice at a time.
+ * A thread for the slow side of devices. It sleeps until one of its descriptors can be read, and calls the function
+ *that goes with it; so what is called by one worker never runs twice at a time.
  *
  *	new ──► (watch) ──► running ◄──► parked ──► free
  *
- * Parked means: between two calls, and none begins. All vCPUs and all workers parked is a machine's clean point, at which the
- * state of every device is whole and nothing is on its way.
+ * Parked means: between two calls, and none begins. All vCPUs and all workers parked is a machine's clean point, at
+ *which the state of every device is whole and nothing is on its way.
  */
 #pragma once
 
@@ -20,10 +20,11 @@ struct worker;
 
 typedef void worker_function(void *arg);
 
-/* The name is what `ps` shows of the thread, at most 15 bytes; role is what it may do from its first instruction on. The
- * thread is there at once, and parked. */
+/* The name is what `ps` shows of the thread, at most 15 bytes; role is what it may do from its first instruction on.
+ * The thread is there at once, and parked. */
 NODISCARD struct worker *worker_new(const char *name, enum jail_role role, struct err **errp);
-/* fd is borrowed until worker_free(). The function reads it empty, or is called again. While parked, or in the worker. */
+/* fd is borrowed until worker_free(). The function reads it empty, or is called again. While parked, or in the worker.
+ */
 NODISCARD bool worker_watch(struct worker *worker, int fd, worker_function *call, void *arg, struct err **errp);
 /* Stops or goes on waiting for this descriptor, as with a full buffer. While parked, or in the worker. */
 void worker_listen(struct worker *worker, int fd, bool on);
