@@ -109,22 +109,40 @@ bool thin_machine_write_pid(const struct thin_machine *machine, pid_t pid, struc
 	return file_replace(path, SPAN(text, strlen(text)), 0600, errp);
 }
 
+struct written_pid {
+	pid_t pid;
+	uint64_t start;
+	char boot[64];
+};
+
+/* What the file pid says; false where there is none. */
+static bool read_pid(const struct thin_machine *machine, struct written_pid *ret)
+{
+	char text[PROC_MAX], *rest = text;
+	AUTO(freep) char *path = thin_machine_file(machine, "pid");
+	if (!path || !read_text(path, text))
+		return false;
+	ret->pid = (pid_t)strtol(rest, &rest, 10);
+	ret->start = strtoull(rest, &rest, 10);
+	rest += strspn(rest, " ");
+	rest[strcspn(rest, "\n")] = '\0';
+	snprintf(ret->boot, sizeof(ret->boot), "%s", rest);
+	return ret->pid > 0;
+}
+
 /* A descriptor of salvor-vmm's process; -1 where it is not there any more. */
 static int open_process(const struct thin_machine *machine, pid_t *ret_pid)
 {
-	char text[PROC_MAX], boot[PROC_MAX], written[64];
-	uint64_t start, then;
-	int pid;
-	AUTO(freep) char *path = thin_machine_file(machine, "pid");
-	if (!path || !read_text(path, text) || sscanf(text, "%d %" SCNu64 " %63s", &pid, &then, written) != 3)
-		return -1;
-	if (!boot_id(boot) || strcmp(boot, written) != 0)
+	char boot[PROC_MAX];
+	struct written_pid written;
+	uint64_t start;
+	if (!read_pid(machine, &written) || !boot_id(boot) || strcmp(boot, written.boot) != 0)
 		return -1;
 	/* The descriptor first: what it is of does not change behind the look at its start. */
-	AUTO(file_closep) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0 || !start_of(pid, &start) || start != then)
+	AUTO(file_closep) int fd = (int)syscall(SYS_pidfd_open, written.pid, 0);
+	if (fd < 0 || !start_of(written.pid, &start) || start != written.start)
 		return -1;
-	*ret_pid = pid;
+	*ret_pid = written.pid;
 	return STEAL_FD(&fd);
 }
 

@@ -7,15 +7,13 @@
 
 #include <confuse.h>
 #include <ctype.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/conf.h"
 #include "base/err.h"
+#include "base/hex.h"
 
 enum { NAME_MAX_LENGTH = 64 };
 
@@ -66,17 +64,21 @@ bool machine_config_parse_memory(const char *text, uint64_t *ret)
 	return true;
 }
 
+/* Six bytes of two hex digits each, with colons between; not of a group. */
 static bool parse_mac(const char *text, uint8_t ret[6])
 {
-	unsigned byte[6];
-	int end = 0;
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4], &byte[5],
-		   &end) != 6 ||
-	    text[end] != '\0' || (byte[0] & 1) != 0)
+	uint8_t mac[6];
+	if (strlen(text) != 3 * sizeof(mac) - 1)
 		return false;
-	for (size_t i = 0; i < ARRAY_LENGTH(byte); i++)
-		ret[i] = (uint8_t)byte[i];
-	return true;
+	for (size_t i = 0; i < sizeof(mac); i++) {
+		const char digits[3] = {(char)tolower((unsigned char)text[3 * i]),
+					(char)tolower((unsigned char)text[3 * i + 1])};
+		char behind = text[3 * i + 2];
+		if (!hex_decode(digits, &mac[i], 1) || (behind != ':' && behind != '\0'))
+			return false;
+	}
+	memcpy(ret, mac, sizeof(mac));
+	return (mac[0] & 1) == 0;
 }
 
 /* The same for a machine in each run: FNV-1a of its name and the interface's place, behind the prefix of QEMU's guests.
@@ -245,11 +247,14 @@ static bool copy_network(cfg_t *section, const char *name, size_t place, struct 
 
 static bool copy_machine(cfg_t *parser, struct machine_config *config, struct err **errp)
 {
-	if (!cfg_getstr(parser, "name"))
+	const char *name = cfg_getstr(parser, "name");
+	if (!name)
 		return err_set(errp, ERR_USAGE, "%s: the machine has no name", parser->filename);
+	config->name = strdup(name);
+	if (!config->name)
+		return err_set_no_memory(errp);
 	config->vcpus = (unsigned)cfg_getint(parser, "vcpus");
 	return machine_config_parse_memory(cfg_getstr(parser, "memory"), &config->memory) &&
-	       copy_text(parser, "name", &config->name, errp) &&
 	       copy_text(parser, "firmware", &config->firmware, errp) &&
 	       copy_text(parser, "kernel", &config->kernel, errp) &&
 	       copy_text(parser, "initrd", &config->initrd, errp) &&

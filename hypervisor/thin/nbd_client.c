@@ -69,15 +69,24 @@ static bool send_all(struct nbd_client *client, const void *data, size_t size, s
 	return true;
 }
 
-/* Uses up the parts. */
+/* The first bytes are there. */
+static void use_up(struct iovec **parts, int *n, size_t bytes)
+{
+	while (*n > 0 && bytes >= (*parts)->iov_len) {
+		bytes -= (*parts)->iov_len;
+		(*parts)++;
+		(*n)--;
+	}
+	if (*n > 0) {
+		(*parts)->iov_base = (uint8_t *)(*parts)->iov_base + bytes;
+		(*parts)->iov_len -= bytes;
+	}
+}
+
+/* Changes the parts. */
 static bool receive_parts(struct nbd_client *client, struct iovec *parts, int n, struct err **errp)
 {
-	while (n > 0) {
-		if (parts->iov_len == 0) {
-			parts++;
-			n--;
-			continue;
-		}
+	for (use_up(&parts, &n, 0); n > 0;) {
 		ssize_t got = readv(client->fd, parts, n);
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -85,15 +94,7 @@ static bool receive_parts(struct nbd_client *client, struct iovec *parts, int n,
 			return lost_by_errno(client, errno, errp);
 		if (got == 0)
 			return lost(client, "has closed the connection", errp);
-		for (size_t left = (size_t)got, step; left > 0; left -= step) {
-			step = left < parts->iov_len ? left : parts->iov_len;
-			parts->iov_base = (uint8_t *)parts->iov_base + step;
-			parts->iov_len -= step;
-			if (parts->iov_len == 0) {
-				parts++;
-				n--;
-			}
-		}
+		use_up(&parts, &n, (size_t)got);
 	}
 	return true;
 }
@@ -308,7 +309,7 @@ static bool refuse_read(struct nbd_client *client, uint32_t error, uint64_t offs
 		       client->address.sun_path, offset, error);
 }
 
-/* At most READ_MAX bytes. Uses up the parts. */
+/* At most READ_MAX bytes. Changes the parts. */
 static bool read_parts(struct nbd_client *client, uint64_t offset, struct iovec *parts, int n, uint32_t length,
 		       struct err **errp)
 {

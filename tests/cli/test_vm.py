@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import struct
@@ -154,6 +155,11 @@ class Machines(CommandTest):
             self.run_point(environment)
 
     def run_point(self, environment):
+        # A sanitizer's library must be loaded before the plugin that needs it, by nbdkit too.
+        linked = subprocess.run(["ldd", BIN], capture_output=True, text=True, check=False).stdout
+        sanitizer = re.search(r"lib[at]san\.so\S* => (\S+)", linked)
+        if sanitizer:
+            environment = environment | {"LD_PRELOAD": sanitizer[1], "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}
         self.addCleanup(self.run_salvor, "vm", "stop", "--force", "web01")
         self.assertEqual(self.succeed("vm", "start", "web01", **environment)["state"], "running")
         self.assertTrue(os.path.exists(self.machine("web01", "vda.overlay")))
