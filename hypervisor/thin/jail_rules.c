@@ -4,9 +4,7 @@
  * file, reaches another process, or makes memory executable.
  */
 #include <asm/unistd.h>
-#include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -72,8 +70,6 @@ static const uint32_t vcpu_ioctls[] = {
 	(uint32_t)KVM_SIGNAL_MSI,
 	(uint32_t)KVM_IOEVENTFD,
 	(uint32_t)KVM_KVMCLOCK_CTRL,
-	(uint32_t)TUNSETOFFLOAD,
-	(uint32_t)TUNSETVNETHDRSZ,
 	/* To describe what it could not run. */
 	(uint32_t)KVM_GET_REGS,
 	(uint32_t)KVM_GET_SREGS,
@@ -92,7 +88,6 @@ static const uint32_t disk_ioctls[] = {
 	(uint32_t)KVM_SIGNAL_MSI,
 	(uint32_t)KVM_IRQ_LINE,
 	(uint32_t)BLKDISCARD,
-	(uint32_t)BLKZEROOUT,
 };
 
 static const struct jail_rule disk[] = {
@@ -114,7 +109,6 @@ static const struct jail_rule connecting[] = {
 	ONE_OF(setsockopt, 1, socket_levels),
 	ALWAYS(sendto),
 	ALWAYS(recvfrom),
-	ALWAYS(recvmsg),
 };
 
 /* ---- networks ---- */
@@ -122,8 +116,6 @@ static const struct jail_rule connecting[] = {
 static const uint32_t network_ioctls[] = {
 	(uint32_t)KVM_SIGNAL_MSI,
 	(uint32_t)KVM_IRQ_LINE,
-	(uint32_t)TUNSETOFFLOAD,
-	(uint32_t)TUNSETVNETHDRSZ,
 };
 
 static const struct jail_rule network[] = {
@@ -149,8 +141,6 @@ static const uint32_t main_ioctls[] = {
 	(uint32_t)KVM_SIGNAL_MSI,
 	(uint32_t)KVM_IRQ_LINE,
 	(uint32_t)KVM_IOEVENTFD,
-	(uint32_t)TUNSETOFFLOAD,
-	(uint32_t)TUNSETVNETHDRSZ,
 	/* A vCPU's state, and the chips'. */
 	(uint32_t)KVM_TRANSLATE,
 	(uint32_t)KVM_GET_MP_STATE,
@@ -159,8 +149,6 @@ static const uint32_t main_ioctls[] = {
 	(uint32_t)KVM_SET_REGS,
 	(uint32_t)KVM_GET_SREGS,
 	(uint32_t)KVM_SET_SREGS,
-	(uint32_t)KVM_GET_FPU,
-	(uint32_t)KVM_SET_FPU,
 	(uint32_t)KVM_GET_XSAVE,
 	(uint32_t)KVM_SET_XSAVE,
 	(uint32_t)KVM_GET_XCRS,
@@ -173,16 +161,11 @@ static const uint32_t main_ioctls[] = {
 	(uint32_t)KVM_SET_MSRS,
 	(uint32_t)KVM_GET_VCPU_EVENTS,
 	(uint32_t)KVM_SET_VCPU_EVENTS,
-	(uint32_t)KVM_SET_TSC_KHZ,
 	(uint32_t)KVM_GET_IRQCHIP,
 	(uint32_t)KVM_SET_IRQCHIP,
 	(uint32_t)KVM_GET_PIT2,
 	(uint32_t)KVM_SET_PIT2,
-	(uint32_t)KVM_GET_CLOCK,
-	(uint32_t)KVM_SET_CLOCK,
 };
-
-static const uint32_t stream_flags[] = {F_GETFL, F_SETFL};
 
 static const struct jail_rule main_thread[] = {
 	ONE_OF(ioctl, 1, main_ioctls),
@@ -192,7 +175,6 @@ static const struct jail_rule main_thread[] = {
 	ALWAYS(recvfrom),
 	ALWAYS(getrandom),
 	ALWAYS(timerfd_settime),
-	ONE_OF(fcntl, 1, stream_flags),
 };
 
 struct jail_rules jail_rules_of_role(enum jail_role role)
