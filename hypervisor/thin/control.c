@@ -26,6 +26,7 @@
 #include "hypervisor/thin/channel.h"
 #include "hypervisor/thin/control_orders.h"
 #include "hypervisor/thin/machine.h"
+#include "hypervisor/thin/serial_log.h"
 
 enum { AGAIN_MS = 5, BACKLOG = 8 };
 
@@ -59,7 +60,6 @@ struct control {
 	struct client clients[CONTROL_CLIENTS_MAX];
 	struct port console, agent;
 	bool wants_end;
-	bool log_failed; /* of the slow devices' thread */
 };
 
 /* ---- what is waited for ---- */
@@ -285,11 +285,7 @@ void control_serve(struct control *control)
 static void hear_console(void *arg, const uint8_t *data, size_t size)
 {
 	struct control *control = arg;
-	if (control->options.serial_log >= 0 && !control->log_failed &&
-	    write(control->options.serial_log, data, size) != (ssize_t)size) {
-		control->log_failed = true;
-		log_warning("the log of the serial line cannot be written any more: %s", strerror(errno));
-	}
+	serial_log_append(control->options.serial_log, data, size);
 	channel_hear(&control->console.channel, data, size);
 }
 
@@ -435,7 +431,7 @@ size_t control_descriptors(const struct control *control, int ret[CONTROL_DESCRI
 			   control->timer.fd,
 			   control->console.channel.wake,
 			   control->agent.channel.wake,
-			   control->options.serial_log};
+			   control->options.serial_log->fd};
 	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
 		if (all[i] >= 0)

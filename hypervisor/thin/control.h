@@ -20,16 +20,17 @@
 struct control;
 struct err;
 struct machine;
+struct serial_log;
 
 #define CONTROL_LINE_MAX 4096  /* bytes of an order, with its line feed */
 #define CONTROL_CLIENTS_MAX 16 /* who comes when all are taken waits */
 #define CONTROL_DESCRIPTORS 8
 
 struct control_options {
-	const char *name;   /* the machine's, for answers and messages; borrowed */
-	const char *socket; /* where it listens; a socket that nobody serves any more is replaced */
-	const char *agent;  /* likewise, for the guest agent; NULL: nowhere */
-	int serial_log;	    /* what the serial line says is appended here; -1: nowhere; borrowed */
+	const char *name;	       /* the machine's, for answers and messages; borrowed */
+	const char *socket;	       /* where it listens; a socket that nobody serves any more is replaced */
+	const char *agent;	       /* likewise, for the guest agent; NULL: nowhere */
+	struct serial_log *serial_log; /* what the serial line says is appended here; borrowed */
 };
 
 /* Makes the sockets, for their owner (and root) alone. ERR_BUSY where another machine serves one. The machine is

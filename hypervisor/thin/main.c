@@ -23,6 +23,7 @@
 #include "hypervisor/thin/jail.h"
 #include "hypervisor/thin/machine.h"
 #include "hypervisor/thin/machine_config.h"
+#include "hypervisor/thin/serial_log.h"
 #include "hypervisor/thin/vm.h"
 #include "hypervisor/thin/vmm_options.h"
 
@@ -31,7 +32,8 @@ enum { EXIT_WRONG = 2 };
 struct vmm {
 	struct vmm_options options;
 	struct machine_config *config;
-	int kvm, signals, epoll, serial_log, log;
+	int kvm, signals, epoll, log;
+	struct serial_log serial_log;
 	struct machine *machine;
 	struct control *control;
 	struct machine_status told; /* as it was when it was last told */
@@ -47,7 +49,7 @@ static void vmm_release(struct vmm *vmm)
 	file_closep(&vmm->kvm);
 	file_closep(&vmm->signals);
 	file_closep(&vmm->epoll);
-	file_closep(&vmm->serial_log);
+	serial_log_close(&vmm->serial_log);
 	file_closep(&vmm->log);
 	vmm_options_release(&vmm->options);
 }
@@ -96,7 +98,7 @@ static bool open_all(struct vmm *vmm, struct err **errp)
 {
 	const struct vmm_options *options = &vmm->options;
 	vmm->config = machine_config_read(options->config, errp);
-	if (!vmm->config || !open_log(options->serial_log, &vmm->serial_log, errp) ||
+	if (!vmm->config || !serial_log_open(&vmm->serial_log, options->serial_log, errp) ||
 	    !open_log(options->log, &vmm->log, errp) || !open_signals(vmm, errp))
 		return false;
 	vmm->kvm = vm_open_kvm("/dev/kvm", errp);
@@ -108,7 +110,7 @@ static bool open_all(struct vmm *vmm, struct err **errp)
 	const struct control_options control = {.name = vmm->config->name,
 						.socket = options->control,
 						.agent = options->agent,
-						.serial_log = vmm->serial_log};
+						.serial_log = &vmm->serial_log};
 	vmm->control = control_new(vmm->machine, &control, errp);
 	return vmm->control && open_epoll(vmm, errp);
 }
@@ -252,8 +254,9 @@ static void tell_changes(struct vmm *vmm)
 {
 	struct machine_status now;
 	machine_look(vmm->machine, &now);
-	if (now.restarts != vmm->told.restarts)
-		log_info("machine '%s' restarts", vmm->config->name);
+	/* A guest may restart for ever, and the log is not for that: once, twice, four times … */
+	if (now.restarts != vmm->told.restarts && (now.restarts & (now.restarts - 1)) == 0)
+		log_info("machine '%s' restarts, %u times by now", vmm->config->name, now.restarts);
 	if (now.state == MACHINE_PAUSED && now.sentence[0] && strcmp(now.sentence, vmm->told.sentence) != 0)
 		log_warning("machine '%s' is paused: %s", vmm->config->name, now.sentence);
 	vmm->told = now;
@@ -299,7 +302,7 @@ static int tell_end(const struct vmm *vmm)
 int main(int argc, char **argv)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	AUTO(vmm_release) struct vmm vmm = {.kvm = -1, .signals = -1, .epoll = -1, .serial_log = -1, .log = -1};
+	AUTO(vmm_release) struct vmm vmm = {.kvm = -1, .signals = -1, .epoll = -1, .serial_log = {.fd = -1}, .log = -1};
 	signal(SIGPIPE, SIG_IGN);
 	switch (vmm_options_parse(argc, argv, &vmm.options, &err)) {
 	case VMM_SAID:
