@@ -100,15 +100,15 @@ static bool read_served(struct overlay_disk *disk, uint64_t offset, const struct
 	return connect_again(disk, errp) && nbd_client_read(disk->base, offset, to, n, errp);
 }
 
-static bool advise(const struct overlay_disk *disk, struct err **errp)
+/* To the person who is told why the machine stands still. */
+static bool advise(struct err **errp)
 {
-	err_prefix(errp, "disk '%s'", disk->disk.name);
 	if (err_code(*errp) != ERR_GONE)
 		return false;
 	AUTO(freep) char *text = strdup(err_message(*errp));
 	err_clear(errp);
 	return err_set(errp, ERR_GONE, "%s: once it serves again, let the machine go on",
-		       text ? text : "its NBD server is gone");
+		       text ? text : "the NBD server is gone");
 }
 
 static bool read_base(struct overlay_disk *disk, uint64_t offset, const struct iovec *to, int n, struct err **errp)
@@ -119,7 +119,7 @@ static bool read_base(struct overlay_disk *disk, uint64_t offset, const struct i
 	int count;
 	for (size_t length; served > 0 && (length = take(&memory, served, parts, &count)) > 0; served -= length) {
 		if (!read_served(disk, offset, parts, count, errp))
-			return advise(disk, errp);
+			return advise(errp);
 		offset += length;
 	}
 	while (take(&memory, UINT64_MAX, parts, &count) > 0)
@@ -132,7 +132,7 @@ static bool read_base(struct overlay_disk *disk, uint64_t offset, const struct i
 
 static bool refuse_io(const struct overlay_disk *disk, const char *what, uint64_t offset, struct err **errp)
 {
-	return err_set_errno(errp, errno, "disk '%s': %s the overlay at %" PRIu64, disk->disk.name, what, offset);
+	return err_set_errno(errp, errno, "%s overlay %s at %" PRIu64, what, overlay_file_path(disk->file), offset);
 }
 
 typedef ssize_t move_function(int fd, const struct iovec *parts, int n, off_t offset);
@@ -245,8 +245,7 @@ static bool overlay_write(struct disk *base, uint64_t offset, const struct iovec
 
 static bool overlay_flush(struct disk *base, struct err **errp)
 {
-	struct overlay_disk *disk = overlay_of(base);
-	return overlay_file_flush(disk->file, errp) || err_prefix(errp, "disk '%s'", base->name);
+	return overlay_file_flush(overlay_of(base)->file, errp);
 }
 
 /* ---- giving up room ---- */

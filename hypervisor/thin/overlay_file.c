@@ -241,6 +241,11 @@ const struct overlay_header *overlay_file_header(const struct overlay_file *over
 	return &overlay->header;
 }
 
+const char *overlay_file_path(const struct overlay_file *overlay)
+{
+	return overlay->path;
+}
+
 int overlay_file_fd(const struct overlay_file *overlay)
 {
 	return overlay->fd;

@@ -49,6 +49,8 @@ void overlay_file_close(struct overlay_file *overlay);
 DEFINE_AUTO_FREE(struct overlay_file, overlay_file_close);
 
 const struct overlay_header *overlay_file_header(const struct overlay_file *overlay);
+/* As it was opened. */
+const char *overlay_file_path(const struct overlay_file *overlay);
 int overlay_file_fd(const struct overlay_file *overlay);
 /* Where the byte of the disk is in the file. */
 uint64_t overlay_file_place(const struct overlay_file *overlay, uint64_t offset);
