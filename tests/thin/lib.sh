@@ -121,8 +121,8 @@ new_hostile_disk() {
 	truncate --size 4M "$1"
 }
 
-# tap_l1 NAME: an interface of L1's bridge, for a guest.
-tap_l1() { l1_must 'ip tuntap add dev "$1" mode tap && ip link set "$1" master br0 up' "$1"; }
+# tap_l1 NAME: an interface of L1's bridge, for a guest. (The shell's own ip makes none.)
+tap_l1() { l1_must '/usr/bin/ip tuntap add dev "$1" mode tap && ip link set "$1" master br0 up' "$1"; }
 
 # ---- guests --------------------------------------------------------------------------------------------------------------------
 
