@@ -256,7 +256,7 @@ static void tell_changes(struct vmm *vmm)
 	machine_look(vmm->machine, &now);
 	/* A guest may restart for ever, and the log is not for that: once, twice, four times … */
 	if (now.restarts != vmm->told.restarts && (now.restarts & (now.restarts - 1)) == 0)
-		log_info("machine '%s' restarts, %u times by now", vmm->config->name, now.restarts);
+		log_info("machine '%s' restarts (%u until now)", vmm->config->name, now.restarts);
 	if (now.state == MACHINE_PAUSED && now.sentence[0] && strcmp(now.sentence, vmm->told.sentence) != 0)
 		log_warning("machine '%s' is paused: %s", vmm->config->name, now.sentence);
 	vmm->told = now;
