@@ -107,6 +107,9 @@ void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sente
 	case VCPU_POWER_OFF:
 		power_off(arg);
 		break;
+	case VCPU_NO_MEMORY:
+		trouble(arg, sentence);
+		break;
 	case VCPU_CRASHED:
 	case VCPU_CANNOT:
 		tell_end(arg, MACHINE_CRASHED, sentence);

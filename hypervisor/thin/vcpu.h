@@ -25,9 +25,10 @@ struct vcpu_state;
 struct vm;
 
 enum vcpu_failure {
-	VCPU_CRASHED, /* the guest's doing: a triple fault */
-	VCPU_CANNOT,  /* KVM could not run an instruction, or enter the guest at all */
-	VCPU_RESTART, /* KVM tells that the guest asked for it */
+	VCPU_CRASHED,	/* the guest's doing: a triple fault */
+	VCPU_CANNOT,	/* KVM could not run an instruction, or enter the guest at all */
+	VCPU_NO_MEMORY, /* the host found no page for the guest; it may go on later */
+	VCPU_RESTART,	/* KVM tells that the guest asked for it */
 	VCPU_POWER_OFF,
 };
 

@@ -12,7 +12,7 @@
 #include "hypervisor/thin/bus.h"
 #include "hypervisor/thin/vcpu_internal.h"
 
-enum { SENTENCE_SIZE = 512, EVIDENCE_SIZE = 384 };
+enum { SENTENCE_SIZE = 512, EVIDENCE_SIZE = 384, WHAT_SIZE = 120 };
 
 /* KVM's codes for emulation that failed, section 5 of the same document. */
 static const char *const internal_errors[] = {
@@ -94,7 +94,7 @@ static bool fail_internally(struct vcpu *vcpu)
 
 static bool fail_with_number(struct vcpu *vcpu, const char *what, uint64_t number)
 {
-	char text[120];
+	char text[WHAT_SIZE];
 	snprintf(text, sizeof(text), "%s 0x%" PRIx64, what, number);
 	return fail(vcpu, VCPU_CANNOT, text);
 }
@@ -146,10 +146,11 @@ bool vcpu_handle_exit(struct vcpu *vcpu)
 
 void vcpu_handle_error(struct vcpu *vcpu, int errnum)
 {
-	char what[120];
-	if (errnum == EFAULT || errnum == ENOMEM)
-		snprintf(what, sizeof(what), "the host has no memory for the guest's pages");
-	else
-		snprintf(what, sizeof(what), "KVM does not run the guest: %s", strerrordesc_np(errnum));
+	char what[WHAT_SIZE];
+	if (errnum == EFAULT || errnum == ENOMEM) {
+		(void)fail(vcpu, VCPU_NO_MEMORY, "the host has no memory for the guest's pages");
+		return;
+	}
+	snprintf(what, sizeof(what), "KVM does not run the guest: %s", strerrordesc_np(errnum));
 	(void)fail(vcpu, VCPU_CANNOT, what);
 }

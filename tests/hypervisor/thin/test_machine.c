@@ -220,6 +220,21 @@ static void a_crash_ends_it_with_evidence(void **state)
 	end(machine, &listener);
 }
 
+static void a_disk_with_nothing_to_boot_pauses_it(void **state)
+{
+	struct machine_config config = config_with_disk("", 0);
+	struct listener listener;
+	(void)state;
+	assert_int_equal(truncate(config.disks[0].path, 0), 0);
+	assert_int_equal(truncate(config.disks[0].path, SECTORS * SECTOR), 0); /* not even the mark of a boot sector */
+	struct machine *machine = start(&config, &listener);
+	machine_go_on(machine);
+	struct machine_status status = serve_until(machine, &listener, NULL, 0);
+	assert_int_equal(status.state, MACHINE_PAUSED);
+	assert_non_null(strstr(status.sentence, "nothing to boot"));
+	end(machine, &listener);
+}
+
 static void what_is_missing_is_named(void **state)
 {
 	static char nowhere[] = "nowhere.img";
@@ -244,6 +259,7 @@ int main(void)
 		cmocka_unit_test(firmware_shows_itself_and_is_restarted),
 		cmocka_unit_test_setup_teardown(a_disk_is_booted_restarts_and_switches_off, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_crash_ends_it_with_evidence, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(a_disk_with_nothing_to_boot_pauses_it, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(what_is_missing_is_named, folder_enter, folder_leave),
 	};
 	AUTO(err_freep) struct err *err = NULL;
