@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/report.h"
 #include "cli/vm.h"
 #include "cli/words.h"
@@ -102,12 +103,15 @@ static bool add_stream(struct draft *draft, const struct stream *stream, struct 
 }
 
 /* What the definition says that this host cannot do is not taken over. */
-static bool take_shape(struct draft *draft, const struct vm_point_shape *shape, struct err **errp)
+static bool take_shape(struct draft *draft, const struct options *options, const struct vm_point_shape *shape,
+		       struct err **errp)
 {
 	const uint64_t mib = UINT64_C(1) << 20;
 	uint64_t bytes;
-	if (!draft->plan.vcpus && shape->vcpus)
+	if (!draft->plan.vcpus)
 		draft->plan.vcpus = shape->vcpus < MACHINE_VCPUS_MAX ? shape->vcpus : MACHINE_VCPUS_MAX;
+	if (!options->vcpus && draft->plan.vcpus < shape->vcpus)
+		log_info("vcpus: %u, where the point's machine had %u", draft->plan.vcpus, shape->vcpus);
 	if (draft->plan.memory || !shape->memory)
 		return true;
 	draft->memory = file_format("%" PRIu64 "M", (shape->memory + mib - 1) / mib);
@@ -127,7 +131,7 @@ static bool take_point(struct context *context, struct draft *draft, struct err 
 		return false;
 	report_other_writer(repository, &point);
 	report_missed(context, &point);
-	if (!vm_point_look(repository, &point, &shape, errp) || !take_shape(draft, &shape, errp))
+	if (!vm_point_look(repository, &point, &shape, errp) || !take_shape(draft, &context->options, &shape, errp))
 		return false;
 	for (size_t i = 0; i < point.n_streams; i++)
 		if (point.streams[i].kind == STREAM_DISK && !add_stream(draft, &point.streams[i], errp))
