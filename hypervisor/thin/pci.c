@@ -5,8 +5,9 @@
  * found: so the state follows from config alone, and two BARs that lay over each other for a moment both answer in the
  * end.
  *
- * Lock order: the bus's lock, then what a device locks in its calls, then the lock of the bus for MMIO. An access to a
- * BAR holds that last one already, so nothing here is called from one, but for what takes no lock.
+ * Lock order: this bus's lock, then the one of the bus for MMIO, then a device's. An access to a BAR comes with the
+ * second one held: nothing here is called from it, but for what takes no lock. And a device has let its own lock go
+ * when a call of the bus returns, since what follows may wait for such an access.
  */
 #include "hypervisor/thin/pci.h"
 
