@@ -336,10 +336,12 @@ static bool fill_folder(const char *state_dir, const char *folder, const struct 
 			struct err **errp)
 {
 	AUTO(freep) char *text = plan_text(folder, plan, errp);
-	if (!text || !file_make_folders(folder, FOLDER_MODE, errp))
+	if (!text)
 		return false;
-	if (give_uid(state_dir, folder, errp) && write_point(folder, plan, errp) && write_conf(folder, text, errp))
+	if (file_make_folders(folder, FOLDER_MODE, errp) && give_uid(state_dir, folder, errp) &&
+	    write_point(folder, plan, errp) && write_conf(folder, text, errp))
 		return true;
+	remove_file(folder, "vm.conf");
 	remove_file(folder, "vm.conf.new");
 	remove_file(folder, "uid");
 	remove_file(folder, "point");
