@@ -25,7 +25,7 @@ show_network() {
 		socat -u FILE:/run/sent TCP-LISTEN:9000,reuseaddr >/dev/null 2>&1 </dev/null &
 		socat -u TCP-LISTEN:9001,reuseaddr CREATE:/run/received >/dev/null 2>&1 </dev/null &'
 	in_thin "$1" 120 'cat </dev/tcp/10.7.0.1/9000 >/tmp/file && cat /tmp/file >/dev/tcp/10.7.0.1/9001; rm /tmp/file'
-	l1_must 'while pidof socat | grep -q " .* "; do sleep 0.1; done; cmp /run/sent /run/received'
+	wait_until 20 "the file to be back as it was" l1 'cmp /run/sent /run/received'
 }
 
 # debian RELEASE MEMORY_MIB VCPUS

@@ -22,7 +22,8 @@ make_point() {
 	start_debian web01
 	wait_text "$guests/web01.log" "$ready" 120
 	new_repository "$work/srv/repository"
-	salvor backup web01 --freeze-timeout 5 >&2
+	# Without an agent, as in the shell, the point is one of a power cut, and that is said.
+	salvor backup web01 --freeze-timeout 5 >&2 || (($? == 3))
 	destroy_guest web01
 	stop_libvirt
 }

@@ -19,7 +19,7 @@
 #define MEMORY_END (64u << 20) /* what the machine is given */
 #define FUNCTIONS_MAX 16
 #define QUEUE_SIZE_MAX 256u
-#define STEPS_A_SAYING 4096u
+#define STEPS_A_SAYING 1024u
 #define COM1 0x3f8
 
 struct idt_gate {
