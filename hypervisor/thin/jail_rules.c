@@ -172,7 +172,9 @@ static const uint32_t main_ioctls[] = {
 
 static const struct jail_rule main_thread[] = {
 	ONE_OF(ioctl, 1, main_ioctls),
-	ALWAYS(pread64), /* the kernel that is started anew */
+	ALWAYS(pread64),  /* the kernel that is started anew; and with the next two, */
+	ALWAYS(pwrite64), /* the log of the serial line, when the guest's last words come behind its last thread */
+	ALWAYS(ftruncate),
 	ALWAYS(accept4),
 	ALWAYS(sendto),
 	ALWAYS(recvfrom),

@@ -25,5 +25,5 @@ struct serial_log {
 /* Appends to the file, which is made where there is none. path NULL: writes nowhere. */
 NODISCARD bool serial_log_open(struct serial_log *log, const char *path, struct err **errp);
 void serial_log_close(struct serial_log *log);
-/* By one thread. A failure is told once, in the log: it is no reason for a guest to wait. */
+/* By one thread at a time. A failure is told once, in the log: it is no reason for a guest to wait. */
 void serial_log_append(struct serial_log *log, const uint8_t *data, size_t size);
