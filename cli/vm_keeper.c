@@ -166,15 +166,15 @@ static void keep(struct keeper *keeper)
 
 /* ---- the process ---- */
 
-/* Nobody's terminal, and no words but in the machine's log. */
+/* Nobody's terminal, and no words but in the machine's log. The folder stays: a repository may be named from it. */
 static bool detach(const struct thin_machine *machine, struct err **errp)
 {
 	AUTO(freep) char *path = thin_machine_file(machine, "log");
 	AUTO(file_closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	AUTO(file_closep)
 	int log = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-	if (log < 0 || null < 0 || setsid() < 0 || chdir("/") != 0 || dup2(null, STDIN_FILENO) < 0 ||
-	    dup2(null, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
+	if (log < 0 || null < 0 || setsid() < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+	    dup2(log, STDERR_FILENO) < 0)
 		return err_set_errno(errp, errno, "machine '%s': cannot leave the terminal", machine->name);
 	return true;
 }

@@ -22,14 +22,17 @@ enum { SMALL_FILE_MAX = 4096, FOLDER_MODE = 0700 };
  * negative. */
 enum { UID_FIRST = 1900000000, UIDS = 1 << 20 };
 
+/* Absolute: what is written down of it is read from elsewhere. */
 static char *folder_of_all(const char *state_dir)
 {
-	return file_join(state_dir, "machines");
+	AUTO(freep) char *here = state_dir[0] == '/' ? NULL : getcwd(NULL, 0);
+	return here ? file_format("%s/%s/machines", here, state_dir) : file_join(state_dir, "machines");
 }
 
 static char *folder_of(const char *state_dir, const char *name)
 {
-	return file_format("%s/machines/%s", state_dir, name);
+	AUTO(freep) char *all = folder_of_all(state_dir);
+	return all ? file_join(all, name) : NULL;
 }
 
 char *thin_machine_file(const struct thin_machine *machine, const char *file)

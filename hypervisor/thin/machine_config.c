@@ -134,7 +134,8 @@ static int check_not_empty(cfg_t *parser, cfg_opt_t *option)
 static int check_disk(cfg_t *parser, cfg_opt_t *option)
 {
 	cfg_t *disk = last_section(option);
-	bool remote = cfg_getstr(disk, "nbd_socket") != NULL;
+	const char *socket = cfg_getstr(disk, "nbd_socket");
+	bool remote = socket != NULL;
 	const char *name = cfg_title(disk), *wrong = NULL;
 	if (!machine_config_is_name(name))
 		wrong = "this is no name: letters, digits, '-', '_' and '.'";
@@ -142,6 +143,8 @@ static int check_disk(cfg_t *parser, cfg_opt_t *option)
 		wrong = "it needs a path";
 	else if (remote != (cfg_getstr(disk, "nbd_export") != NULL))
 		wrong = "nbd_socket and nbd_export go together";
+	else if (remote && socket[0] != '/')
+		wrong = "nbd_socket is a path from the root on";
 	else if (remote && cfg_getbool(disk, "read_only"))
 		wrong = "what is served over NBD gets an overlay, and is not read_only";
 	else if (cfg_opt_size(option) > MACHINE_DISKS_MAX)

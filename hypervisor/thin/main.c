@@ -161,11 +161,8 @@ static bool add_folder(struct folders *folders, const char *socket, struct err *
 	AUTO(freep) char *copy = strdup(socket);
 	if (!copy)
 		return err_set_no_memory(errp);
-	char *folder = realpath(dirname(copy), NULL);
-	if (!folder)
-		return err_set_errno(errp, errno, "the folder of %s", socket);
-	folders->paths[folders->n++] = folder;
-	return true;
+	folders->paths[folders->n] = strdup(dirname(copy));
+	return folders->paths[folders->n++] || err_set_no_memory(errp);
 }
 
 /* Each once: a folder cannot be shown twice at one place. */

@@ -92,6 +92,7 @@ static void what_is_wrong_is_told_with_its_line(void **state)
 		{"name = a\ndisk vda { path = /x nbd_socket = /s }\n", "vm.conf:2: ", "go together"},
 		{"name = a\ndisk vda { path = /x nbd_socket = /s nbd_export = e read_only = true }\n",
 		 "vm.conf:2: ", "read_only"},
+		{"name = a\ndisk vda { path = /x nbd_socket = s nbd_export = e }\n", "vm.conf:2: ", "from the root on"},
 		{"name = a\n" DISK "network { }\n", "vm.conf:3: ", "either tap or passt"},
 		{"name = a\n" DISK "network { tap = a passt = /b }\n", "vm.conf:3: ", "either tap or passt"},
 		{"name = a\n" DISK "network { tap = abcdefghijklmnop }\n", "vm.conf:3: ", "15 letters"},
