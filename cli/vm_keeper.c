@@ -4,9 +4,9 @@
  *	     │                                                                     │
  *	     └── waits: "R" and the pid, or how it failed ◄────────────────────────┘
  *
- * The keeper has the key, and the machine does not. An NBD server that died is started again at once, and the machine,
- *which paused for it, goes on. SIGTERM is handed on to salvor-vmm, which presses the power button. A keeper that was
- *killed leaves a machine that pauses; the next 'salvor vm start' gives it a new one.
+ * The keeper has the key, and the machine does not. An NBD server that died is started again at once, and the
+ * machine, which paused for it, goes on. SIGTERM is handed on to salvor-vmm, which presses the power button. A
+ * keeper that was killed leaves a machine that pauses; the next 'salvor vm start' gives it a new one.
  */
 #include <errno.h>
 #include <fcntl.h>

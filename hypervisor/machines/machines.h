@@ -3,8 +3,7 @@
  * The machines of the thin hypervisor on this host: a folder each, machines/NAME below the state folder, that has
  *
  *	vm.conf     what the machine is (thin/machine_config.h). Where it is not, there is no machine
- *	point       the id of the point that its disks are over, where they are over one; a second line names it for
- *people
+ *	point       where its disks are a point's: its id, and a second line that names it for people
  *	*.overlay   what it wrote over such disks
  *	uid         the user that it becomes in its jail, a number; where root made it
  *	lock        locked as long as anything of it runs: the one truth of whether it does

@@ -6,8 +6,8 @@
  *	guest ◄── tell() ◄── main thread ◄── held ◄── client's socket
  *
  * Neither side is waited for. What the guest says while there is no client is nobody's; a client that lets
- *CHANNEL_WAITING_MAX bytes wait is sent away; and from a client whose last bytes the guest has no room for nothing more
- *is read until it has.
+ * CHANNEL_WAITING_MAX bytes wait is sent away; and from a client whose last bytes the guest has no room for
+ * nothing more is read until it has.
  */
 #pragma once
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An epoll of its own holds all that control_serve() has to look at. It takes one event at a time, so that nothing that
- *an event ends is named by another event that was fetched with it.
+ * An epoll of its own holds all that control_serve() has to look at. It takes one event at a time, so that
+ * nothing that an event ends is named by another event that was fetched with it.
  *
- *	client:  free ──accept──► orders ──"console"──► its socket is the console channel's, and the client is free
- *again └────────────── gone, or a line too long ──────────────┘
+ *	client: free ──accept──► orders ──"console"──► its socket is the console channel's, and it is free again
+ *	          ▲                │
+ *	          └────────────────┘ gone, or a line too long
  */
 #include "hypervisor/thin/control.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How a running machine is spoken to: a UNIX socket for orders, and one for the guest agent. docs/vm.md has the
- *protocol.
+ * protocol.
  *
  *	client ──► one JSON object a line: {"do": "status"} … ──► answered by one line
  *	              └─ {"do": "console"}: answered, and from then on the serial line itself, both ways
  *	agent's client ──► raw bytes to and from the guest agent's port, as virsh and qemu-ga's other clients want them
  *
- * All of it runs in the main thread, which calls control_serve() when control_fd() is readable. What the guest says
- *comes from the thread of the slow devices, into the channels of channel.h.
+ * All of it runs in the main thread, which calls control_serve() when control_fd() is readable. What the guest
+ * says comes from the thread of the slow devices, into the channels of channel.h.
  */
 #pragma once
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  *	read:   local blocks ◄── overlay file        others ◄── NBD export
- *	write:  range ──► overlay file, and its blocks are local. A block that it covers in part is copied from the
- *export first flush:  data, then the map of local blocks (overlay_file.h)
+ *	write:  range ──► overlay file, and its blocks are local; first, blocks covered in part ◄── NBD export
+ *	flush:  data, then the map of local blocks (overlay_file.h)
  *
- * Where the export cannot be read, nothing has changed: the request may be tried again when the machine goes on, and
- *connects again by itself.
+ * Where the export cannot be read, nothing has changed: the request may be tried again when the machine goes
+ * on, and connects again by itself.
  */
 #include "hypervisor/thin/disk.h"
 

@@ -3,8 +3,8 @@
  *	outside ──► enter: descriptors, namespaces, root, user ──► entered ──► thread: a filter for each
  *	   └─ off, and stays so
  *
- * A jail is of the whole process, and so is what is kept here: written by jail_enter() before the first thread, and
- *read from then on.
+ * A jail is of the whole process, and so is what is kept here: written by jail_enter() before the first thread,
+ * and read from then on.
  */
 #include "hypervisor/thin/jail.h"
 

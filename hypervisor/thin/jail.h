@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What salvor-vmm can still do once a guest runs: next to nothing. Everything is opened first, then the process is
- *jailed (own user, own namespaces, an empty root, limits, no descriptor but those it needs, no new privileges), and
- *each thread may make the system calls of its role alone, ioctls by their number. A call that is not of the role ends
- *the process, with a line on standard error that names thread and call.
+ * What salvor-vmm can still do once a guest runs: next to nothing. Everything is opened first, then the process
+ * is jailed (own user, own namespaces, an empty root, limits, no descriptor but those it needs, no new
+ * privileges), and each thread may make the system calls of its role alone, ioctls by their number. A call that
+ * is not of the role ends the process, with a line on standard error that names thread and call.
  *
- *	open all ──► jail_enter() ──► threads ──► jail_thread(role) as the first thing in each, and in the main thread
- *when all run
+ *	open all ──► jail_enter() ──► threads, jail_thread() first of all in each ──► jail_thread(JAIL_MAIN)
  *
- * There is no namespace for process ids: KVM serves a machine to the one process alone that made it, and only a child
- *would be in such a namespace. Without it, no role has a system call that reaches another process.
+ * There is no namespace for process ids: KVM serves a machine to the one process alone that made it, and only a
+ * child would be in such a namespace. Without it, no role has a system call that reaches another process.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules as a program for seccomp (Linux, Documentation/userspace-api/seccomp_filter.rst): one block a rule, each of
- *which either passes on to the next block or ends the program.
+ * Rules as a program for seccomp (Linux, Documentation/userspace-api/seccomp_filter.rst): one block a rule,
+ * each of which either passes on to the next block or ends the program.
  *
  *	the processor's own calling convention, or kill
  *	A = number of the call
@@ -11,8 +11,8 @@
  *	                                          trap
  *	trap
  *
- * The kernel finds by itself the calls that are allowed whatever their arguments are, and does not run the program for
- *them.
+ * The kernel finds by itself the calls that are allowed whatever their arguments are, and does not run the
+ * program for them.
  */
 #include <errno.h>
 #include <linux/audit.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading from an NBD server on this host (https://github.com/NetworkBlockDevice/nbd, doc/proto.md): newstyle handshake
- *with NBD_OPT_GO, one read at a time with a simple reply. That is all that a machine needs of NBD, in few enough system
- *calls to be made in jail; what the server says is believed no further than it is checked.
+ * Reading from an NBD server on this host (https://github.com/NetworkBlockDevice/nbd, doc/proto.md): newstyle
+ * handshake with NBD_OPT_GO, one read at a time with a simple reply. That is all that a machine needs of NBD,
+ * in few enough system calls to be made in jail; what the server says is believed no further than it is
+ * checked.
  *
  *	new ──► away ◄──► connected ──► free
  */
