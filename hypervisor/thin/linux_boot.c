@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where things lie. The kernel is put where it prefers to be, and nothing else into the memory that it says it needs
- *there until it has found its own (init_size):
+ * there until it has found its own (init_size):
  *
  *	0x500      GDT                      pref_address   kernel, init_size bytes
  *	0x7000     boot parameters          …
@@ -11,7 +11,7 @@
  *	0xe0000    ACPI tables (acpi.h)
  *
  * The image is not to be trusted. Its head is read once, and all that is decided upon is taken from that copy; the
- *addresses in it are checked against the memory of the machine each time.
+ * addresses in it are checked against the memory of the machine each time.
  */
 #include "hypervisor/thin/linux_boot.h"
 

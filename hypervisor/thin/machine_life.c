@@ -2,14 +2,15 @@
 /*
  * The states of a machine and the ways between them; all in the main thread.
  *
- *	machine_start()    ──► PAUSED     power_on(), threads begin
- *	machine_go_on()        PAUSED  ──► RUNNING   workers, then vCPUs, so that no kick waits for its worker
- *	machine_pause()        RUNNING ──► PAUSED    vCPUs, then workers: what the last instruction asked of a device is
- *done machine_restart()      as it was   parked, power_on(), and on where it ran end()                  any     ──►
- *ENDED     parked for good
+ *	machine_start()    ──► PAUSED                power_on(), threads begin
+ *	machine_go_on()    PAUSED  ──► RUNNING       workers, then vCPUs, so that no kick waits for its worker
+ *	machine_pause()    RUNNING ──► PAUSED        vCPUs, then workers: what the last instruction asked of a device
+ *	                                             is done
+ *	machine_restart()  as it was                 parked, power_on(), and on where it ran
+ *	end()              any     ──► ENDED         parked for good
  *
  * A restart or an end that the guest asked for waits in the news until machine_serve(), or until the machine would go
- *on.
+ * on.
  */
 #include <assert.h>
 #include <errno.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A serial line as a PC has it at COM1: a 16550A with its FIFOs at ports 0x3f8-0x3ff and line 4 (National
- *Semiconductor, PC16550D data sheet, section 8). The baud rate is kept, and changes nothing.
+ * Semiconductor, PC16550D data sheet, section 8). The baud rate is kept, and changes nothing.
  *
  *	the guest writes ──► what was said (SERIAL_SAID bytes) ──► serial_hear(), by the thread of the slow devices
  *	serial_type() ──► what waits on the line (SERIAL_TYPED bytes) ──► receive FIFO (16) ──► the guest reads
  *
  * Both buffers push back: where nothing is heard the transmitter does not become empty, and where nothing is read no
- *more is taken.
+ * more is taken.
  */
 #pragma once
 

@@ -9,7 +9,7 @@
  *	   └──► EINTR ──► glance, park, or return
  *
  * A wish that comes before KVM_RUN is found by immediate_exit, one that comes in it by the signal; none is lost between
- *them.
+ * them.
  */
 #include "hypervisor/thin/vcpu.h"
 

@@ -7,7 +7,7 @@
  *	                      └── failed ──┘
  *
  * Parked is a clean point: the last instruction that came out of the guest is finished, so that all of its state is in
- *KVM. A vCPU that failed parks by itself, and can be put back and go on.
+ * KVM. A vCPU that failed parks by itself, and can be put back and go on.
  */
 #pragma once
 

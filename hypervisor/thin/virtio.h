@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The seam between a virtio device and what carries it to the guest (Virtual I/O Device 1.1, section 2). A device says
- *what it is and serves its queues; the transport (virtio_pci.h) shows it to the driver, and brings its interrupts.
+ * what it is and serves its queues; the transport (virtio_pci.h) shows it to the driver, and brings its interrupts.
  *
  *	  vCPU threads                              the device's worker
  *	registers ──► transport                    kick ──► virtio ──► ops->serve ──► virtqueue
@@ -9,8 +9,8 @@
  *	kick, by KVM or virtio_kick() ─► eventfd ──────────┘               └─► transport->used ─► interrupt
  *
  * - Everything in `state`, the queues, and what a device adds of its own is touched with the lock held, by whatever
- *thread. So a reset that a vCPU asks for waits for the request in flight, and behind it the device touches no memory of
- *the driver.
+ *   thread. So a reset that a vCPU asks for waits for the request in flight, and behind it the device touches no memory
+ *   of the driver.
  * - The lock is taken with nothing but the PCI bus's lock held, and under it only those of MSI-X are taken.
  * - A driver that does what none may makes its device need a reset: it then serves nothing more until it was reset.
  */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Drivers expect a port 0 for the terminal, with queues 0 and 1, and a pair of control queues, 2 and 3, before the
- *queues of port 1, which is ours. Port 0 is never announced; what is said there is lost.
+ * queues of port 1, which is ours. Port 0 is never announced; what is said there is lost.
  *
  * What the device has to say by control messages is a set of flags, sent in the order of their bits as the driver
- *leaves buffers:
+ * leaves buffers:
  *
  *	driver: DEVICE_READY ──► ADD;  driver: PORT_READY ──► NAME, OPEN;  driver: PORT_OPEN ──► the port is open, or
- *closed
+ * closed
  */
 #include "hypervisor/thin/virtio_console.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A console device (Virtual I/O Device 1.1, section 5.3) that has one named port and no terminal: the channel to a
- *program in the guest, such as the guest agent.
+ * program in the guest, such as the guest agent.
  *
  *	closed ──(a program in the guest opens the port)──► open ──(it closes it, or a reset)──► closed
  */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The transport's two halves: virtio_pci.c has what PCI sees of it, virtio_pci_registers.c what is in BAR 0, four
- *structures with a page each, so that a kick leaves the guest at a page that nothing else is on.
+ * structures with a page each, so that a kick leaves the guest at a page that nothing else is on.
  *
  *	0x0000  common configuration (Virtual I/O Device 1.1, 4.1.4.3)
  *	0x1000  ISR status (4.1.4.5)
  *	0x2000  the device's own configuration (4.1.4.6)
  *	0x3000  kicks (4.1.4.4): four bytes a queue. KVM signals the queue's eventfd where it can; else the write
- *arrives here
+ * arrives here
  *
  * Under the device's lock: state. Under the PCI bus's: address, rung.
  */

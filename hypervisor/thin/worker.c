@@ -10,7 +10,7 @@
  *	 ENDED     any          returns
  *
  * Both are under the lock. Watches are touched by the thread while it runs, and by others while it is parked: the lock
- *of the change between both orders them.
+ * of the change between both orders them.
  */
 #include "hypervisor/thin/worker.h"
 

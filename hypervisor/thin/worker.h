@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thread for the slow side of devices. It sleeps until one of its descriptors can be read, and calls the function
- *that goes with it; so what is called by one worker never runs twice at a time.
+ * that goes with it; so what is called by one worker never runs twice at a time.
  *
  *	new ──► (watch) ──► running ◄──► parked ──► free
  *
  * Parked means: between two calls, and none begins. All vCPUs and all workers parked is a machine's clean point, at
- *which the state of every device is whole and nothing is on its way.
+ * which the state of every device is whole and nothing is on its way.
  */
 #pragma once
 

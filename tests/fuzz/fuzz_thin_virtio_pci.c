@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All that a driver can do with a transport: accesses to PCI's ports and to both BARs, and kicks, over a memory that an
- *access may also write.
+ * access may also write.
  *
  *	each step, 8 bytes: what (1), size (1), where (2, little-endian), value (4)
  */

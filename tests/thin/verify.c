@@ -6,13 +6,13 @@
  *	verify check DEVICE SEED WORKERS FLUSHED...	one number for each worker: the last that it said, or 0
  *
  * Each worker has a part of the disk for itself, and makes one operation after the other, by a row of random numbers
- *that grows from the seed: it writes, discards, zeroes, reads back, and flushes. "flushed W N" says that a flush came
- *back to worker W when it had made N operations.
+ * that grows from the seed: it writes, discards, zeroes, reads back, and flushes. "flushed W N" says that a flush came
+ * back to worker W when it had made N operations.
  *
  * A block that was written holds its number, that of the operation, and bytes that grow from both. After a crash, and
- *what else may befall a disk, "check" goes through the same row again. What a block holds must be what the last
- *operation made of it of those that were flushed, or what a later one made of it; a discarded block may also be as it
- *was before. Nothing else: no block of another place, none half written, none that was never there.
+ * what else may befall a disk, "check" goes through the same row again. What a block holds must be what the last
+ * operation made of it of those that were flushed, or what a later one made of it; a discarded block may also be as it
+ * was before. Nothing else: no block of another place, none half written, none that was never there.
  */
 #include <errno.h>
 #include <fcntl.h>

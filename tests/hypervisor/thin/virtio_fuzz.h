@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the fuzz targets of virtio's devices have in common: the input is the driver's memory, with all rings in it, and
- *the device serves what it finds there.
+ * the device serves what it finds there.
  *
  *	byte 0      bit 0: event indices; the other bits: which of the device's own features, from the lowest on
  *	from 1 on   guest memory from address 0 on: for queue i at i * VIRTIO_FUZZ_STEP descriptors, at + 0x80 the
- *available and at + 0xa0 the used ring, all for VIRTIO_FUZZ_SIZE entries; what else is there are buffers
+ * available and at + 0xa0 the used ring, all for VIRTIO_FUZZ_SIZE entries; what else is there are buffers
  */
 #pragma once
 
