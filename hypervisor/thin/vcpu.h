@@ -80,7 +80,8 @@ struct vcpu_glance {
 	bool interruptible; /* RFLAGS.IF */
 	bool waits;	    /* halted, or not begun */
 };
-/* Asks for a glance (the vCPU comes out of the guest for a moment), which is there a little later. Main thread. */
+/* Asks for a glance (the vCPU comes out of the guest for a moment), which is there a little later. A parked
+ * one gives none. Main thread. */
 void vcpu_ask_for_glance(struct vcpu *vcpu);
 /* False where none has come since the last one was taken. */
 bool vcpu_take_glance(struct vcpu *vcpu, struct vcpu_glance *ret);

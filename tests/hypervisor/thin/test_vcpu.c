@@ -294,6 +294,15 @@ static void a_loop_is_left_parked_and_gone_on_with(void **state)
 	rig_free(&rig);
 }
 
+/* One that has just been told to go on may still be parked, and gives none. */
+static struct vcpu_glance glance_at(struct vcpu *vcpu)
+{
+	struct vcpu_glance glance;
+	for (vcpu_ask_for_glance(vcpu); !vcpu_take_glance(vcpu, &glance); vcpu_ask_for_glance(vcpu))
+		sched_yield();
+	return glance;
+}
+
 static void glances_tell_a_loop_from_a_halt(void **state)
 {
 	static const char code[] = "\xeb\xfe";
@@ -303,14 +312,10 @@ static void glances_tell_a_loop_from_a_halt(void **state)
 	RIG_NEW(&rig, code);
 	assert_false(vcpu_take_glance(rig.vcpu, &glance));
 	vcpu_go_on(rig.vcpu);
-	do {
-		vcpu_ask_for_glance(rig.vcpu);
-		while (!vcpu_take_glance(rig.vcpu, &glance))
-			sched_yield();
-	} while (glance.rip != 0xf000);
-	vcpu_ask_for_glance(rig.vcpu);
-	while (!vcpu_take_glance(rig.vcpu, &again))
-		sched_yield();
+	do
+		glance = glance_at(rig.vcpu);
+	while (glance.rip != 0xf000);
+	again = glance_at(rig.vcpu);
 	assert_int_equal(again.rip, 0xf000);
 	assert_int_equal(again.exits, glance.exits);
 	assert_false(again.waits || again.interruptible);
@@ -373,6 +378,33 @@ static void a_triple_fault_ends_with_evidence(void **state)
 	rig_free(&rig);
 }
 
+/* Where KVM emulates real mode, the access takes another way, and reads all ones. */
+static void pages_that_the_host_does_not_have_are_tried_again(void **state)
+{
+	struct rig rig;
+	(void)state;
+	RIG_NEW(&rig, waits);
+	uint8_t *page = guest_memory_for_writing(rig.memory, 0, GUEST_PAGE);
+	page[0x500] = '!';
+	assert_int_equal(mprotect(page, GUEST_PAGE, PROT_NONE), 0);
+	vcpu_go_on(rig.vcpu);
+	wait_for(rig.done);
+	vcpu_park(rig.vcpu);
+	bool emulated = rig.n == 1 && rig.log[0].value == 0xff;
+	if (!emulated) {
+		assert_int_equal(rig.failure, VCPU_NO_MEMORY);
+		assert_non_null(strstr(rig.sentence, "no memory"));
+		assert_int_equal(mprotect(page, GUEST_PAGE, PROT_READ | PROT_WRITE), 0);
+		vcpu_go_on(rig.vcpu);
+		wait_for(rig.done);
+		vcpu_park(rig.vcpu);
+		assert_access(&rig, 0, (struct access){PORT_DONE, '!', 1, true});
+	}
+	rig_free(&rig);
+	if (emulated)
+		skip();
+}
+
 static void a_doorbell_rings_without_leaving_the_guest(void **state)
 {
 	static const char code[] = "\xb8\x00\xa0\x8e\xd8"     /* mov ax, 0xa000; mov ds, ax */
@@ -423,6 +455,7 @@ int main(void)
 		cmocka_unit_test(glances_tell_a_loop_from_a_halt),
 		cmocka_unit_test(parking_is_behind_the_instruction_that_came_out),
 		cmocka_unit_test(a_triple_fault_ends_with_evidence),
+		cmocka_unit_test(pages_that_the_host_does_not_have_are_tried_again),
 		cmocka_unit_test(a_doorbell_rings_without_leaving_the_guest),
 	};
 	AUTO(err_freep) struct err *err = NULL;
