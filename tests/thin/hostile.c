@@ -59,8 +59,7 @@ static uint64_t state;
 static uint32_t steps;
 static bool has_begun;
 
-/* ---- the processor
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- the processor ---- */
 
 static void out8(uint16_t port, uint8_t value)
 {
@@ -123,8 +122,7 @@ static void set_gates(void)
 		set_gate(i, i < 32 && i != 2 ? again : interrupted);
 }
 
-/* ---- numbers
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- numbers ---- */
 
 static uint32_t any(void)
 {
@@ -180,8 +178,7 @@ static uint64_t place(void)
 	return MEMORY_RINGS + below(MEMORY_END - MEMORY_RINGS);
 }
 
-/* ---- the serial line
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the serial line ---- */
 
 static void say_char(char c)
 {
@@ -307,8 +304,7 @@ static void nonsense_to_pci(void)
 		config_write(f->address, offset, was);
 }
 
-/* ---- ports, BARs, fw_cfg
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- ports, BARs, fw_cfg ---- */
 
 static uint16_t any_port(void)
 {
@@ -410,8 +406,7 @@ static void nonsense_to_fw_cfg(void)
 	out32(0x518, __builtin_bswap32(one_in(8) ? nasty() : (uint32_t)(uintptr_t)access));
 }
 
-/* ---- virtio
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- virtio ---- */
 
 static volatile uint8_t *common8(const struct function *f, uint32_t offset)
 {
@@ -551,8 +546,7 @@ static void play_virtio(void)
 	}
 }
 
-/* ---- one step after the other
- * -------------------------------------------------------------------------------------------------- */
+/* ---- one step after the other ---- */
 
 static void step(void)
 {

@@ -69,8 +69,7 @@ static void fail(const char *path, const char *what)
 	exit(1);
 }
 
-/* ---- the row of operations
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the row of operations ---- */
 
 static enum kind kind_of(uint64_t random)
 {
@@ -97,8 +96,7 @@ static struct operation operation_of(const struct part *part, uint64_t n)
 	return op;
 }
 
-/* ---- blocks
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- blocks ---- */
 
 static void fill_block(uint64_t *words, uint64_t block, uint64_t n)
 {
@@ -310,8 +308,7 @@ static void check(struct part *part, uint64_t flushed)
 		exit(1);
 }
 
-/* ---- workers
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- workers ---- */
 
 static uint64_t blocks_of(const char *path, int fd)
 {
