@@ -36,6 +36,32 @@ static void file_freep(FILE **file)
 		fclose(*file);
 }
 
+static bool conf_parse(FILE *file, const char *path, cfg_t *parser, struct err **errp)
+{
+	cfg_set_error_function(parser, on_complaint);
+	parser->filename = strdup(path);
+	if (!parser->filename)
+		return err_set_no_memory(errp);
+	int outcome = cfg_parse_fp(parser, file);
+	AUTO(freep) char *text = STEAL(&complaint);
+	if (ferror(file))
+		return err_set_errno(errp, EIO, "%s", path);
+	if (outcome != CFG_SUCCESS)
+		return err_set(errp, ERR_USAGE, "%s", text ? text : path);
+	return true;
+}
+
+bool conf_parse_file(const char *path, cfg_t *parser, struct err **errp)
+{
+	AUTO(file_freep) FILE *file = fopen(path, "re");
+	struct stat st;
+	if (!file || fstat(fileno(file), &st) < 0)
+		return err_set_errno(errp, errno, "%s", path);
+	if (S_ISDIR(st.st_mode))
+		return err_set_errno(errp, EISDIR, "%s", path);
+	return conf_parse(file, path, parser, errp);
+}
+
 /* libconfuse fills the strings in place, so that what was read is ours. */
 static cfg_t *conf_parser(struct conf *conf)
 {
@@ -50,39 +76,16 @@ static cfg_t *conf_parser(struct conf *conf)
 		CFG_SIMPLE_STR("limit_rate", &conf->limit_rate),
 		CFG_END(),
 	};
-	cfg_t *cfg = cfg_init(options, CFGF_NONE);
-	if (cfg)
-		cfg_set_error_function(cfg, on_complaint);
-	return cfg;
-}
-
-static bool conf_parse(FILE *file, const char *path, struct conf *conf, struct err **errp)
-{
-	AUTO(cfg_freep) cfg_t *cfg = conf_parser(conf);
-	if (!cfg)
-		return err_set_no_memory(errp);
-	cfg->filename = strdup(path);
-	if (!cfg->filename)
-		return err_set_no_memory(errp);
-	int outcome = cfg_parse_fp(cfg, file);
-	AUTO(freep) char *text = STEAL(&complaint);
-	if (ferror(file))
-		return err_set_errno(errp, EIO, "%s", path);
-	if (outcome != CFG_SUCCESS)
-		return err_set(errp, ERR_USAGE, "%s", text ? text : path);
-	return true;
+	return cfg_init(options, CFGF_NONE);
 }
 
 static bool conf_read(const char *path, struct conf *ret, struct err **errp)
 {
-	AUTO(file_freep) FILE *file = fopen(path, "re");
-	struct stat st;
-	if (!file || fstat(fileno(file), &st) < 0)
-		return err_set_errno(errp, errno, "%s", path);
-	if (S_ISDIR(st.st_mode))
-		return err_set_errno(errp, EISDIR, "%s", path);
 	AUTO(conf_release) struct conf conf = {0};
-	if (!conf_parse(file, path, &conf, errp))
+	AUTO(cfg_freep) cfg_t *parser = conf_parser(&conf);
+	if (!parser)
+		return err_set_no_memory(errp);
+	if (!conf_parse_file(path, parser, errp))
 		return false;
 	*ret = conf;
 	conf = (struct conf){0};

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration file of Salvor, read with libconfuse. Errors name file and line. */
+/* Configuration files, read with libconfuse: Salvor's own, and others of that form. Errors name file and line. */
 #pragma once
 
 #include <stdbool.h>
 
 #include "base/compiler.h"
 
+struct cfg_t;
 struct err;
 
 /* All strings are owned here, NULL where the file is silent. See etc/salvor.conf. */
@@ -20,3 +21,7 @@ struct conf {
  */
 NODISCARD bool conf_load(const char *path, struct conf *ret, struct err **errp);
 void conf_release(struct conf *conf);
+
+/* Reads a file into a parser of libconfuse's, for files with a form of their own. What the parser's validating
+ * functions say with cfg_error() is the error's message; ERR_USAGE for all that is wrong with the contents. */
+NODISCARD bool conf_parse_file(const char *path, struct cfg_t *parser, struct err **errp);

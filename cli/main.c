@@ -15,8 +15,8 @@ static const struct {
 } table[] = {
 	{&verb_init, run_init},	    {&verb_backup, run_backup},	  {&verb_points, run_points}, {&verb_show, run_show},
 	{&verb_diff, run_diff},	    {&verb_restore, run_restore}, {&verb_export, run_export}, {&verb_boot, run_boot},
-	{&verb_verify, run_verify}, {&verb_receipt, run_receipt}, {&verb_scrub, run_scrub},   {&verb_key, run_key},
-	{&verb_status, run_status}, {&verb_help, run_help},
+	{&verb_verify, run_verify}, {&verb_receipt, run_receipt}, {&verb_scrub, run_scrub},   {&verb_vm, run_vm},
+	{&verb_key, run_key},	    {&verb_status, run_status},	  {&verb_help, run_help},
 };
 
 /* A stream that is closed must not be the number of the next file that opens. Writing to it fails, as it should. */

@@ -215,6 +215,8 @@ void options_release(struct options *options)
 	free(options->owned.items);
 	free(options->operands.items);
 	free(options->disks.items);
+	free(options->taps.items);
+	free(options->passts.items);
 	*options = (struct options){0};
 }
 

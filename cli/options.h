@@ -48,6 +48,9 @@ struct options { // NOLINT(clang-analyzer-optin.performance.Padding)
 	bool all, newest, agent, accept_screen;
 	/* receipt; and out, as of key */
 	const char *html;
+	/* vm; and disks, memory, force and timeout, as of others */
+	const char *vcpus, *from;
+	struct text_list taps, passts;
 	/* key */
 	const char *name, *role, *out;
 

@@ -10,4 +10,4 @@
 typedef bool run_function(struct context *context, struct err **errp);
 
 run_function run_init, run_backup, run_points, run_show, run_diff, run_restore, run_export, run_boot, run_verify,
-	run_receipt, run_scrub, run_key, run_status, run_help;
+	run_receipt, run_scrub, run_vm, run_key, run_status, run_help;

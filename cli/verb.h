@@ -41,7 +41,7 @@ struct place_spec {
 	const char *name, *text;
 };
 
-#define VERB_SYNOPSES 3
+#define VERB_SYNOPSES 8
 #define ANY_NUMBER 65535u
 
 struct verb {
@@ -58,7 +58,7 @@ struct verb {
 };
 
 extern const struct verb verb_init, verb_backup, verb_points, verb_show, verb_diff, verb_restore, verb_export,
-	verb_boot, verb_verify, verb_receipt, verb_scrub, verb_key, verb_status, verb_help;
+	verb_boot, verb_verify, verb_receipt, verb_scrub, verb_vm, verb_key, verb_status, verb_help;
 
 /* In the order in which a person meets them; ends with NULL. */
 extern const struct verb *const verbs[];

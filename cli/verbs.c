@@ -4,8 +4,8 @@
 #include "cli/verb.h"
 
 const struct verb *const verbs[] = {
-	&verb_init,   &verb_backup,  &verb_points, &verb_show, &verb_diff,   &verb_restore, &verb_export, &verb_boot,
-	&verb_verify, &verb_receipt, &verb_scrub,  &verb_key,  &verb_status, &verb_help,    NULL,
+	&verb_init,   &verb_backup,  &verb_points, &verb_show, &verb_diff, &verb_restore, &verb_export, &verb_boot,
+	&verb_verify, &verb_receipt, &verb_scrub,  &verb_vm,   &verb_key,  &verb_status,  &verb_help,	NULL,
 };
 
 const struct verb *verb_find(const char *name)

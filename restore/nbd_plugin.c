@@ -50,11 +50,24 @@ static struct stream_reader **readers;	/* by stream of the point; NULL where it 
 static struct trace_recorder *recorder; /* NULL: nobody wants to know */
 static struct trace_player *player;	/* NULL: nothing is fetched before it is asked for */
 
+/* A client may wait for a repository that is away; damage stays. */
+static int errno_for(enum err_code code)
+{
+	switch (code) {
+	case ERR_CORRUPT:
+		return EIO;
+	case ERR_NO_MEMORY:
+		return ENOMEM;
+	default:
+		return ESHUTDOWN;
+	}
+}
+
 static int tell(struct err **errp)
 {
 	nbdkit_error("%s%s", err_code(*errp) == ERR_CORRUPT ? EXPORT_DAMAGE_MARK : EXPORT_UNREADABLE_MARK,
 		     err_message(*errp));
-	nbdkit_set_error(err_code(*errp) == ERR_NO_MEMORY ? ENOMEM : EIO);
+	nbdkit_set_error(errno_for(err_code(*errp)));
 	err_clear(errp);
 	return -1;
 }
@@ -276,6 +289,14 @@ static int plugin_list_exports(int readonly, int is_tls, struct nbdkit_exports *
 	return 0;
 }
 
+/* Tells clients that keep something of their own over an export which point it must be. */
+static const char *plugin_export_description(void *handle)
+{
+	char id[2 * POINT_ID_SIZE + 1];
+	(void)handle;
+	return nbdkit_printf_intern("point %s", hex_encode(point.id, POINT_ID_SIZE, id));
+}
+
 static void *plugin_open(int readonly)
 {
 	const char *name = nbdkit_export_name();
@@ -402,6 +423,7 @@ static struct nbdkit_plugin plugin = {
 	.unload = plugin_unload,
 	.list_exports = plugin_list_exports,
 	.default_export = plugin_default_export,
+	.export_description = plugin_export_description,
 	.open = plugin_open,
 	.get_size = plugin_get_size,
 	.can_multi_conn = yes,

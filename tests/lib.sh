@@ -100,12 +100,12 @@ make_sandbox() {
 	touch "$SALVOR_CONFIG"
 }
 
-# The command and its plugin, where every user of a scenario may go: they may have been built below /root.
+# The programs and the plugin, where every user of a scenario may go: they may have been built below /root.
 copy_command() {
 	local built
 	built=$(dirname "$(dirname "$SALVOR_BIN")")
 	mkdir -p "$work/command/bin" "$work/command/lib"
-	cp "$SALVOR_BIN" "$work/command/bin/"
+	cp "$built"/bin/salvor* "$work/command/bin/"
 	cp -r "$built/lib/salvor" "$work/command/lib/"
 	SALVOR_BIN=$work/command/bin/${SALVOR_BIN##*/}
 }
@@ -248,16 +248,17 @@ new_records_disk() {
 	rm "$raw"
 }
 
-# new_bootable_disk FILE <INIT: a disk that starts Debian's kernel with a busybox and the script from standard input. The boot
-# loader is that of the Debian guest: it starts /vmlinuz with /initrd.img from the first partition.
+# new_bootable_disk FILE [PROGRAM...] <INIT: a disk that starts Debian's kernel with a busybox, the programs, and the script from
+# standard input. The boot loader is that of the Debian guest: it starts /vmlinuz with /initrd.img from the first partition.
 new_bootable_disk() {
 	local disk=$1 parts files=$work/files
+	shift
 	require sfdisk mkfs.ext4
 	parts=$("$tests/guest/debian")
 	rm -rf "$files"
 	mkdir "$files"
 	cp "$parts/vmlinuz" "$files/vmlinuz"
-	make_initrd "$parts" >"$files/initrd.img"
+	make_initrd "$parts" "$@" >"$files/initrd.img"
 	truncate --size 160M "$disk"
 	echo 'start=1MiB, size=62MiB, type=83, bootable' | sfdisk --quiet --label dos "$disk"
 	dd if="$parts/disk.raw" of="$disk" bs=440 count=1 conv=notrunc status=none
@@ -265,12 +266,14 @@ new_bootable_disk() {
 	mkfs.ext4 -q -F -L guest-root -O ^metadata_csum_seed,^orphan_file -E offset=$((1 << 20)) -d "$files" "$disk" 62M
 }
 
-# make_initrd PARTS <INIT: a system that is nothing but a busybox and the script, in the kernel's initial RAM disk.
+# make_initrd PARTS [PROGRAM...] <INIT: a system that is nothing but a busybox, the programs and the script, in the kernel's initial
+# RAM disk.
 make_initrd() {
 	local parts=$1 root=$work/initrd name
+	shift
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys}
-	cp "$parts/busybox" "$root/bin/"
+	cp "$parts/busybox" "$@" "$root/bin/"
 	cp -r "$parts/modules" "$root/modules"
 	for name in sh mount echo sleep reboot poweroff cat dd insmod; do
 		ln -s busybox "$root/bin/$name"

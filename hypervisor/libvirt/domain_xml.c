@@ -212,6 +212,23 @@ bool domain_xml_qemu_user(const struct domain_xml *domain, uid_t *ret_uid, gid_t
 	return at && take_number(&at, ret_uid) && *at++ == ':' && take_number(&at, ret_gid) && *at == '\0';
 }
 
+/* The number that an element says; 0 where there is none. */
+static uint64_t number_in(const xmlNode *node)
+{
+	AUTO(freep) char *text = node ? (char *)xmlNodeGetContent(node) : NULL;
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
+/* libvirt always writes KiB, whatever it was told. */
+static void take_shape(struct domain_xml *ret, const xmlNode *root)
+{
+	const xmlNode *memory = child(root, "memory");
+	AUTO(freep) char *unit = attribute(memory, "unit");
+	uint64_t kib = number_in(memory), vcpus = number_in(child(root, "vcpu"));
+	ret->memory = is(unit, "KiB") && kib <= UINT64_MAX / 1024 ? kib * 1024 : 0;
+	ret->vcpus = vcpus <= UINT32_MAX ? (unsigned)vcpus : 0;
+}
+
 bool domain_xml_parse(const char *xml, struct domain_xml *ret, struct err **errp)
 {
 	AUTO(free_docp) xmlDoc *doc = parse(xml, "domain", "the machine's definition", errp);
@@ -226,6 +243,7 @@ bool domain_xml_parse(const char *xml, struct domain_xml *ret, struct err **errp
 	domain.nvram = nvram_path(root);
 	take_agent(&domain, child(root, "devices"));
 	take_qemu_user(&domain, root);
+	take_shape(&domain, root);
 	*ret = domain;
 	return true;
 }

@@ -30,6 +30,8 @@ struct domain_xml {
 	char *nvram;	      /* path of the firmware variables, or NULL */
 	bool agent_channel;   /* a guest agent may be asked */
 	bool agent_connected; /* it answers, as far as libvirt knows; only while the machine runs */
+	uint64_t memory;      /* bytes; 0 where it is not said in libvirt's own unit */
+	unsigned vcpus;	      /* 0: not said */
 	char *qemu_user;      /* "+64055:+64055", whom QEMU runs as; NULL where libvirt does not say */
 };
 

@@ -2,7 +2,7 @@
 /*
  * The stages of a first backup and nothing around them: ids, compression, sealing, digests and durable packs, on all
  * processors, from memory. Whatever does the same work on this machine cannot be quicker; what Salvor needs beyond it
- *is its own.
+ * is its own.
  *
  *	stages DISK FOLDER        prints seconds; the packs stay in FOLDER, which must be there
  */

@@ -80,8 +80,7 @@ DATA_CALL(FAULT_READ, __read_chk, (int fd, void *data, size_t len, size_t room),
 DATA_CALL(FAULT_READ, __pread64_chk, (int fd, void *data, size_t len, off64_t at, size_t room),
 	  (fd, data, part, at, room))
 
-/* ---- all others
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- all others ---- */
 
 #define CALL(type, failed, name, parameters, arguments, next) \
 	FAULT_CALL(type, failed, name, parameters, arguments, next, (void)0)

@@ -24,6 +24,7 @@ FOREIGN = {
     "libcurl": (r"curl/curl\.h", {"libcurl"}),
     "libnbd": (r"libnbd\.h", {"libnbd"}),
     "libpng": (r"png\.h", {"libpng"}),
+    "KVM": (r"linux/kvm\.h", set()),
     "nbdkit": (r"nbdkit-(plugin|filter|common|version)\.h", {"nbdkit"}),
     "popt": (r"popt\.h", {"popt"}),
     "cmocka": (r"cmocka\.h", {"cmocka"}),
@@ -124,10 +125,12 @@ def check_link(room, library, declared, may_include):
 
 
 def check_links(root, table):
-    for room, (may_include, may_use) in table.items():
-        path = os.path.join(room, "CMakeLists.txt")
-        if room not in tree.ROOMS or not os.path.exists(os.path.join(root, path)):
+    parts = {room: set() for room in tree.ROOMS}  # libraries of a room that another part of it may link
+    for path in tree.files(root, tree.ROOMS):
+        room = path.split("/")[0]
+        if room not in tree.ROOMS or os.path.basename(path) != "CMakeLists.txt":
             continue
+        may_include, may_use = table[room]
         modules = set().union(*(FOREIGN[name][1] for name in may_use))
         declared = set()
         for line, command, arguments in commands(root, path):
@@ -136,9 +139,9 @@ def check_links(root, table):
                 wrong = set(arguments[1:]) - modules - {"REQUIRED", "IMPORTED_TARGET"}
                 yield from (f"{path}:{line}: {room}/ may not use {module}" for module in sorted(wrong))
             if command == "add_library":
-                declared.add(arguments[0])  # a part of the room, linked by another part
+                parts[room].add(arguments[0])
             if command == "target_link_libraries":
-                found = (check_link(room, library, declared, may_include) for library in arguments[1:])
+                found = (check_link(room, library, declared | parts[room], may_include) for library in arguments[1:])
                 yield from (f"{path}:{line}: {complaint}" for complaint in found if complaint)
 
 

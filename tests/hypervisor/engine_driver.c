@@ -7,7 +7,7 @@
  *
  * Cuts, and copies what changed since TRACKING ("" for everything) over FOLDER/DISK.raw. END is keep, drop, kill
  *(SIGKILL to itself), or wait (a line on standard input, then the disks are read). Prints a line for each thing that it
- *learns. In the environment, ENGINE_OWNER says whose change maps they are.
+ * learns. In the environment, ENGINE_OWNER says whose change maps they are.
  */
 #include <errno.h>
 #include <fcntl.h>

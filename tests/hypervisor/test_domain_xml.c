@@ -24,6 +24,29 @@ static const char machine[] =
 	"state='connected'/></channel></devices>"
 	"<seclabel type='dynamic' model='dac'><label>+64055:+106</label></seclabel></domain>";
 
+static void test_shape(void **state)
+{
+	static const struct {
+		const char *xml;
+		uint64_t memory;
+		unsigned vcpus;
+	} cases[] = {
+		{"<domain><memory unit='KiB'>1048576</memory><vcpu placement='static'>2</vcpu></domain>", 1 << 30, 2},
+		{"<domain><memory unit='MiB'>1024</memory><vcpu>x</vcpu></domain>", 0, 0},
+		{"<domain><memory unit='KiB'>99999999999999999999</memory><vcpu>99999999999</vcpu></domain>", 0, 0},
+		{"<domain/>", 0, 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct err *err = NULL;
+		struct domain_xml domain;
+		assert_true(domain_xml_parse(cases[i].xml, &domain, &err));
+		assert_int_equal(domain.memory, cases[i].memory);
+		assert_int_equal(domain.vcpus, cases[i].vcpus);
+		domain_xml_release(&domain);
+	}
+}
+
 static void test_machine(void **state)
 {
 	(void)state;
@@ -150,9 +173,13 @@ static void test_checkpoint_remembers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_machine),	     cmocka_unit_test(test_left_out),
-		cmocka_unit_test(test_foreign_text), cmocka_unit_test(test_backup_socket),
-		cmocka_unit_test(test_job),	     cmocka_unit_test(test_checkpoint_remembers),
+		cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_shape),
+		cmocka_unit_test(test_left_out),
+		cmocka_unit_test(test_foreign_text),
+		cmocka_unit_test(test_backup_socket),
+		cmocka_unit_test(test_job),
+		cmocka_unit_test(test_checkpoint_remembers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writers race for the same object, again and again: each round one of them creates it, all others are told that it is
- *there, and all read the winner's bytes.
+ * there, and all read the winner's bytes.
  *
  *	s3_race URL WRITERS ROUNDS [unsure]
  *
  * With "unsure" a writer may also fail otherwise, as on a bad network; then nobody needs to win, but never do two, and
- *a writer that does not know reads the same as all others.
+ * a writer that does not know reads the same as all others.
  */
 #include <inttypes.h>
 #include <pthread.h>

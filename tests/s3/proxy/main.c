@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A bad network between a client and an S3 service: passes requests on unchanged, so that signatures hold, and lets go
- *wrong what rules say.
+ * wrong what rules say.
  *
  *	s3_proxy SERVICE:PORT LOG       prints the address that it listens at, one of its own
  *

@@ -5,9 +5,9 @@
  *	ACTION[=VALUE] [method=NAME] [kind=KIND] [class=NAME] [match=REGEX] [skip=N] [times=N] [chance=PER_MILLE]
  *
  * and means: of the requests with that method, kind (get put head delete list versions other), class (the letter of an
- *object, "config", or "-") and with that expression in their target, leave the first N alone, then do it to at most so
- *many, each with that chance. All rules that say delay add up; of the others the first that fits is done. "seed=N" is a
- *rule of its own, and makes the same of the same order of requests. The actions:
+ * object, "config", or "-") and with that expression in their target, leave the first N alone, then do it to at most so
+ * many, each with that chance. All rules that say delay add up; of the others the first that fits is done. "seed=N" is
+ * a rule of its own, and makes the same of the same order of requests. The actions:
  *
  *	delay=MS      the answer comes that much later
  *	drop          the connection ends before the service has seen anything

@@ -275,8 +275,7 @@ static bool obey(struct connection *c)
 	return stream_pass(&c->client, c->asked_body.len, -1) && say(c, 200, "", 0);
 }
 
-/* ---- the connection
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the connection ---- */
 
 static bool serve_one(struct connection *c)
 {

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *	salvor vm start ──fork──► keeper: repository, NBD server, salvor-vmm ──"R"──► detached ──► the machine's end
+ *	     │                                                                     │
+ *	     └── waits: "R" and the pid, or how it failed ◄────────────────────────┘
+ *
+ * The keeper has the key, and the machine does not. An NBD server that died is started again at once, and the
+ * machine, which paused for it, goes on. SIGTERM is handed on to salvor-vmm, which presses the power button. A
+ * keeper that was killed leaves a machine that pauses; the next 'salvor vm start' gives it a new one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/report.h"
+#include "cli/vm.h"
+#include "restore/export.h"
+
+enum { LOOK_MS = 500, MESSAGE_MAX = 4096 };
+
+DEFINE_AUTO_FREE(struct export, export_stop);
+
+struct keeper {
+	struct context *context;
+	const struct thin_machine *machine;
+	struct repository *repository;
+	struct point point;
+	char *folder, *socket; /* of the NBD server */
+	struct export *export;
+	pid_t pid;   /* of salvor-vmm */
+	int process; /* a descriptor of it */
+	int lock;    /* of the keepers: there is one at a time */
+};
+
+static void keeper_release(struct keeper *keeper)
+{
+	export_stop(keeper->export);
+	point_release(&keeper->point);
+	repository_free(keeper->repository);
+	free(keeper->folder);
+	free(keeper->socket);
+	file_closep(&keeper->process);
+	file_closep(&keeper->lock);
+}
+
+static bool take_place(const struct thin_machine *machine, int *ret_lock, struct err **errp)
+{
+	AUTO(freep) char *path = thin_machine_file(machine, "keeper");
+	return path ? file_lock(path, ret_lock, errp) : err_set_no_memory(errp);
+}
+
+bool vm_keeper_is_there(const struct thin_machine *machine)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(file_closep) int lock = -1;
+	return !take_place(machine, &lock, &err) && err_code(err) == ERR_BUSY;
+}
+
+/* ---- the NBD server ---- */
+
+static void complain(void *arg, enum export_complaint kind, const char *text)
+{
+	(void)arg;
+	if (kind == EXPORT_DAMAGE || kind == EXPORT_UNREADABLE)
+		log_warning("NBD server: %s", text);
+	else
+		log_info("NBD server: %s", text);
+}
+
+/* The machine connects again out of its jail, as the user that it is there. */
+static bool hand_to_machine(const struct keeper *keeper, const char *path, struct err **errp)
+{
+	uid_t uid = keeper->machine->uid;
+	return !uid || chown(path, uid, (gid_t)-1) == 0 || err_set_errno(errp, errno, "%s", path);
+}
+
+static bool serve(struct keeper *keeper, struct err **errp)
+{
+	const struct export_options options = {.socket = keeper->socket,
+					       .state_dir = keeper->context->state_dir,
+					       .foreign_clients = true,
+					       .complain = complain};
+	if (unlink(keeper->socket) != 0 && errno != ENOENT) /* of a server that was killed */
+		return err_set_errno(errp, errno, "%s", keeper->socket);
+	keeper->export = export_start(keeper->repository, &keeper->point, &options, errp);
+	return keeper->export && hand_to_machine(keeper, keeper->socket, errp);
+}
+
+static bool make_folder(struct keeper *keeper, struct err **errp)
+{
+	keeper->folder = thin_machine_file(keeper->machine, "nbd");
+	keeper->socket = thin_machine_file(keeper->machine, "nbd/socket");
+	if (!keeper->folder || !keeper->socket)
+		return err_set_no_memory(errp);
+	return file_make_folders(keeper->folder, 0700, errp) && hand_to_machine(keeper, keeper->folder, errp);
+}
+
+static void let_go_on(const struct thin_machine *machine)
+{
+	AUTO(json_freep) struct json *answer = NULL;
+	AUTO(err_freep) struct err *err = NULL;
+	if (!thin_machine_order(machine, "go-on", &answer, &err))
+		log_warning("%s", err_message(err));
+}
+
+static void serve_again(struct keeper *keeper)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	export_stop(keeper->export);
+	keeper->export = NULL;
+	if (!serve(keeper, &err)) {
+		log_warning("the NBD server cannot be started again: %s", err_message(err));
+		return;
+	}
+	log_info("the NBD server was started again");
+	let_go_on(keeper->machine);
+}
+
+/* ---- the machine ---- */
+
+/* lock -1: it runs already, and paused. */
+static bool run_machine(struct keeper *keeper, int lock, pid_t running, struct err **errp)
+{
+	keeper->pid = running;
+	if (lock >= 0 && !thin_machine_start(keeper->machine, lock, &keeper->pid, errp))
+		return false;
+	if (lock < 0)
+		let_go_on(keeper->machine);
+	keeper->process = (int)syscall(SYS_pidfd_open, keeper->pid, 0);
+	return keeper->process >= 0 || err_set_errno(errp, errno, "machine '%s'", keeper->machine->name);
+}
+
+static bool prepare(struct keeper *keeper, struct err **errp)
+{
+	keeper->repository = context_open_repository(keeper->context, CONTEXT_READ, errp);
+	return keeper->repository && take_place(keeper->machine, &keeper->lock, errp) &&
+	       point_find(keeper->repository, keeper->machine->point, &keeper->point, errp) &&
+	       make_folder(keeper, errp) && serve(keeper, errp);
+}
+
+static void keep(struct keeper *keeper)
+{
+	struct pollfd end = {.fd = keeper->process, .events = POLLIN};
+	bool handed_on = false;
+	while (poll(&end, 1, LOOK_MS) <= 0) {
+		if (!export_serves(keeper->export))
+			serve_again(keeper);
+		if (cancel_requested(&keeper->context->cancel) && !handed_on) {
+			syscall(SYS_pidfd_send_signal, keeper->process, SIGTERM, NULL, 0);
+			handed_on = true;
+		}
+	}
+}
+
+/* ---- the process ---- */
+
+/* Nobody's terminal, and no words but in the machine's log. The folder stays: a repository may be named from it. */
+static bool detach(const struct thin_machine *machine, struct err **errp)
+{
+	AUTO(freep) char *path = thin_machine_file(machine, "log");
+	AUTO(file_closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	AUTO(file_closep)
+	int log = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	if (log < 0 || null < 0 || setsid() < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+	    dup2(log, STDERR_FILENO) < 0)
+		return err_set_errno(errp, errno, "machine '%s': cannot leave the terminal", machine->name);
+	return true;
+}
+
+static void tell(int answer, char kind, const void *data, size_t size)
+{
+	char message[MESSAGE_MAX];
+	size = size < sizeof(message) - 1 ? size : sizeof(message) - 1;
+	message[0] = kind;
+	memcpy(message + 1, data, size);
+	ssize_t written = write(answer, message, size + 1);
+	(void)written; /* whoever waited is gone */
+	close(answer);
+}
+
+static bool start(struct keeper *keeper, int lock, pid_t running, struct err **errp)
+{
+	return prepare(keeper, errp) && run_machine(keeper, lock, running, errp) && detach(keeper->machine, errp);
+}
+
+static void run_keeper(struct context *context, const struct thin_machine *machine, int lock, pid_t running, int answer)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(keeper_release) struct keeper keeper = {.context = context, .machine = machine, .process = -1, .lock = -1};
+	if (!start(&keeper, lock, running, &err)) {
+		tell(answer, (char)err_code(err), err_message(err), strlen(err_message(err)));
+		return;
+	}
+	tell(answer, 'R', &keeper.pid, sizeof(keeper.pid));
+	keep(&keeper);
+}
+
+static bool hear(int answer, pid_t keeper, pid_t *ret_pid, struct err **errp)
+{
+	char message[MESSAGE_MAX + 1];
+	size_t len = 0;
+	for (ssize_t got; len < MESSAGE_MAX;) {
+		got = read(answer, message + len, MESSAGE_MAX - len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		len += (size_t)got;
+	}
+	message[len] = '\0';
+	if (len == 1 + sizeof(*ret_pid) && message[0] == 'R') {
+		memcpy(ret_pid, message + 1, sizeof(*ret_pid));
+		return true;
+	}
+	while (waitpid(keeper, NULL, 0) < 0 && errno == EINTR) {
+	}
+	return len > 1 ? err_set(errp, (enum err_code)message[0], "%s", message + 1)
+		       : err_set(errp, ERR_FAILED, "the process that was to serve its disks has ended");
+}
+
+bool vm_keeper_start(struct context *context, const struct thin_machine *machine, pid_t *ret_pid, struct err **errp)
+{
+	pid_t running = *ret_pid;
+	int ends[2];
+	AUTO(file_closep) int lock = running ? -1 : thin_machine_lock(machine, errp);
+	if (!running && lock < 0)
+		return false;
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return err_set_errno(errp, errno, "make a pipe");
+	fflush(NULL);
+	pid_t keeper = fork();
+	if (keeper == 0) {
+		close(ends[0]);
+		run_keeper(context, machine, lock, running, ends[1]);
+		_exit(EXIT_SUCCESS);
+	}
+	close(ends[1]);
+	AUTO(file_closep) int answer = ends[0];
+	return keeper > 0 ? hear(answer, keeper, ret_pid, errp) : err_set_errno(errp, errno, "start a process");
+}

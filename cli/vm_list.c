@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "cli/report.h"
+#include "cli/table.h"
+#include "cli/vm.h"
+#include "cli/words.h"
+#include "hypervisor/thin/machine_config.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static const char *const state_words[] = {
+	[THIN_STOPPED] = "stopped", [THIN_RUNNING] = "running", [THIN_PAUSED] = "paused", [THIN_SILENT] = "silent"};
+
+/* All machines; one whose configuration is wrong has no more than its name, and that. */
+struct entry {
+	struct thin_machine machine;
+	struct thin_look look;
+	char *name, *wrong;
+};
+
+struct list {
+	struct entry *entries;
+	char **names;
+	size_t n;
+};
+
+static void list_release(struct list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->entries) {
+			thin_machine_release(&list->entries[i].machine);
+			free(list->entries[i].look.reason);
+			free(list->entries[i].wrong);
+		}
+		free(list->names[i]);
+	}
+	free(list->entries);
+	free(list->names);
+}
+
+static bool load_entry(const char *state_dir, struct entry *entry, struct err **errp)
+{
+	struct err *err = NULL;
+	if (thin_machine_open(state_dir, entry->name, &entry->machine, &err))
+		return thin_machine_look(&entry->machine, &entry->look, errp);
+	entry->wrong = strdup(err_message(err));
+	err_free(err);
+	return entry->wrong || err_set_no_memory(errp);
+}
+
+static bool load(const char *state_dir, struct list *list, struct err **errp)
+{
+	if (!thin_machine_names(state_dir, &list->names, &list->n, errp))
+		return false;
+	list->entries = calloc(list->n + 1, sizeof(*list->entries));
+	if (!list->entries)
+		return err_set_no_memory(errp);
+	for (size_t i = 0; i < list->n; i++) {
+		list->entries[i].name = list->names[i];
+		if (!load_entry(state_dir, &list->entries[i], errp))
+			return false;
+	}
+	return true;
+}
+
+/* ---- as JSON ---- */
+
+static struct json *disks_to_json(const struct machine_config *config)
+{
+	struct json *disks = json_new_array();
+	for (size_t i = 0; i < config->n_disks; i++) {
+		struct json *disk = json_new_object();
+		json_set(disk, "name", json_new_text(config->disks[i].name));
+		json_set(disk, "path", json_new_text(config->disks[i].path));
+		json_append(disks, disk);
+	}
+	return disks;
+}
+
+static struct json *entry_to_json(const struct entry *entry)
+{
+	struct json *json = json_new_object();
+	const struct machine_config *config = entry->machine.config;
+	json_set(json, "name", json_new_text(entry->name));
+	json_set(json, "state", json_new_text(config ? state_words[entry->look.state] : "unknown"));
+	json_set(json, "reason", json_new_text(config ? entry->look.reason : entry->wrong));
+	if (!config)
+		return json;
+	json_set(json, "pid", entry->look.pid ? json_new_number((uint64_t)entry->look.pid) : json_new_null());
+	json_set(json, "memory", json_new_number(config->memory));
+	json_set(json, "vcpus", json_new_number(config->vcpus));
+	json_set(json, "point", json_new_text(entry->machine.point));
+	json_set(json, "disks", disks_to_json(config));
+	json_set(json, "folder", json_new_text(entry->machine.folder));
+	return json;
+}
+
+static struct json *list_to_json(const struct list *list)
+{
+	struct json *json = json_new_object(), *machines = json_new_array();
+	for (size_t i = 0; i < list->n; i++)
+		json_append(machines, entry_to_json(&list->entries[i]));
+	json_set(json, "machines", machines);
+	return json;
+}
+
+/* ---- for people ---- */
+
+static void add_row(struct table *table, struct entry *entry)
+{
+	const struct machine_config *config = entry->machine.config;
+	char *reason = config ? entry->look.reason : entry->wrong;
+	table_cell(table, "%s", entry->name);
+	table_cell(table, "%s", config ? state_words[entry->look.state] : "unknown");
+	if (config) {
+		table_cell(table, "%" PRIu64 " MiB", config->memory / MIB);
+		table_cell(table, "%u", config->vcpus);
+	} else {
+		table_cell(table, "-");
+		table_cell(table, "-");
+	}
+	table_cell(table, "%s", entry->machine.point_text ? entry->machine.point_text : "-");
+	table_cell(table, "%s", reason ? words_make_printable(reason) : "");
+}
+
+static bool print(struct list *list, struct err **errp)
+{
+	static const char *const heads[] = {"NAME", "STATE", ">MEMORY", ">VCPUS", "FROM", "REASON"};
+	AUTO(table_release) struct table table;
+	table_init(&table, heads, ARRAY_LENGTH(heads));
+	for (size_t i = 0; i < list->n; i++)
+		add_row(&table, &list->entries[i]);
+	if (list->n == 0)
+		printf("There are no machines; 'salvor vm create' makes one.\n");
+	return table_print(&table, errp);
+}
+
+bool vm_list(struct context *context, const struct thin_machine *machine, struct err **errp)
+{
+	AUTO(list_release) struct list list = {0};
+	(void)machine;
+	if (!load(context->state_dir, &list, errp))
+		return false;
+	return context->options.json ? report_json(context, list_to_json(&list), errp) : print(&list, errp);
+}

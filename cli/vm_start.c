@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/vm.h"
+
+static bool start(struct context *context, const struct thin_machine *machine, pid_t *ret_pid, struct err **errp)
+{
+	if (machine->point)
+		return vm_keeper_start(context, machine, ret_pid, errp);
+	AUTO(file_closep) int lock = thin_machine_lock(machine, errp);
+	return lock >= 0 && thin_machine_start(machine, lock, ret_pid, errp);
+}
+
+/* What it waits for was done by a person, or is done here: its NBD server is started again. */
+static bool go_on(struct context *context, const struct thin_machine *machine, pid_t *ret_pid, struct err **errp)
+{
+	AUTO(json_freep) struct json *answer = NULL;
+	if (machine->point && !vm_keeper_is_there(machine))
+		return vm_keeper_start(context, machine, ret_pid, errp);
+	return thin_machine_order(machine, "go-on", &answer, errp);
+}
+
+bool vm_start(struct context *context, const struct thin_machine *machine, struct err **errp)
+{
+	struct thin_look look;
+	if (!thin_machine_look(machine, &look, errp))
+		return false;
+	free(look.reason);
+	switch (look.state) {
+	case THIN_STOPPED:
+		return start(context, machine, &look.pid, errp) &&
+		       vm_report(context, machine->name, "running", look.pid, "runs", errp);
+	case THIN_PAUSED:
+		return go_on(context, machine, &look.pid, errp) &&
+		       vm_report(context, machine->name, "running", look.pid, "goes on", errp);
+	case THIN_RUNNING:
+		return err_set(errp, ERR_EXISTS, "machine '%s' runs already", machine->name);
+	default:
+		return err_set(errp, ERR_BUSY, "machine '%s' runs already, and does not answer", machine->name);
+	}
+}

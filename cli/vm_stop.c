@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/vm.h"
+#include "cli/words.h"
+
+enum { TIMEOUT_S = 60, TIMEOUT_MAX_S = 86400, END_S = 10 };
+
+/* By its own order, so that nothing is in the middle of a write; and without it where it does not answer. */
+static bool end(struct context *context, const struct thin_machine *machine, struct err **errp)
+{
+	AUTO(json_freep) struct json *answer = NULL;
+	struct err *err = NULL;
+	bool stopped = false;
+	if (thin_machine_order(machine, "end", &answer, &err) &&
+	    !thin_machine_wait(machine, END_S, &context->cancel, &stopped, errp))
+		return false;
+	err_free(err);
+	if (stopped)
+		return true;
+	log_warning("it does not answer, and is killed");
+	if (!thin_machine_kill(machine, errp) || !thin_machine_wait(machine, END_S, &context->cancel, &stopped, errp))
+		return false;
+	return stopped ||
+	       err_set(errp, ERR_BUSY, "machine '%s' was killed, and what served its disks runs on", machine->name);
+}
+
+static bool press_power(struct context *context, const struct thin_machine *machine, struct err **errp)
+{
+	AUTO(json_freep) struct json *answer = NULL;
+	unsigned timeout = TIMEOUT_S;
+	const char *said = context->options.timeout;
+	bool stopped;
+	if (said && !words_parse_number("timeout", said, TIMEOUT_MAX_S, &timeout, errp))
+		return false;
+	if (!thin_machine_order(machine, "press-power", &answer, errp) ||
+	    !thin_machine_wait(machine, timeout, &context->cancel, &stopped, errp))
+		return false;
+	return stopped ||
+	       err_set(errp, ERR_BUSY,
+		       "machine '%s' has not powered off in %u s: its guest may be busy, or not listen to its power "
+		       "button; 'salvor vm stop --force %s' ends it at once",
+		       machine->name, timeout, machine->name);
+}
+
+static bool refuse_paused(const struct thin_machine *machine, const struct thin_look *look, struct err **errp)
+{
+	return err_set(
+		errp, ERR_BUSY,
+		"machine '%s' is paused%s%s, and does not hear its power button: 'salvor vm start %s' lets it go on, "
+		"'salvor vm stop --force %s' ends it",
+		machine->name, look->reason ? ": " : "", look->reason ? look->reason : "", machine->name,
+		machine->name);
+}
+
+bool vm_stop(struct context *context, const struct thin_machine *machine, struct err **errp)
+{
+	struct thin_look look;
+	if (!thin_machine_look(machine, &look, errp))
+		return false;
+	AUTO(freep) char *reason = look.reason;
+	if (look.state == THIN_STOPPED)
+		return err_set(errp, ERR_NOT_FOUND, "machine '%s' does not run", machine->name);
+	if (look.state == THIN_PAUSED && !context->options.force)
+		return refuse_paused(machine, &look, errp);
+	return (context->options.force ? end(context, machine, errp) : press_power(context, machine, errp)) &&
+	       vm_report(context, machine->name, "stopped", 0, "is stopped", errp);
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm.conf is written last, durably, and removed first: so a folder with one is a whole machine. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "hypervisor/machines/machines.h"
+#include "hypervisor/thin/machine_config.h"
+
+enum { SMALL_FILE_MAX = 4096, FOLDER_MODE = 0700 };
+
+/* Nobody else's: between those that systemd's containers take, and the upper half, which some programs take for
+ * negative. */
+enum { UID_FIRST = 1900000000, UIDS = 1 << 20 };
+
+/* Absolute: what is written down of it is read from elsewhere. */
+static char *folder_of_all(const char *state_dir)
+{
+	AUTO(freep) char *here = state_dir[0] == '/' ? NULL : getcwd(NULL, 0);
+	return here ? file_format("%s/%s/machines", here, state_dir) : file_join(state_dir, "machines");
+}
+
+static char *folder_of(const char *state_dir, const char *name)
+{
+	AUTO(freep) char *all = folder_of_all(state_dir);
+	return all ? file_join(all, name) : NULL;
+}
+
+char *thin_machine_file(const struct thin_machine *machine, const char *file)
+{
+	return file_join(machine->folder, file);
+}
+
+/* ---- open ---- */
+
+void thin_machine_release(struct thin_machine *machine)
+{
+	free(machine->name);
+	free(machine->folder);
+	free(machine->point);
+	free(machine->point_text);
+	machine_config_free(machine->config);
+	*machine = (struct thin_machine){0};
+}
+
+/* The file as a string; NULL where there is none. */
+static bool read_small(const char *folder, const char *file, char **ret, struct err **errp)
+{
+	AUTO(bytes_release) struct bytes bytes = {0};
+	AUTO(freep) char *path = file_join(folder, file);
+	*ret = NULL;
+	if (!path)
+		return err_set_no_memory(errp);
+	if (!file_read_all(path, SMALL_FILE_MAX, &bytes, errp)) {
+		if (err_code(*errp) != ERR_NOT_FOUND)
+			return false;
+		err_clear(errp);
+		return true;
+	}
+	*ret = strndup((const char *)bytes.data, bytes.len);
+	return *ret || err_set_no_memory(errp);
+}
+
+static bool read_point(struct thin_machine *machine, struct err **errp)
+{
+	AUTO(freep) char *text = NULL;
+	if (!read_small(machine->folder, "point", &text, errp))
+		return false;
+	if (!text)
+		return true;
+	char *rest = NULL, *id = strtok_r(text, "\n", &rest), *words = strtok_r(NULL, "\n", &rest);
+	if (!id || !words)
+		return err_set(errp, ERR_CORRUPT, "%s/point is damaged", machine->folder);
+	machine->point = strdup(id);
+	machine->point_text = strdup(words);
+	return (machine->point && machine->point_text) || err_set_no_memory(errp);
+}
+
+/* 0 where the file is missing, or is none that was made here. */
+static bool read_uid(const char *folder, uid_t *ret, struct err **errp)
+{
+	AUTO(freep) char *text = NULL;
+	if (!read_small(folder, "uid", &text, errp))
+		return false;
+	unsigned long uid = text ? strtoul(text, NULL, 10) : 0;
+	*ret = uid >= UID_FIRST && uid < UID_FIRST + UIDS ? (uid_t)uid : 0;
+	return true;
+}
+
+static bool open_machine(const char *state_dir, const char *name, struct thin_machine *machine, struct err **errp)
+{
+	machine->name = strdup(name);
+	machine->folder = folder_of(state_dir, name);
+	AUTO(freep) char *conf = machine->folder ? thin_machine_file(machine, "vm.conf") : NULL;
+	if (!machine->name || !conf)
+		return err_set_no_memory(errp);
+	if (access(conf, F_OK) != 0 && errno == ENOENT)
+		return err_set(errp, ERR_NOT_FOUND, "there is no machine '%s' here; 'salvor vm list' lists all", name);
+	machine->config = machine_config_read(conf, errp);
+	return machine->config && read_point(machine, errp) && read_uid(machine->folder, &machine->uid, errp);
+}
+
+bool thin_machine_open(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp)
+{
+	struct thin_machine machine = {0};
+	if (!machine_config_is_name(name))
+		return err_set(errp, ERR_USAGE, "'%s' is not the name of a machine", name);
+	if (!open_machine(state_dir, name, &machine, errp)) {
+		thin_machine_release(&machine);
+		return false;
+	}
+	*ret = machine;
+	return true;
+}
+
+/* ---- list ---- */
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool add_name(const char *all, const char *name, char ***names, size_t *n, struct err **errp)
+{
+	AUTO(freep) char *conf = file_format("%s/%s/vm.conf", all, name);
+	if (!conf)
+		return err_set_no_memory(errp);
+	if (!machine_config_is_name(name) || access(conf, F_OK) != 0)
+		return true;
+	char **grown = reallocarray(*names, *n + 1, sizeof(*grown));
+	if (!grown)
+		return err_set_no_memory(errp);
+	*names = grown;
+	grown[*n] = strdup(name);
+	return grown[*n] ? (*n)++, true : err_set_no_memory(errp);
+}
+
+static void closedirp(DIR **folder)
+{
+	if (*folder)
+		closedir(*folder);
+}
+
+bool thin_machine_names(const char *state_dir, char ***ret, size_t *ret_n, struct err **errp)
+{
+	AUTO(freep) char *all = folder_of_all(state_dir);
+	AUTO(closedirp) DIR *folder = all ? opendir(all) : NULL;
+	*ret = NULL;
+	*ret_n = 0;
+	if (!all)
+		return err_set_no_memory(errp);
+	if (!folder)
+		return errno == ENOENT || err_set_errno(errp, errno, "%s", all);
+	for (const struct dirent *entry; (entry = readdir(folder));) {
+		if (add_name(all, entry->d_name, ret, ret_n, errp))
+			continue;
+		for (size_t i = 0; i < *ret_n; i++)
+			free((*ret)[i]);
+		free(*ret);
+		return false;
+	}
+	if (*ret_n > 0)
+		qsort(*ret, *ret_n, sizeof(**ret), compare_names);
+	return true;
+}
+
+/* ---- create ---- */
+
+/* Between single quotes, where libconfuse changes nothing else. */
+static bool put_text(FILE *out, const char *indent, const char *key, const char *text, struct err **errp)
+{
+	fprintf(out, "%s%s = '", indent, key);
+	for (const char *at = text; *at; at++) {
+		if ((unsigned char)*at < ' ')
+			return err_set(errp, ERR_USAGE, "a %s with control characters is not to be had", key);
+		fprintf(out, "%s%c", *at == '\'' || *at == '\\' ? "\\" : "", *at);
+	}
+	fputs("'\n", out);
+	return true;
+}
+
+static bool put_disk(FILE *out, const char *folder, const struct thin_machine_disk *disk, struct err **errp)
+{
+	AUTO(freep) char *overlay = file_format("%s/%s.overlay", folder, disk->name);
+	AUTO(freep) char *socket = file_format("%s/nbd/socket", folder);
+	if (!overlay || !socket)
+		return err_set_no_memory(errp);
+	fprintf(out, "\ndisk %s {\n", disk->name);
+	bool ok = put_text(out, "\t", "path", disk->path ? disk->path : overlay, errp) &&
+		  (disk->path || (put_text(out, "\t", "nbd_socket", socket, errp) &&
+				  put_text(out, "\t", "nbd_export", disk->name, errp)));
+	fputs("}\n", out);
+	return ok;
+}
+
+/* Behind the prefix of QEMU's guests, and nobody else's on this network by all odds. */
+static bool put_network(FILE *out, const char *key, const char *place, struct err **errp)
+{
+	uint8_t random[3];
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return err_set_errno(errp, errno, "random numbers");
+	fputs("\nnetwork {\n", out);
+	bool ok = put_text(out, "\t", key, place, errp);
+	fprintf(out, "\tmac = '52:54:00:%02x:%02x:%02x'\n}\n", random[0], random[1], random[2]);
+	return ok;
+}
+
+static bool put_plan(FILE *out, const char *folder, const struct thin_machine_plan *plan, struct err **errp)
+{
+	fputs("# Made by 'salvor vm create'; docs/vm.md says what may be here.\n\n", out);
+	if (!put_text(out, "", "name", plan->name, errp) ||
+	    (plan->memory && !put_text(out, "", "memory", plan->memory, errp)))
+		return false;
+	if (plan->vcpus)
+		fprintf(out, "vcpus = %u\n", plan->vcpus);
+	for (size_t i = 0; i < plan->n_disks; i++)
+		if (!put_disk(out, folder, &plan->disks[i], errp))
+			return false;
+	for (size_t i = 0; i < plan->n_taps; i++)
+		if (!put_network(out, "tap", plan->taps[i], errp))
+			return false;
+	for (size_t i = 0; i < plan->n_passts; i++)
+		if (!put_network(out, "passt", plan->passts[i], errp))
+			return false;
+	return true;
+}
+
+/* A new string. */
+static char *plan_text(const char *folder, const struct thin_machine_plan *plan, struct err **errp)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	bool ok = out && put_plan(out, folder, plan, errp);
+	if (out && fclose(out) != 0)
+		ok = false;
+	if (ok)
+		return text;
+	free(text);
+	if (!*errp)
+		err_set_no_memory(errp);
+	return NULL;
+}
+
+static bool write_small(const char *folder, const char *file, const char *text, struct err **errp)
+{
+	AUTO(freep) char *path = file_join(folder, file);
+	return path ? file_replace(path, SPAN(text, strlen(text)), 0600, errp) : err_set_no_memory(errp);
+}
+
+/* The lowest that no other machine has. Under the lock of all machines. */
+static bool choose_uid(const char *state_dir, uid_t *ret, struct err **errp)
+{
+	AUTO(freep) bool *taken = calloc(UIDS, sizeof(*taken));
+	char **names;
+	size_t n, free_one = 0;
+	if (!taken)
+		return err_set_no_memory(errp);
+	if (!thin_machine_names(state_dir, &names, &n, errp))
+		return false;
+	bool ok = true;
+	for (size_t i = 0; i < n; i++) {
+		AUTO(freep) char *folder = folder_of(state_dir, names[i]);
+		uid_t uid = 0;
+		ok = ok && (folder ? read_uid(folder, &uid, errp) : err_set_no_memory(errp));
+		if (ok && uid)
+			taken[uid - UID_FIRST] = true;
+		free(names[i]);
+	}
+	free(names);
+	while (free_one < UIDS - 1 && taken[free_one])
+		free_one++;
+	*ret = (uid_t)(UID_FIRST + free_one);
+	return ok;
+}
+
+static bool give_uid(const char *state_dir, const char *folder, struct err **errp)
+{
+	uid_t uid;
+	if (geteuid() != 0)
+		return true;
+	if (!choose_uid(state_dir, &uid, errp))
+		return false;
+	AUTO(freep) char *text = file_format("%u\n", uid);
+	return text ? write_small(folder, "uid", text, errp) : err_set_no_memory(errp);
+}
+
+static bool write_point(const char *folder, const struct thin_machine_plan *plan, struct err **errp)
+{
+	if (!plan->point)
+		return true;
+	AUTO(freep) char *text = file_format("%s\n%s\n", plan->point, plan->point_text);
+	return text ? write_small(folder, "point", text, errp) : err_set_no_memory(errp);
+}
+
+static void remove_file(const char *folder, const char *file)
+{
+	AUTO(freep) char *path = file_join(folder, file);
+	if (path)
+		unlink(path);
+}
+
+/* What is wrong with the plan is told without the place of a file that nobody wrote. */
+static bool check_written(const char *conf, struct err **errp)
+{
+	AUTO(machine_config_freep) struct machine_config *config = machine_config_read(conf, errp);
+	if (config)
+		return true;
+	const char *colon = strstr(err_message(*errp), ": ");
+	AUTO(freep) char *why = strdup(colon ? colon + 2 : err_message(*errp));
+	err_clear(errp);
+	return why ? err_set(errp, ERR_USAGE, "%s", why) : err_set_no_memory(errp);
+}
+
+/* Under another name, until it is known to be right. */
+static bool write_conf(const char *folder, const char *text, struct err **errp)
+{
+	AUTO(freep) char *new = file_join(folder, "vm.conf.new");
+	AUTO(freep) char *conf = file_join(folder, "vm.conf");
+	if (!new || !conf)
+		return err_set_no_memory(errp);
+	if (!write_small(folder, "vm.conf.new", text, errp) || !check_written(new, errp))
+		return false;
+	if (rename(new, conf) != 0)
+		return err_set_errno(errp, errno, "%s", conf);
+	return file_sync_folder(folder, errp);
+}
+
+static bool fill_folder(const char *state_dir, const char *folder, const struct thin_machine_plan *plan,
+			struct err **errp)
+{
+	AUTO(freep) char *text = plan_text(folder, plan, errp);
+	if (!text)
+		return false;
+	if (file_make_folders(folder, FOLDER_MODE, errp) && give_uid(state_dir, folder, errp) &&
+	    write_point(folder, plan, errp) && write_conf(folder, text, errp))
+		return true;
+	remove_file(folder, "vm.conf");
+	remove_file(folder, "vm.conf.new");
+	remove_file(folder, "uid");
+	remove_file(folder, "point");
+	rmdir(folder);
+	return false;
+}
+
+/* One creates at a time, so that no two take the same folder or user. */
+static bool create_locked(const char *state_dir, const char *all, const char *folder,
+			  const struct thin_machine_plan *plan, struct err **errp)
+{
+	AUTO(freep) char *conf = file_join(folder, "vm.conf");
+	AUTO(freep) char *lock_path = file_join(all, ".lock");
+	AUTO(file_closep) int lock = -1;
+	if (!conf || !lock_path)
+		return err_set_no_memory(errp);
+	if (!file_make_folders(all, FOLDER_MODE, errp) || !file_lock(lock_path, &lock, errp))
+		return false;
+	if (access(conf, F_OK) == 0)
+		return err_set(errp, ERR_EXISTS, "there is a machine '%s' already", plan->name);
+	return fill_folder(state_dir, folder, plan, errp);
+}
+
+bool thin_machine_create(const char *state_dir, const struct thin_machine_plan *plan, struct err **errp)
+{
+	if (!machine_config_is_name(plan->name))
+		return err_set(
+			errp, ERR_USAGE,
+			"'%s' is no name for a machine: letters, digits, '-', '_' and '.', at most 64, the first a "
+			"letter or digit",
+			plan->name);
+	AUTO(freep) char *all = folder_of_all(state_dir);
+	AUTO(freep) char *folder = folder_of(state_dir, plan->name);
+	return (all && folder) ? create_locked(state_dir, all, folder, plan, errp) : err_set_no_memory(errp);
+}
+
+/* ---- delete ---- */
+
+static bool remove_all(const char *path, struct err **errp)
+{
+	AUTO(closedirp) DIR *folder = opendir(path);
+	if (!folder)
+		return err_set_errno(errp, errno, "%s", path);
+	for (const struct dirent *entry; (entry = readdir(folder));) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(folder), entry->d_name, 0) != 0 && errno != EISDIR)
+			return err_set_errno(errp, errno, "%s/%s", path, entry->d_name);
+	}
+	return true;
+}
+
+bool thin_machine_delete(const struct thin_machine *machine, struct err **errp)
+{
+	AUTO(freep) char *conf = thin_machine_file(machine, "vm.conf");
+	AUTO(freep) char *nbd = thin_machine_file(machine, "nbd");
+	AUTO(file_closep) int lock = -1;
+	if (!conf || !nbd)
+		return err_set_no_memory(errp);
+	lock = thin_machine_lock(machine, errp);
+	if (lock < 0)
+		return false;
+	if (unlink(conf) != 0)
+		return err_set_errno(errp, errno, "%s", conf);
+	if (access(nbd, F_OK) == 0 && (!remove_all(nbd, errp) || rmdir(nbd) != 0))
+		return *errp ? false : err_set_errno(errp, errno, "%s", nbd);
+	if (!remove_all(machine->folder, errp))
+		return false;
+	return rmdir(machine->folder) == 0 || err_set_errno(errp, errno, "%s", machine->folder);
+}

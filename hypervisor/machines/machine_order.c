@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "hypervisor/machines/machines.h"
+
+enum { PATIENCE_S = 10, ANSWER_MAX = 8192 };
+
+static bool refuse(const struct thin_machine *machine, int errnum, struct err **errp)
+{
+	if (errnum == ENOENT || errnum == ECONNREFUSED)
+		return err_set(errp, ERR_NOT_FOUND, "machine '%s' does not run; 'salvor vm start %s' starts it",
+			       machine->name, machine->name);
+	if (errnum == EAGAIN)
+		return err_set(errp, ERR_BUSY, "machine '%s' does not answer; 'salvor vm stop --force %s' ends it",
+			       machine->name, machine->name);
+	return err_set_errno(errp, errnum, "machine '%s': its control socket", machine->name);
+}
+
+static int connect_to(const struct thin_machine *machine, struct err **errp)
+{
+	const struct timeval patience = {.tv_sec = PATIENCE_S};
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	AUTO(freep) char *path = thin_machine_file(machine, "control");
+	if (!path) {
+		err_set_no_memory(errp);
+		return -1;
+	}
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		err_set(errp, ERR_USAGE,
+			"the path is too long for a socket: %s: set SALVOR_STATE_DIR to a shorter folder", path);
+		return -1;
+	}
+	memcpy(address.sun_path, path, strlen(path));
+	AUTO(file_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+		return STEAL_FD(&fd);
+	refuse(machine, errno, errp);
+	return -1;
+}
+
+/* One line, without its line feed. Byte by byte: what is behind it is not ours to take. */
+static bool read_line(const struct thin_machine *machine, int fd, char line[ANSWER_MAX], struct err **errp)
+{
+	for (size_t len = 0; len < ANSWER_MAX;) {
+		ssize_t got = recv(fd, line + len, 1, 0);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return refuse(machine, got < 0 ? errno : ECONNREFUSED, errp);
+		if (line[len] == '\n') {
+			line[len] = '\0';
+			return true;
+		}
+		len++;
+	}
+	return err_set(errp, ERR_CORRUPT, "machine '%s': its answer has no end", machine->name);
+}
+
+static bool ask(const struct thin_machine *machine, int fd, const char *word, struct json **ret, struct err **errp)
+{
+	char line[ANSWER_MAX];
+	AUTO(freep) char *order = file_format("{\"do\": \"%s\"}\n", word);
+	if (!order)
+		return err_set_no_memory(errp);
+	if (send(fd, order, strlen(order), MSG_NOSIGNAL) != (ssize_t)strlen(order))
+		return refuse(machine, errno, errp);
+	if (!read_line(machine, fd, line, errp))
+		return false;
+	AUTO(json_freep) struct json *answer = json_parse(line, "its answer", errp);
+	if (!answer)
+		return err_prefix(errp, "machine '%s'", machine->name);
+	const char *error = json_get_text(answer, "error");
+	if (error)
+		return err_set(errp, ERR_BUSY, "machine '%s': %s", machine->name, error);
+	*ret = STEAL(&answer);
+	return true;
+}
+
+bool thin_machine_order(const struct thin_machine *machine, const char *word, struct json **ret, struct err **errp)
+{
+	AUTO(file_closep) int fd = connect_to(machine, errp);
+	return fd >= 0 && ask(machine, fd, word, ret, errp);
+}
+
+int thin_machine_console(const struct thin_machine *machine, struct err **errp)
+{
+	const struct timeval always = {0};
+	AUTO(json_freep) struct json *answer = NULL;
+	AUTO(file_closep) int fd = connect_to(machine, errp);
+	if (fd < 0 || !ask(machine, fd, "console", &answer, errp))
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &always, sizeof(always)) != 0) {
+		err_set_errno(errp, errno, "machine '%s'", machine->name);
+		return -1;
+	}
+	return STEAL_FD(&fd);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether a machine runs is told by its lock alone, which goes with the last process that has it, however that ends.
+ * The file pid is for what needs a number; a number that the kernel has given to another process since is known by its
+ * start.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "hypervisor/machines/machines.h"
+#include "hypervisor/machines/machines_internal.h"
+
+enum { LOOK_MS = 100, LOG_TAIL = 4096, PROC_MAX = 4096, KILL_S = 10 };
+
+/* ---- lock ---- */
+
+static int open_lock(const struct thin_machine *machine, struct err **errp)
+{
+	AUTO(freep) char *path = thin_machine_file(machine, "lock");
+	int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	if (!path)
+		err_set_no_memory(errp);
+	else if (fd < 0)
+		err_set_errno(errp, errno, "%s", path);
+	return fd;
+}
+
+int thin_machine_lock(const struct thin_machine *machine, struct err **errp)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	AUTO(file_closep) int fd = open_lock(machine, errp);
+	if (fd < 0)
+		return -1;
+	if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+		return STEAL_FD(&fd);
+	if (errno == EAGAIN || errno == EACCES)
+		err_set(errp, ERR_BUSY, "machine '%s' runs", machine->name);
+	else
+		err_set_errno(errp, errno, "machine '%s': lock", machine->name);
+	return -1;
+}
+
+/* Asks for the lock without taking it. */
+static bool is_running(const struct thin_machine *machine, bool *ret, struct err **errp)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	AUTO(file_closep) int fd = open_lock(machine, errp);
+	if (fd < 0)
+		return false;
+	if (fcntl(fd, F_OFD_GETLK, &whole) != 0)
+		return err_set_errno(errp, errno, "machine '%s': lock", machine->name);
+	*ret = whole.l_type != F_UNLCK;
+	return true;
+}
+
+/* ---- pid ---- */
+
+static bool read_text(const char *path, char text[PROC_MAX])
+{
+	AUTO(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd >= 0 ? read(fd, text, PROC_MAX - 1) : -1;
+	text[got > 0 ? got : 0] = '\0';
+	return got > 0;
+}
+
+/* Field 22 of proc(5)'s stat: ticks since the host's start. The name in field 2 may contain anything. */
+static bool start_of(pid_t pid, uint64_t *ret)
+{
+	char path[64], text[PROC_MAX];
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	const char *at = read_text(path, text) ? strrchr(text, ')') : NULL;
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return false;
+	*ret = strtoull(at + 1, NULL, 10);
+	return true;
+}
+
+static bool boot_id(char text[PROC_MAX])
+{
+	bool ok = read_text("/proc/sys/kernel/random/boot_id", text);
+	text[strcspn(text, "\n")] = '\0';
+	return ok;
+}
+
+bool thin_machine_write_pid(const struct thin_machine *machine, pid_t pid, struct err **errp)
+{
+	char boot[PROC_MAX];
+	uint64_t start;
+	if (!start_of(pid, &start) || !boot_id(boot))
+		return err_set(errp, ERR_FAILED, "cannot look at process %d in /proc", pid);
+	AUTO(freep) char *path = thin_machine_file(machine, "pid");
+	AUTO(freep) char *text = file_format("%d %" PRIu64 " %s\n", pid, start, boot);
+	if (!path || !text)
+		return err_set_no_memory(errp);
+	return file_replace(path, SPAN(text, strlen(text)), 0600, errp);
+}
+
+struct written_pid {
+	pid_t pid;
+	uint64_t start;
+	char boot[64];
+};
+
+/* What the file pid says; false where there is none. */
+static bool read_pid(const struct thin_machine *machine, struct written_pid *ret)
+{
+	char text[PROC_MAX], *rest = text;
+	AUTO(freep) char *path = thin_machine_file(machine, "pid");
+	if (!path || !read_text(path, text))
+		return false;
+	ret->pid = (pid_t)strtol(rest, &rest, 10);
+	ret->start = strtoull(rest, &rest, 10);
+	rest += strspn(rest, " ");
+	rest[strcspn(rest, "\n")] = '\0';
+	snprintf(ret->boot, sizeof(ret->boot), "%s", rest);
+	return ret->pid > 0;
+}
+
+/* A descriptor of salvor-vmm's process; -1 where it is not there any more. */
+static int open_process(const struct thin_machine *machine, pid_t *ret_pid)
+{
+	char boot[PROC_MAX];
+	struct written_pid written;
+	uint64_t start;
+	if (!read_pid(machine, &written) || !boot_id(boot) || strcmp(boot, written.boot) != 0)
+		return -1;
+	/* The descriptor first: what it is of does not change behind the look at its start. */
+	AUTO(file_closep) int fd = (int)syscall(SYS_pidfd_open, written.pid, 0);
+	if (fd < 0 || !start_of(written.pid, &start) || start != written.start)
+		return -1;
+	*ret_pid = written.pid;
+	return STEAL_FD(&fd);
+}
+
+/* ---- look ---- */
+
+/* The last line of the log, where it tells of an error; NULL else. */
+static char *last_error(const struct thin_machine *machine)
+{
+	static const char mark[] = "salvor: error: ";
+	char tail[LOG_TAIL + 1];
+	AUTO(freep) char *path = thin_machine_file(machine, "log");
+	AUTO(file_closep) int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+	ssize_t got = size > 0 ? pread(fd, tail, LOG_TAIL, size > LOG_TAIL ? size - LOG_TAIL : 0) : 0;
+	if (got <= 0)
+		return NULL;
+	tail[got] = '\0';
+	if (tail[got - 1] == '\n')
+		tail[got - 1] = '\0';
+	const char *line = strrchr(tail, '\n');
+	line = line ? line + 1 : tail;
+	return strncmp(line, mark, sizeof(mark) - 1) == 0 ? strdup(line + sizeof(mark) - 1) : NULL;
+}
+
+static void take_answer(const struct json *answer, struct thin_look *look)
+{
+	const char *state = json_get_text(answer, "state"), *reason = json_get_text(answer, "reason");
+	if (state && strcmp(state, "running") == 0)
+		look->state = THIN_RUNNING;
+	else if (state && strcmp(state, "paused") == 0)
+		look->state = THIN_PAUSED;
+	look->reason = reason ? strdup(reason) : NULL;
+}
+
+bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret, struct err **errp)
+{
+	AUTO(json_freep) struct json *answer = NULL;
+	struct err *silent = NULL;
+	bool runs;
+	if (!is_running(machine, &runs, errp))
+		return false;
+	*ret = (struct thin_look){.state = runs ? THIN_SILENT : THIN_STOPPED};
+	if (!runs) {
+		ret->reason = last_error(machine);
+		return true;
+	}
+	AUTO(file_closep) int process = open_process(machine, &ret->pid);
+	if (thin_machine_order(machine, "status", &answer, &silent))
+		take_answer(answer, ret);
+	err_free(silent);
+	return true;
+}
+
+/* ---- end ---- */
+
+bool thin_machine_kill(const struct thin_machine *machine, struct err **errp)
+{
+	pid_t pid;
+	AUTO(file_closep) int process = open_process(machine, &pid);
+	if (process < 0)
+		return true; /* nobody to end */
+	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
+		return err_set_errno(errp, errno, "machine '%s': end process %d", machine->name, pid);
+	struct pollfd end = {.fd = process, .events = POLLIN};
+	if (poll(&end, 1, KILL_S * 1000) == 1)
+		return true;
+	return err_set(errp, ERR_FAILED,
+		       "machine '%s': process %d does not end, as one does that waits for a dead disk", machine->name,
+		       pid);
+}
+
+bool thin_machine_wait(const struct thin_machine *machine, unsigned seconds, const struct cancel *cancel,
+		       bool *ret_stopped, struct err **errp)
+{
+	uint64_t until = clock_monotonic_ns() + seconds * UINT64_C(1000000000);
+	pid_t pid;
+	AUTO(file_closep) int process = open_process(machine, &pid);
+	for (;;) {
+		bool runs;
+		if (!cancel_check(cancel, errp) || !is_running(machine, &runs, errp))
+			return false;
+		*ret_stopped = !runs;
+		if (!runs || clock_monotonic_ns() >= until)
+			return true;
+		/* The process ends before what belongs to it does, as its NBD server: so both are looked at. */
+		struct pollfd end = {.fd = process, .events = POLLIN};
+		if (poll(&end, 1, LOOK_MS) == 1)
+			file_closep(&process);
+	}
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machines of the thin hypervisor on this host: a folder each, machines/NAME below the state folder, that has
+ *
+ *	vm.conf     what the machine is (thin/machine_config.h). Where it is not, there is no machine
+ *	point       where its disks are a point's: its id, and a second line that names it for people
+ *	*.overlay   what it wrote over such disks
+ *	uid         the user that it becomes in its jail, a number; where root made it
+ *	lock        locked as long as anything of it runs: the one truth of whether it does
+ *	keeper      locked by the process that serves a point's disks, as long as it does
+ *	pid         number and start of salvor-vmm, and of which boot of this host: "123 4567 0ba1…"
+ *	control, agent, nbd/socket    sockets: for orders (docs/vm.md), to the guest agent, and of the NBD server
+ *	serial.log, log               what it says on its serial line, and what salvor-vmm says of it
+ *
+ *	no machine ──create──► stopped ──start──► running ◄──► paused
+ *	     ▲                 │  ▲                  └────┬───────┘
+ *	     └────delete───────┘  └────── its end ────────┘
+ *
+ * Functions block on the disk, and on the machine's answer where they order something.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cancel.h"
+#include "base/compiler.h"
+
+struct err;
+struct json;
+struct machine_config;
+
+struct thin_machine {
+	char *name, *folder;
+	struct machine_config *config;
+	char *point, *point_text; /* NULL: its disks are images */
+	uid_t uid;		  /* 0: it stays who starts it */
+};
+
+void thin_machine_release(struct thin_machine *machine);
+
+/* ERR_NOT_FOUND, or what is wrong with its configuration. */
+NODISCARD bool thin_machine_open(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp);
+/* Names in alphabetical order, each and all of them the caller's to free. */
+NODISCARD bool thin_machine_names(const char *state_dir, char ***ret, size_t *ret_n, struct err **errp);
+
+struct thin_machine_plan {
+	const char *name, *memory; /* as in vm.conf; memory NULL: its default */
+	unsigned vcpus;		   /* 0: the default */
+	struct thin_machine_disk {
+		const char *name;
+		const char *path; /* NULL: of the point, over its export of this name */
+	} * disks;
+	size_t n_disks;
+	const char *const *taps, *const *passts;
+	size_t n_taps, n_passts;
+	const char *point, *point_text; /* NULL: none */
+};
+
+/* ERR_EXISTS where the name is taken, ERR_USAGE where the plan makes no machine. Nothing stays of a failure. */
+NODISCARD bool thin_machine_create(const char *state_dir, const struct thin_machine_plan *plan, struct err **errp);
+/* With its overlays; images that it only names stay. ERR_BUSY while it runs. */
+NODISCARD bool thin_machine_delete(const struct thin_machine *machine, struct err **errp);
+/* A file of its folder; a new string, NULL on lack of memory. */
+char *thin_machine_file(const struct thin_machine *machine, const char *file);
+
+/* ---- its process ---- */
+
+enum thin_state {
+	THIN_STOPPED,
+	THIN_RUNNING,
+	THIN_PAUSED,
+	THIN_SILENT, /* it runs, and does not answer: it begins, or ends, or hangs */
+};
+
+struct thin_look {
+	enum thin_state state;
+	pid_t pid;    /* 0: none */
+	char *reason; /* why it paused, or ended badly; NULL: nothing to tell. The caller's to free */
+};
+
+NODISCARD bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret, struct err **errp);
+/* A descriptor whose lock says that the machine runs; ERR_BUSY where it does. -1 on failure. */
+NODISCARD int thin_machine_lock(const struct thin_machine *machine, struct err **errp);
+/* Runs salvor-vmm, with the lock as long as that lives, and returns when the machine runs. The error is what it said.
+ */
+NODISCARD bool thin_machine_start(const struct thin_machine *machine, int lock, pid_t *ret_pid, struct err **errp);
+/* Ends it without asking. What was not flushed is lost. */
+NODISCARD bool thin_machine_kill(const struct thin_machine *machine, struct err **errp);
+/* Whether nothing of it runs any more, in so many seconds. ERR_CANCELLED. */
+NODISCARD bool thin_machine_wait(const struct thin_machine *machine, unsigned seconds, const struct cancel *cancel,
+				 bool *ret_stopped, struct err **errp);
+
+/* ---- orders ---- */
+
+/* ERR_NOT_FOUND where it does not run. The answer is the caller's; a refusal is an error. */
+NODISCARD bool thin_machine_order(const struct thin_machine *machine, const char *word, struct json **ret,
+				  struct err **errp);
+/* A socket that is the machine's serial line; -1 on failure. */
+NODISCARD int thin_machine_console(const struct thin_machine *machine, struct err **errp);

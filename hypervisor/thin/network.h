@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The seam for what is behind a guest's network card: a TAP interface of the host, or passt, which needs no privilege.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/compiler.h"
+
+struct err;
+struct network;
+
+#define NETWORK_FRAME_MAX 65550U /* 64 KiB behind an Ethernet header */
+#define NETWORK_DESCRIPTORS 2
+/* Before each frame there is a header, as virtio_net_hdr in Virtual I/O Device 1.1, section 5.1.6. */
+#define NETWORK_HEADER 12U
+
+enum network_result {
+	NETWORK_DONE,
+	NETWORK_LATER, /* nothing is there now */
+	NETWORK_ENDED, /* the other side is gone for good */
+};
+
+/* None of them blocks. Called by one thread at a time. */
+struct network_ops {
+	/* The next frame that has come, its header first; *ret_size is header and frame together. A frame that is
+	 * larger than the room is lost, and *ret_size is 0. n is at most VIRTQUEUE_SEGMENTS. */
+	enum network_result (*receive)(struct network *network, const struct iovec *to, int n, size_t *ret_size,
+				       struct err **errp);
+	/* A frame with its header before it, of `size` bytes. One that the other side has no room for is lost, as
+	 * networks lose frames. */
+	enum network_result (*send)(struct network *network, const struct iovec *from, int n, size_t size,
+				    struct err **errp);
+	/* The descriptors it needs in jail; at most NETWORK_DESCRIPTORS. Returns how many. */
+	size_t (*descriptors)(const struct network *network, int *ret);
+	void (*free)(struct network *network);
+};
+
+struct network {
+	const struct network_ops *ops;
+	int ready;     /* can be read when there is something to receive */
+	bool segments; /* completes checksums and cuts large TCP segments of frames that are sent, as their header asks
+			*/
+};
+
+/* An interface that is there: ERR_NOT_FOUND and ERR_BUSY name it and say what to do. */
+NODISCARD struct network *network_open_tap(const char *interface, struct err **errp);
+/* The socket on which passt listens (passt --socket PATH). */
+NODISCARD struct network *network_open_passt(const char *path, struct err **errp);
+void network_free(struct network *network);
+DEFINE_AUTO_FREE(struct network, network_free);

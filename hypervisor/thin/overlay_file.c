@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hypervisor/thin/overlay_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+
+enum { VERSION = 1, MAP_PAGE = 4096 };
+
+#define BLOCKS_MAX (UINT64_C(1) << 30)
+
+static const uint8_t magic[8] = {'S', 'L', 'V', 'R', 'O', 'V', 'L', 'Y'};
+
+struct overlay_file {
+	char *path;
+	int fd;
+	struct overlay_header header;
+	uint64_t n_blocks;
+	uint8_t *map;	  /* a bit a block, the lowest of a byte first */
+	uint8_t *changed; /* a byte a page of the map: not on disk as it is here */
+	size_t map_size;  /* whole pages */
+	bool failed;
+};
+
+/* ---- header ---- */
+
+static uint64_t round_up(uint64_t value, uint64_t unit)
+{
+	return (value + unit - 1) / unit * unit;
+}
+
+static uint64_t count_blocks(const struct overlay_header *header)
+{
+	return header->base_size / header->block_size + (header->base_size % header->block_size != 0);
+}
+
+static bool header_is_possible(const struct overlay_header *header)
+{
+	return (header->block_size == OVERLAY_BLOCK_MIN || header->block_size == OVERLAY_BLOCK_MAX) &&
+	       header->base_size > 0 && count_blocks(header) <= BLOCKS_MAX;
+}
+
+bool overlay_header_parse(struct span span, struct overlay_header *ret, struct err **errp)
+{
+	struct overlay_header header;
+	struct cursor cursor;
+	uint8_t found[sizeof(magic)];
+	cursor_init(&cursor, span);
+	cursor_copy(&cursor, found, sizeof(found));
+	uint32_t version = cursor_u32(&cursor);
+	if (!cursor_ok(&cursor) || memcmp(found, magic, sizeof(magic)) != 0)
+		return err_set(errp, ERR_CORRUPT, "it is no overlay of Salvor's");
+	if (version != VERSION)
+		return err_set(errp, ERR_UNSUPPORTED, "it has version %" PRIu32 ", which a newer Salvor has made",
+			       version);
+	header.block_size = cursor_u32(&cursor);
+	header.base_size = cursor_u64(&cursor);
+	cursor_text(&cursor, header.export_name, sizeof(header.export_name));
+	cursor_text(&cursor, header.description, sizeof(header.description));
+	if (!cursor_ok(&cursor) || !header_is_possible(&header) || !bytes_all_zero(cursor.at, cursor.left))
+		return err_set(errp, ERR_CORRUPT, "its header is damaged");
+	*ret = header;
+	return true;
+}
+
+/* All of it but the magic, whose place is zeros. */
+static bool build_header(const struct overlay_header *header, struct bytes *ret, struct err **errp)
+{
+	bytes_init(ret, OVERLAY_HEADER_SIZE);
+	memset(bytes_extend(ret, sizeof(magic)), 0, sizeof(magic));
+	bytes_u32(ret, VERSION);
+	bytes_u32(ret, header->block_size);
+	bytes_u64(ret, header->base_size);
+	bytes_text(ret, header->export_name);
+	bytes_text(ret, header->description);
+	bytes_extend(ret, OVERLAY_HEADER_SIZE - ret->len);
+	return bytes_ok(ret) || err_set_no_memory(errp);
+}
+
+static bool check_base(const struct overlay_header *there, const struct overlay_header *wanted, struct err **errp)
+{
+	if (there->base_size == wanted->base_size && strcmp(there->export_name, wanted->export_name) == 0 &&
+	    strcmp(there->description, wanted->description) == 0)
+		return true;
+	return err_set(errp, ERR_EXISTS,
+		       "it was made over '%s'%s%s of %" PRIu64 " bytes, and served is '%s'%s%s of %" PRIu64 " bytes",
+		       there->export_name, *there->description ? ", " : "", there->description, there->base_size,
+		       wanted->export_name, *wanted->description ? ", " : "", wanted->description, wanted->base_size);
+}
+
+/* ---- places ---- */
+
+/* Of block 0, on a boundary of blocks. */
+static uint64_t data_start(const struct overlay_file *overlay)
+{
+	return round_up(OVERLAY_HEADER_SIZE + overlay->map_size, OVERLAY_BLOCK_MAX);
+}
+
+uint64_t overlay_file_place(const struct overlay_file *overlay, uint64_t offset)
+{
+	return data_start(overlay) + offset;
+}
+
+static uint64_t whole_size(const struct overlay_file *overlay)
+{
+	return data_start(overlay) + overlay->n_blocks * overlay->header.block_size;
+}
+
+static bool take_shape(struct overlay_file *overlay, const struct overlay_header *header, struct err **errp)
+{
+	overlay->header = *header;
+	overlay->n_blocks = count_blocks(header);
+	overlay->map_size = round_up((overlay->n_blocks + 7) / 8, MAP_PAGE);
+	overlay->map = calloc(1, overlay->map_size);
+	overlay->changed = calloc(1, overlay->map_size / MAP_PAGE);
+	return (overlay->map && overlay->changed) || err_set_no_memory(errp);
+}
+
+/* ---- create and open ---- */
+
+static bool sync_data(struct overlay_file *overlay, struct err **errp)
+{
+	return fdatasync(overlay->fd) == 0 || err_set_errno(errp, errno, "sync");
+}
+
+static bool sync_name(const struct overlay_file *overlay, struct err **errp)
+{
+	AUTO(freep) char *path = strdup(overlay->path);
+	return path ? file_sync_folder(dirname(path), errp) : err_set_no_memory(errp);
+}
+
+/* Size and header first, then the magic that makes it count. */
+static bool create(struct overlay_file *overlay, const struct overlay_header *header, struct err **errp)
+{
+	AUTO(bytes_release) struct bytes bytes = {0};
+	if (!header_is_possible(header))
+		return err_set(errp, ERR_UNSUPPORTED, "an overlay cannot be over %" PRIu64 " bytes", header->base_size);
+	if (!build_header(header, &bytes, errp) || !take_shape(overlay, header, errp))
+		return false;
+	if (ftruncate(overlay->fd, 0) != 0 || ftruncate(overlay->fd, (off_t)whole_size(overlay)) != 0)
+		return err_set_errno(errp, errno, "make room");
+	return file_write_at(overlay->fd, bytes.data, bytes.len, 0, "header", errp) && sync_data(overlay, errp) &&
+	       file_write_at(overlay->fd, magic, sizeof(magic), 0, "header", errp) && sync_data(overlay, errp) &&
+	       sync_name(overlay, errp);
+}
+
+static bool map_is_possible(const struct overlay_file *overlay)
+{
+	for (uint64_t block = overlay->n_blocks; block % 8 != 0; block++)
+		if (overlay_file_is_local(overlay, block))
+			return false;
+	size_t used = (size_t)((overlay->n_blocks + 7) / 8);
+	return bytes_all_zero(overlay->map + used, overlay->map_size - used);
+}
+
+static bool load(struct overlay_file *overlay, struct span head, const struct overlay_header *wanted, uint64_t size,
+		 struct err **errp)
+{
+	struct overlay_header header;
+	if (!overlay_header_parse(head, &header, errp) || !check_base(&header, wanted, errp) ||
+	    !take_shape(overlay, &header, errp))
+		return false;
+	if (size < whole_size(overlay))
+		return err_set(errp, ERR_CORRUPT, "it is cut short: %" PRIu64 " bytes of %" PRIu64, size,
+			       whole_size(overlay));
+	if (!file_read_at(overlay->fd, overlay->map, overlay->map_size, OVERLAY_HEADER_SIZE, "map", errp))
+		return false;
+	return map_is_possible(overlay) || err_set(errp, ERR_CORRUPT, "its map of blocks is damaged");
+}
+
+/* As long as the file is open; by whomever else has it, in this process or another. */
+static bool lock(const struct overlay_file *overlay, struct err **errp)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(overlay->fd, F_OFD_SETLK, &whole) == 0)
+		return true;
+	if (errno == EAGAIN || errno == EACCES)
+		return err_set(errp, ERR_BUSY, "another machine has it");
+	return err_set_errno(errp, errno, "lock");
+}
+
+static bool open_or_create(struct overlay_file *overlay, const struct overlay_header *wanted, struct err **errp)
+{
+	uint8_t head[OVERLAY_HEADER_SIZE];
+	struct stat st;
+	overlay->fd = open(overlay->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	if (overlay->fd < 0 || fstat(overlay->fd, &st) < 0)
+		return err_set_errno(errp, errno, "open");
+	if (!S_ISREG(st.st_mode))
+		return err_set(errp, ERR_FAILED, "it is not a regular file");
+	if (!lock(overlay, errp))
+		return false;
+	if (st.st_size == 0)
+		return create(overlay, wanted, errp);
+	if (st.st_size < (off_t)sizeof(head))
+		return err_set(errp, ERR_CORRUPT, "it is no overlay of Salvor's");
+	if (!file_read_at(overlay->fd, head, sizeof(head), 0, "header", errp))
+		return false;
+	if (bytes_all_zero(head, sizeof(magic)))
+		return create(overlay, wanted, errp);
+	return load(overlay, SPAN_OF(head), wanted, (uint64_t)st.st_size, errp);
+}
+
+struct overlay_file *overlay_file_open(const char *path, const struct overlay_header *header, struct err **errp)
+{
+	AUTO(overlay_file_closep) struct overlay_file *overlay = malloc(sizeof(*overlay));
+	if (overlay)
+		*overlay = (struct overlay_file){.path = strdup(path), .fd = -1};
+	if (!overlay || !overlay->path) {
+		err_set_no_memory(errp);
+		return NULL;
+	}
+	if (!open_or_create(overlay, header, errp)) {
+		err_prefix(errp, "overlay %s", path);
+		return NULL;
+	}
+	return STEAL(&overlay);
+}
+
+void overlay_file_close(struct overlay_file *overlay)
+{
+	if (!overlay)
+		return;
+	file_closep(&overlay->fd);
+	free(overlay->path);
+	free(overlay->map);
+	free(overlay->changed);
+	free(overlay);
+}
+
+const struct overlay_header *overlay_file_header(const struct overlay_file *overlay)
+{
+	return &overlay->header;
+}
+
+const char *overlay_file_path(const struct overlay_file *overlay)
+{
+	return overlay->path;
+}
+
+int overlay_file_fd(const struct overlay_file *overlay)
+{
+	return overlay->fd;
+}
+
+/* ---- the map ---- */
+
+bool overlay_file_is_local(const struct overlay_file *overlay, uint64_t block)
+{
+	return overlay->map[block / 8] >> (block % 8) & 1;
+}
+
+void overlay_file_set_local(struct overlay_file *overlay, uint64_t first, uint64_t n)
+{
+	for (uint64_t block = first; block < first + n; block++) {
+		if (overlay_file_is_local(overlay, block))
+			continue;
+		overlay->map[block / 8] |= (uint8_t)(1U << (block % 8));
+		overlay->changed[block / 8 / MAP_PAGE] = 1;
+	}
+}
+
+static bool write_map(struct overlay_file *overlay, bool *ret_written, struct err **errp)
+{
+	*ret_written = false;
+	for (size_t at = 0; at < overlay->map_size; at += MAP_PAGE) {
+		uint8_t *changed = &overlay->changed[at / MAP_PAGE];
+		if (!*changed)
+			continue;
+		if (!file_write_at(overlay->fd, overlay->map + at, MAP_PAGE, OVERLAY_HEADER_SIZE + at, "map", errp))
+			return false;
+		*changed = 0;
+		*ret_written = true;
+	}
+	return true;
+}
+
+static bool sync_or_fail(struct overlay_file *overlay, struct err **errp)
+{
+	if (overlay->failed)
+		return err_set(errp, ERR_FAILED, "it could not be written before, and is as it was last flushed");
+	overlay->failed = !sync_data(overlay, errp);
+	return !overlay->failed;
+}
+
+bool overlay_file_flush(struct overlay_file *overlay, struct err **errp)
+{
+	bool written;
+	return (sync_or_fail(overlay, errp) && write_map(overlay, &written, errp) &&
+		(!written || sync_or_fail(overlay, errp))) ||
+	       err_prefix(errp, "overlay %s", overlay->path);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file of an overlay: blocks that were written, over a base that is read elsewhere. docs/vm.md has its format.
+ *
+ * - A block is local, and in this file, or it is not, and is the base's. In memory that is known at once; on disk a
+ * block's bit is set only when its data is durable. So a crash may take back what was not flushed, and never shows what
+ * was not written.
+ * - Bits are set and never cleared: any half of a bit map that was being written is right.
+ * - The magic is written last: a file without it was never finished, and has nothing of anybody's.
+ *
+ * Called by one thread at a time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/compiler.h"
+
+struct err;
+struct overlay_file;
+
+#define OVERLAY_HEADER_SIZE 4096U
+#define OVERLAY_TEXT_MAX 1024
+#define OVERLAY_BLOCK_MIN 4096U
+#define OVERLAY_BLOCK_MAX 65536U
+
+/* Which base it is over. Block size: 4 KiB or 64 KiB. */
+struct overlay_header {
+	uint32_t block_size;
+	uint64_t base_size;
+	char export_name[OVERLAY_TEXT_MAX + 1], description[OVERLAY_TEXT_MAX + 1];
+};
+
+/* Of the first OVERLAY_HEADER_SIZE bytes. ERR_CORRUPT, or ERR_UNSUPPORTED for a newer version. */
+NODISCARD bool overlay_header_parse(struct span span, struct overlay_header *ret, struct err **errp);
+
+/*
+ * Makes the file where there is none, or none that was finished, and locks it. A file over another base is refused,
+ * with both in the message (ERR_EXISTS); one that another machine has is ERR_BUSY. The block size of one that is there
+ * stays. Errors name the path.
+ */
+NODISCARD struct overlay_file *overlay_file_open(const char *path, const struct overlay_header *header,
+						 struct err **errp);
+/* Does not flush. */
+void overlay_file_close(struct overlay_file *overlay);
+DEFINE_AUTO_FREE(struct overlay_file, overlay_file_close);
+
+const struct overlay_header *overlay_file_header(const struct overlay_file *overlay);
+/* As it was opened. */
+const char *overlay_file_path(const struct overlay_file *overlay);
+int overlay_file_fd(const struct overlay_file *overlay);
+/* Where the byte of the disk is in the file. */
+uint64_t overlay_file_place(const struct overlay_file *overlay, uint64_t offset);
+bool overlay_file_is_local(const struct overlay_file *overlay, uint64_t block);
+/* Their data is in the file, durable or not. */
+void overlay_file_set_local(struct overlay_file *overlay, uint64_t first, uint64_t n);
+/* All that was written is durable, then all bits are. Once the kernel could not write something it fails for ever,
+ * since the kernel forgets that. */
+NODISCARD bool overlay_file_flush(struct overlay_file *overlay, struct err **errp);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A thread for the slow side of devices. It sleeps until one of its descriptors can be read, and calls the function
+ * that goes with it; so what is called by one worker never runs twice at a time.
+ *
+ *	new ──► (watch) ──► running ◄──► parked ──► free
+ *
+ * Parked means: between two calls, and none begins. All vCPUs and all workers parked is a machine's clean point, at
+ * which the state of every device is whole and nothing is on its way.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/compiler.h"
+#include "hypervisor/thin/jail.h"
+
+struct err;
+struct worker;
+
+typedef void worker_function(void *arg);
+
+/* The name is what `ps` shows of the thread, at most 15 bytes; role is what it may do from its first instruction on.
+ * The thread is there at once, and parked. */
+NODISCARD struct worker *worker_new(const char *name, enum jail_role role, struct err **errp);
+/* fd is borrowed until worker_free(). The function reads it empty, or is called again. While parked, or in the worker.
+ */
+NODISCARD bool worker_watch(struct worker *worker, int fd, worker_function *call, void *arg, struct err **errp);
+/* Stops or goes on waiting for this descriptor, as with a full buffer. While parked, or in the worker. */
+void worker_listen(struct worker *worker, int fd, bool on);
+/* Blocks until it is parked. Parking twice is fine. Never called by a worker of itself. */
+void worker_park(struct worker *worker);
+void worker_go_on(struct worker *worker);
+/* Ends and joins the thread. NULL is fine. */
+void worker_free(struct worker *worker);
+DEFINE_AUTO_FREE(struct worker, worker_free);

@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Machines of the thin hypervisor: their folders, and where this host has KVM, their processes."""
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+import unittest
+
+from command import BIN, CommandTest
+
+OFD_SETLK = 37
+KVM_GET_API_VERSION = 0xAE00
+
+
+def has_kvm():
+    try:
+        with open("/dev/kvm", "rb", buffering=0) as kvm:
+            return fcntl.ioctl(kvm, KVM_GET_API_VERSION) == 12
+    except OSError:
+        return False
+
+
+class Machines(CommandTest):
+    def setUp(self):
+        super().setUp()
+        with open(self.path("disk.raw"), "wb") as file:
+            file.truncate(1 << 20)
+
+    def create(self, name="web01", *words):
+        return self.succeed("vm", "create", name, "--disk", "disk.raw", *words)
+
+    def machine(self, *names):
+        return self.path("state", "machines", *names)
+
+    def listed(self):
+        return {machine["name"]: machine for machine in self.succeed("vm", "list")["machines"]}
+
+    def test_create_list_delete(self):
+        self.assertEqual(self.succeed("vm", "list"), {"machines": []})
+        self.assertIn("There are no machines", self.run_salvor("vm", "list").stdout)
+        self.assertEqual(self.create("web01", "--memory", "64M", "--vcpus", "2", "--tap", "tap0"), {"machine": "web01", "state": "stopped"})
+        self.create("db", "--disk", "log=disk.raw")
+        self.assertEqual(list(self.listed()), ["db", "web01"])
+        web = self.listed()["web01"]
+        self.assertEqual((web["state"], web["pid"], web["memory"], web["vcpus"], web["point"]), ("stopped", None, 64 << 20, 2, None))
+        self.assertEqual(web["disks"], [{"name": "vda", "path": self.path("disk.raw")}])
+        self.assertEqual([disk["name"] for disk in self.listed()["db"]["disks"]], ["vda", "log"])
+        self.assertEqual(os.stat(self.machine("web01")).st_mode & 0o777, 0o700)
+        self.succeed("vm", "delete", "web01")
+        self.assertFalse(os.path.exists(self.machine("web01")))
+        self.assertTrue(os.path.exists(self.path("disk.raw")))
+        self.assertEqual(list(self.listed()), ["db"])
+
+    def test_users_differ(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root's machines have users of their own")
+
+        def uid(name):
+            with open(self.machine(name, "uid"), encoding="ascii") as file:
+                return int(file.read())
+        for name in ("a", "b", "c"):
+            self.create(name)
+        self.assertEqual(len({uid("a"), uid("b"), uid("c")}), 3)
+        was = uid("b")
+        self.succeed("vm", "delete", "b")
+        self.create("d")
+        self.assertEqual(uid("d"), was)
+
+    def test_wrong_words(self):
+        self.fail_with(2, "usage", "did you mean 'vm start'", "vm", "strat")
+        self.fail_with(2, "usage", "usage: salvor vm start NAME", "vm", "start")
+        self.fail_with(2, "usage", "usage: salvor vm list", "vm", "list", "x")
+        self.fail_with(2, "usage", "'vm start' takes no --disk", "vm", "start", "a", "--disk", "x")
+        self.fail_with(2, "usage", "'vm create' takes no --force", "vm", "create", "a", "--force")
+        self.fail_with(2, "usage", "either --disk PATH or --from POINT", "vm", "create", "a")
+        self.fail_with(2, "usage", "either --disk PATH or --from POINT", "vm", "create", "a", "--disk", "disk.raw", "--from", "b@latest")
+        self.fail_with(2, "usage", "'a b' is no name", "vm", "create", "a b", "--disk", "disk.raw")
+        self.fail_with(2, "usage", "is no name", "vm", "create", "../a", "--disk", "disk.raw")
+        self.fail_with(2, "usage", "--memory '5'", "vm", "create", "a", "--disk", "disk.raw", "--memory", "5")
+        self.fail_with(2, "usage", "--vcpus", "vm", "create", "a", "--disk", "disk.raw", "--vcpus", "17")
+        self.fail_with(2, "usage", "15 letters", "vm", "create", "a", "--disk", "disk.raw", "--tap", "a" * 16)
+        self.fail_with(2, "usage", "control characters", "vm", "create", "a", "--disk", "disk.raw", "--passt", "a\nb")
+        self.fail_with(1, "not-found", "no machine 'a' here", "vm", "start", "a")
+        self.fail_with(2, "usage", "not the name of a machine", "vm", "delete", "..")
+        self.assertEqual(self.listed(), {})
+        self.assertFalse(os.path.exists(self.machine("a")))
+
+    def test_wrong_images(self):
+        self.fail_with(1, "not-found", "none.raw", "vm", "create", "a", "--disk", "none.raw")
+        with open(self.path("short"), "wb") as file:
+            file.write(b"short")
+        self.fail_with(2, "usage", "too short", "vm", "create", "a", "--disk", "short")
+        with open(self.path("image.qcow2"), "wb") as file:
+            file.write(b"QFI\xfb" + bytes(508))
+        self.fail_with(1, "unsupported", "qemu-img convert", "vm", "create", "a", "--disk", "image.qcow2")
+        self.fail_with(2, "usage", "neither an image nor a block device", "vm", "create", "a", "--disk", self.folder)
+
+    def test_names_are_taken_once(self):
+        self.create()
+        self.fail_with(1, "exists", "a machine 'web01' already", "vm", "create", "web01", "--disk", "disk.raw")
+
+    def test_quotes_survive(self):
+        odd = self.path("it's a ${HOME} \\ \"disk\".raw")
+        os.rename(self.path("disk.raw"), odd)
+        self.succeed("vm", "create", "odd", "--disk", odd)
+        self.assertEqual(self.listed()["odd"]["disks"][0]["path"], odd)
+
+    def test_a_wrong_file_is_told_and_hides_no_other(self):
+        self.create("a")
+        self.create("b")
+        with open(self.machine("a", "vm.conf"), "a", encoding="ascii") as file:
+            file.write("colour = blue\n")
+        self.fail_with(2, "usage", r"vm.conf:\d+: .*colour", "vm", "start", "a")
+        self.assertEqual(self.listed()["a"]["state"], "unknown")
+        self.assertIn("colour", self.listed()["a"]["reason"])
+        self.assertEqual(self.listed()["b"]["state"], "stopped")
+
+    def test_what_runs_is_known_by_its_lock(self):
+        self.create()
+        with open(self.machine("web01", "lock"), "w", encoding="ascii") as lock:
+            fcntl.fcntl(lock, OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            self.assertEqual(self.listed()["web01"]["state"], "silent")
+            self.fail_with(1, "busy", "runs: 'salvor vm stop web01' first", "vm", "delete", "web01")
+            self.fail_with(1, "busy", "does not answer", "vm", "start", "web01")
+            # A recycled number is not taken for the machine: nobody is killed.
+            other = subprocess.Popen(["sleep", "1000"])
+            self.addCleanup(other.wait)
+            self.addCleanup(other.kill)
+            with open(self.machine("web01", "pid"), "w", encoding="ascii") as file:
+                file.write(f"{other.pid} 1 00000000-0000-0000-0000-000000000000\n")
+            self.assertEqual(self.run_salvor("vm", "stop", "--force", "web01").returncode, 1)
+            self.assertIsNone(other.poll())
+        self.fail_with(1, "not-found", "does not run", "vm", "stop", "web01")
+
+    def test_from_a_point(self):
+        environment = {"SALVOR_REPO": self.path("repository"), "SALVOR_PASSPHRASE": "x"}
+        self.succeed("init", "--no-recovery-key", **environment)
+        point = self.succeed("backup", "web", "--disk", "disk.raw", **environment)["point"]
+        self.fail_with(2, "usage", "which repository", "vm", "create", "a", "--from", "web@latest")
+        self.fail_with(1, "not-found", "web", "vm", "create", "a", "--from", "wub@latest", **environment)
+        self.succeed("vm", "create", "web01", "--from", "web@latest", **environment)
+        machine = self.listed()["web01"]
+        self.assertEqual((machine["point"], machine["disks"][0]["name"]), (point, "vda"))
+        self.assertTrue(machine["disks"][0]["path"].endswith("/web01/vda.overlay"))
+        self.fail_with(2, "usage", "which repository", "vm", "start", "web01")
+        self.assertEqual(self.listed()["web01"]["state"], "stopped")
+        if has_kvm():
+            self.run_point(environment)
+
+    def run_point(self, environment):
+        # A sanitizer's library must be loaded before the plugin that needs it, by nbdkit too.
+        linked = subprocess.run(["ldd", BIN], capture_output=True, text=True, check=False).stdout
+        sanitizer = re.search(r"lib[at]san\.so\S* => (\S+)", linked)
+        if sanitizer:
+            environment = environment | {"LD_PRELOAD": sanitizer[1], "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}
+        self.addCleanup(self.run_salvor, "vm", "stop", "--force", "web01")
+        self.assertEqual(self.succeed("vm", "start", "web01", **environment)["state"], "running")
+        self.assertTrue(os.path.exists(self.machine("web01", "vda.overlay")))
+        self.assertNotEqual(self.listed()["web01"]["state"], "stopped")
+        self.succeed("vm", "stop", "--force", "web01")
+        self.assertEqual(self.listed()["web01"]["state"], "stopped")
+        self.assertFalse(os.path.exists(self.machine("web01", "nbd", "socket")))
+
+
+@unittest.skipUnless(has_kvm(), "there is no /dev/kvm that this user may open")
+class Running(CommandTest):
+    """The disk is empty: the firmware runs, and finds nothing to boot."""
+
+    def setUp(self):
+        super().setUp()
+        with open(self.path("disk.raw"), "wb") as file:
+            file.truncate(1 << 20)
+        self.succeed("vm", "create", "web01", "--disk", "disk.raw", "--memory", "64M")
+        self.addCleanup(self.run_salvor, "vm", "stop", "--force", "web01")
+        self.folder_of_machine = self.path("state", "machines", "web01")
+
+    def state(self):
+        return self.succeed("vm", "list")["machines"][0]
+
+    def order(self, *lines):
+        """The answers to these lines."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(os.path.join(self.folder_of_machine, "control"))
+            control.sendall("".join(line + "\n" for line in lines).encode())
+            with control.makefile(encoding="utf-8") as answers:
+                return [json.loads(answers.readline()) for _ in lines]
+
+    def wait_for(self, what, condition):
+        for _ in range(600):
+            if condition():
+                return
+            time.sleep(0.05)
+        self.fail(f"waited in vain for {what}: {self.state()}")
+
+    def test_life(self):
+        started = self.succeed("vm", "start", "web01")
+        self.assertEqual(self.state()["pid"], started["pid"])
+        self.fail_with(1, "busy", "'salvor vm stop web01' first", "vm", "delete", "web01")
+        self.wait_for("the firmware's word", lambda: self.state()["state"] == "paused")
+        self.assertIn("nothing to boot", self.state()["reason"])
+        self.fail_with(1, "busy", "is paused: .*nothing to boot", "vm", "stop", "web01")
+        self.succeed("vm", "stop", "--force", "web01")
+        self.assertEqual((self.state()["state"], self.state()["pid"]), ("stopped", None))
+        self.succeed("vm", "start", "web01")
+
+    def test_killed(self):
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        self.wait_for("its end", lambda: self.state()["state"] == "stopped")
+        self.succeed("vm", "start", "web01")
+
+    def test_jailed(self):
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        with open(os.path.join(self.folder_of_machine, "log"), encoding="utf-8") as log:
+            if "outside a jail" in log.read():
+                self.skipTest("this build has a sanitizer, which does not work in a jail")
+        self.assertEqual(os.listdir(f"/proc/{pid}/root"), [])
+        threads = 0
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as file:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+            if status["Name"].startswith("kvm-"):
+                continue  # the kernel's own
+            threads += 1
+            self.assertEqual((status["Seccomp"], status["NoNewPrivs"], int(status["CapEff"], 16)), ("2", "1", 0))
+            if os.geteuid() == 0:
+                self.assertGreaterEqual(int(status["Uid"].split()[0]), 1_900_000_000)
+        self.assertGreaterEqual(threads, 4)
+
+    def test_orders(self):
+        self.succeed("vm", "start", "web01")
+        paused, again, status = self.order('{"do": "pause"}', '{"do": "pause"}', '{"do": "status"}')
+        self.assertEqual([answer["state"] for answer in (paused, again, status)], ["paused"] * 3)
+        self.assertEqual((status["name"], status["ok"], status["restarts"]), ("web01", True, 0))
+        self.assertEqual(self.order('{"do": "go-on"}')[0]["state"], "running")
+        wrong = self.order("nonsense", "{}", "[]", '{"do": 5}', '{"do": "fly"}', "", '{"do": "status"}')
+        self.assertEqual([answer["ok"] for answer in wrong], [False] * 6 + [True])
+        self.assertTrue(all(answer["error"] for answer in wrong[:-1]))
+        self.assertTrue(self.order('{"do": "restart"}')[0]["ok"])
+        self.wait_for("the restart", lambda: self.order('{"do": "status"}')[0]["restarts"] == 1)
+
+    def test_rude_clients(self):
+        self.succeed("vm", "start", "web01")
+        clients = []
+        for _ in range(40):
+            client = socket.socket(socket.AF_UNIX)
+            client.setblocking(False)
+            try:
+                client.connect(os.path.join(self.folder_of_machine, "control"))
+            except BlockingIOError:
+                pass  # the queue is full, too
+            clients.append(client)
+        for client in clients:
+            client.close()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(os.path.join(self.folder_of_machine, "control"))
+            client.sendall(b"x" * 4096)
+            answer = client.recv(4096)
+            self.assertIn(b"too long", answer)
+        with socket.socket(socket.AF_UNIX) as client:  # never reads its answers
+            client.connect(os.path.join(self.folder_of_machine, "control"))
+            client.settimeout(10)
+            with self.assertRaises(OSError):
+                while True:
+                    client.sendall(b'{"do": "status"}\n' * 100)
+        self.assertTrue(self.order('{"do": "status"}')[0]["ok"])
+
+    def test_console(self):
+        self.succeed("vm", "start", "web01")
+        with socket.socket(socket.AF_UNIX) as first:
+            first.connect(os.path.join(self.folder_of_machine, "control"))
+            first.sendall(b'{"do": "console"}\ntyped')
+            self.assertTrue(json.loads(first.recv(4096))["ok"])
+            self.assertIn("somebody else", self.order('{"do": "console"}')[0]["error"])
+        self.wait_for("the console", lambda: self.order('{"do": "console"}')[0]["ok"])
+        main, terminal = pty.openpty()
+        process = subprocess.Popen([BIN, "vm", "console", "web01"], stdin=terminal, stdout=terminal, stderr=subprocess.PIPE,
+                                   env=self.environment, start_new_session=True)
+        self.assertIn(b"Ctrl-] leaves", process.stderr.readline())
+        os.write(main, b"\x1d")
+        self.assertEqual(process.wait(30), 0)
+        process.stderr.close()
+        os.close(main)
+        os.close(terminal)
+
+    def test_agent(self):
+        self.succeed("vm", "start", "web01")
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as agent:  # nobody listens in there, and nobody minds
+                agent.connect(os.path.join(self.folder_of_machine, "agent"))
+                agent.sendall(b'{"execute": "guest-ping"}\n' * 100)
+        self.assertTrue(self.order('{"do": "status"}')[0]["ok"])
+
+    def test_what_it_needs_is_gone(self):
+        os.truncate(self.path("disk.raw"), 100)
+        self.fail_with(1, "failed", "could not be started: .*disk 'vda'", "vm", "start", "web01")
+        os.remove(self.path("disk.raw"))
+        self.fail_with(1, "failed", "could not be started: .*disk.raw.*No such file", "vm", "start", "web01")
+        self.succeed("vm", "delete", "web01")
+
+    def test_image_in_use(self):
+        self.succeed("vm", "create", "other", "--disk", "disk.raw")
+        self.addCleanup(self.run_salvor, "vm", "stop", "--force", "other")
+        self.succeed("vm", "start", "web01")
+        self.fail_with(1, "failed", "could not be started: .*disk.raw", "vm", "start", "other")
+
+    def test_no_such_interface(self):
+        self.succeed("vm", "create", "other", "--disk", "disk.raw", "--tap", "salvor-none")
+        self.fail_with(1, "failed", "could not be started: .*salvor-none", "vm", "start", "other")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images and the locks on them, also those of QEMU's own programs. */
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "hypervisor/thin/disk.h"
+#include "tests/folder.h"
+#include "tests/unit.h"
+
+enum { SIZE = 1 << 20 };
+
+static void make_image(const char *path, off_t size)
+{
+	AUTO(file_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, size), 0);
+}
+
+static struct disk *must_open(const char *path, bool read_only)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	struct disk *disk = disk_open_raw("vda", path, read_only, &err);
+	if (!disk)
+		fail_msg("%s", err_message(err));
+	return disk;
+}
+
+static void assert_refused(const char *path, bool read_only, enum err_code code, const char *words)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(disk_freep) struct disk *disk = disk_open_raw("vda", path, read_only, &err);
+	assert_null(disk);
+	assert_int_equal(err_code(err), code);
+	if (!strstr(err_message(err), words) || !strstr(err_message(err), path))
+		fail_msg("%s", err_message(err));
+}
+
+static void vectors_are_read_and_written(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	char a[300], b[0x1000], c[212];
+	struct iovec vectors[] = {{a, sizeof(a)}, {NULL, 0}, {b, sizeof(b)}, {c, sizeof(c)}};
+	make_image("disk.img", SIZE);
+	AUTO(disk_freep) struct disk *disk = must_open("disk.img", false);
+	assert_int_equal(disk->size, SIZE);
+	memset(a, 'a', sizeof(a));
+	memset(b, 'b', sizeof(b));
+	memset(c, 'c', sizeof(c));
+	assert_true(disk->ops->write(disk, 512, vectors, 4, &err));
+	memset(a, 0, sizeof(a));
+	memset(b, 0, sizeof(b));
+	memset(c, 0, sizeof(c));
+	assert_true(disk->ops->read(disk, 512, vectors, 4, &err));
+	assert_int_equal(a[299], 'a');
+	assert_int_equal(b[0], 'b');
+	assert_int_equal(c[211], 'c');
+	assert_true(disk->ops->read(disk, 512, vectors, 0, &err));
+	assert_true(disk->ops->flush(disk, &err));
+}
+
+static void an_image_that_shrinks_is_an_error(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	char bytes[4096];
+	struct iovec vectors[] = {{bytes, 1024}, {bytes + 1024, 1024}, {bytes + 2048, 2048}};
+	make_image("disk.img", SIZE);
+	AUTO(disk_freep) struct disk *disk = must_open("disk.img", false);
+	assert_int_equal(truncate("disk.img", 8192 + 1536), 0);
+	assert_false(
+		disk->ops->read(disk, 8192, vectors, 3, &err)); /* begins, goes on in the middle of a vector, ends */
+	assert_non_null(strstr(err_message(err), "shorter"));
+	assert_int_equal(err_code(err), ERR_FAILED);
+}
+
+static bool is(struct disk *disk, uint64_t offset, char value)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	char bytes[512];
+	assert_true(disk->ops->read(disk, offset, &(struct iovec){bytes, sizeof(bytes)}, 1, &err));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		if (bytes[i] != value)
+			return false;
+	return true;
+}
+
+static void zeros_are_zeros(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) char *bytes = malloc(SIZE);
+	make_image("disk.img", SIZE);
+	AUTO(disk_freep) struct disk *disk = must_open("disk.img", false);
+	memset(bytes, 'x', SIZE);
+	assert_true(disk->ops->write(disk, 0, &(struct iovec){bytes, SIZE}, 1, &err));
+	assert_true(disk->ops->zero(disk, 512, 512, false, &err));
+	assert_true(disk->ops->zero(disk, 4096, 300 << 10, false, &err));
+	assert_true(disk->ops->zero(disk, (512 << 10) + 512, 70 << 10, true, &err));
+	assert_true(disk->ops->discard(disk, 1000 << 10, 8192, &err));
+	assert_true(is(disk, 0, 'x') && is(disk, 512, 0) && is(disk, 1024, 'x'));
+	assert_true(is(disk, 4096, 0) && is(disk, (304 << 10) - 512, 0) && is(disk, 304 << 10, 'x'));
+	assert_true(is(disk, 512 << 10, 'x') && is(disk, (512 << 10) + 512, 0) && is(disk, (582 << 10), 0));
+	assert_true(is(disk, (582 << 10) + 512, 'x'));
+}
+
+static void what_is_no_disk_is_refused(void **state)
+{
+	(void)state;
+	make_image("empty.img", 0);
+	make_image("odd.img", 1000);
+	assert_refused("no.img", false, ERR_NOT_FOUND, "No such file");
+	assert_refused("empty.img", false, ERR_FAILED, "no disk");
+	assert_refused("odd.img", false, ERR_FAILED, "no disk");
+	assert_refused("/dev/null", false, ERR_FAILED, "neither");
+	assert_refused(".", true, ERR_FAILED, "neither");
+}
+
+static void one_machine_at_a_time(void **state)
+{
+	(void)state;
+	make_image("disk.img", SIZE);
+	struct disk *writer = must_open("disk.img", false);
+	assert_refused("disk.img", false, ERR_BUSY, "in use");
+	assert_refused("disk.img", true, ERR_BUSY, "in use");
+	disk_free(writer);
+	AUTO(disk_freep) struct disk *reader = must_open("disk.img", true);
+	AUTO(disk_freep) struct disk *other = must_open("disk.img", true);
+	assert_refused("disk.img", false, ERR_BUSY, "in use");
+}
+
+/* -1 where the program is not there. */
+static int run(char *const argv[])
+{
+	pid_t pid;
+	int status;
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0)
+		return -1;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void qemu_is_refused(void **state)
+{
+	(void)state;
+	char *const writing[] = {"qemu-io", "-f", "raw", "-c", "write 0 512", "disk.img", NULL};
+	char *const reading[] = {"qemu-io", "-r", "-f", "raw", "-c", "read 0 512", "disk.img", NULL};
+	make_image("disk.img", SIZE);
+	if (run(writing) != 0)
+		skip();
+	AUTO(disk_freep) struct disk *disk = must_open("disk.img", false);
+	assert_int_not_equal(run(writing), 0);
+	disk_free(STEAL(&disk));
+	disk = must_open("disk.img", true);
+	assert_int_not_equal(run(writing), 0);
+	assert_int_equal(run(reading), 0);
+}
+
+static void qemu_refuses_us(void **state)
+{
+	(void)state;
+	make_image("disk.img", SIZE);
+	AUTO(freep) char *folder = realpath(".", NULL);
+	AUTO(freep) char *socket = file_format("%s/sock", folder);
+	char *const serving[] = {"qemu-nbd", "-f", "raw", "-k", socket, "--fork", "--pid-file=pid", "disk.img", NULL};
+	if (run(serving) != 0)
+		skip();
+	assert_refused("disk.img", false, ERR_BUSY, "in use");
+	assert_refused("disk.img", true, ERR_BUSY, "in use");
+	char *const ending[] = {"sh", "-c", "kill $(cat pid)", NULL};
+	assert_int_equal(run(ending), 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, folder_enter, folder_leave)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(vectors_are_read_and_written),
+		TEST(an_image_that_shrinks_is_an_error),
+		TEST(zeros_are_zeros),
+		TEST(what_is_no_disk_is_refused),
+		TEST(one_machine_at_a_time),
+		TEST(qemu_is_refused),
+		TEST(qemu_refuses_us),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting a kernel: what is put where, and which images are refused. The image is made here, and has a head and no
+ * kernel. */
+#include "hypervisor/thin/linux_boot.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "hypervisor/thin/guest_memory.h"
+#include "tests/folder.h"
+#include "tests/unit.h"
+
+enum { SECTORS = 3, BODY_AT = (SECTORS + 1) * 512, BODY = 10000, IMAGE = BODY_AT + BODY, PREFERRED = 16 << 20 };
+enum { RSDP = 0xe0000, INIT_SIZE = 8 << 20 };
+
+#define MIB UINT64_C(1048576)
+
+static void make_image(uint8_t image[IMAGE])
+{
+	for (unsigned i = 0; i < IMAGE; i++)
+		image[i] = (uint8_t)(i * 7);
+	memset(image, 0, BODY_AT);
+	image[0x1f1] = SECTORS;
+	bytes_store_le16(image + 0x1fe, 0xaa55);
+	image[0x201] = 0x6a;
+	bytes_store_le32(image + 0x202, 0x53726448); /* HdrS */
+	bytes_store_le16(image + 0x206, 0x20f);
+	image[0x211] = 0x01;
+	bytes_store_le32(image + 0x22c, 0x7fffffff);
+	bytes_store_le16(image + 0x236, 0x7f);
+	bytes_store_le32(image + 0x238, 2047);
+	bytes_store_le64(image + 0x258, PREFERRED);
+	bytes_store_le32(image + 0x260, INIT_SIZE);
+}
+
+static void put_file(const char *path, const void *data, size_t size)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	assert_true(file_replace(path, SPAN(data, size), 0600, &err));
+}
+
+static struct guest_memory *new_memory(uint64_t size)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	struct guest_memory *memory = guest_memory_new(size, &err);
+	assert_non_null(memory);
+	return memory;
+}
+
+static struct linux_boot *open_boot(const char *initrd, const char *command_line)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	const struct linux_boot_options options = {.kernel = "vmlinuz", .initrd = initrd, .command_line = command_line};
+	struct linux_boot *boot = linux_boot_new(&options, &err);
+	if (!boot)
+		fail_msg("%s", err_message(err));
+	return boot;
+}
+
+static void all_is_where_the_kernel_looks(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	static uint8_t image[IMAGE], initrd[5000] = "an initrd";
+	struct vcpu_long_mode entry;
+	int fds[2];
+	(void)state;
+	make_image(image);
+	put_file("vmlinuz", image, sizeof(image));
+	put_file("initrd.img", initrd, sizeof(initrd));
+	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot("initrd.img", "console=ttyS0");
+	assert_int_equal(linux_boot_descriptors(boot, fds), 2);
+	AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(64 * MIB);
+	assert_true(linux_boot_place(boot, memory, RSDP, &entry, &err));
+
+	assert_int_equal(entry.rip, PREFERRED + 0x200);
+	assert_int_equal(entry.rsi, LINUX_BOOT_PARAMETERS);
+	const uint8_t *parameters = guest_memory_for_reading(memory, entry.rsi, 4096);
+	assert_memory_equal(guest_memory_for_reading(memory, PREFERRED, BODY), image + BODY_AT, BODY);
+	assert_int_equal(bytes_load_le64(parameters + 0x70), RSDP);
+	assert_int_equal(parameters[0x210], 0xff);
+	assert_memory_equal(parameters + 0x202, "HdrS", 4);
+	assert_string_equal(guest_memory_for_reading(memory, bytes_load_le32(parameters + 0x228), 14), "console=ttyS0");
+	uint32_t at = bytes_load_le32(parameters + 0x218);
+	assert_int_equal(at, 64 * MIB - 3 * 4096);
+	assert_int_equal(bytes_load_le32(parameters + 0x21c), sizeof(initrd));
+	assert_memory_equal(guest_memory_for_reading(memory, at, sizeof(initrd)), initrd, sizeof(initrd));
+	assert_int_equal(parameters[0x1e8], 4);
+	assert_int_equal(bytes_load_le64(parameters + 0x2d0 + 2 * 20), MIB);
+	assert_true(guest_memory_take_written(memory, PREFERRED) && guest_memory_take_written(memory, at));
+}
+
+/* As the processor walks them. */
+static uint64_t translate(const struct guest_memory *memory, uint64_t cr3, uint64_t address)
+{
+	uint64_t table = cr3;
+	for (unsigned shift = 39; shift > 21; shift -= 9) {
+		uint64_t entry =
+			bytes_load_le64(guest_memory_for_reading(memory, table + (address >> shift & 511) * 8, 8));
+		assert_int_equal(entry & 0xfff, 3);
+		table = entry & ~UINT64_C(0xfff);
+	}
+	uint64_t entry = bytes_load_le64(guest_memory_for_reading(memory, table + (address >> 21 & 511) * 8, 8));
+	assert_int_equal(entry & 0xfff, 0x83);
+	return (entry & ~UINT64_C(0xfff)) | (address & 0x1fffff);
+}
+
+static void each_address_is_its_own(void **state)
+{
+	static const uint64_t addresses[] = {0,		 0x7000,     PREFERRED + 0x200, 0x3fffffff,
+					     0x40000000, 0xbfffffff, 0xffffffff};
+	AUTO(err_freep) struct err *err = NULL;
+	static uint8_t image[IMAGE];
+	struct vcpu_long_mode entry;
+	(void)state;
+	make_image(image);
+	put_file("vmlinuz", image, sizeof(image));
+	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot(NULL, NULL);
+	AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(64 * MIB);
+	assert_true(linux_boot_place(boot, memory, RSDP, &entry, &err));
+	for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++)
+		assert_int_equal(translate(memory, entry.cr3, addresses[i]), addresses[i]);
+	assert_int_equal(bytes_load_le64(guest_memory_for_reading(memory, entry.gdt + 0x10, 8)), 0x00af9b000000ffff);
+}
+
+static void the_initrd_lies_where_the_kernel_allows(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	static uint8_t image[IMAGE];
+	struct vcpu_long_mode entry;
+	(void)state;
+	make_image(image);
+	bytes_store_le32(image + 0x22c, 30 * MIB - 1);
+	put_file("vmlinuz", image, sizeof(image));
+	put_file("initrd.img", image, 4097);
+	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot("initrd.img", NULL);
+	AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(64 * MIB);
+	assert_true(linux_boot_place(boot, memory, RSDP, &entry, &err));
+	const uint8_t *parameters = guest_memory_for_reading(memory, entry.rsi, 4096);
+	assert_int_equal(bytes_load_le32(parameters + 0x218), 30 * MIB - 2 * 4096);
+}
+
+static void too_little_memory_is_told(void **state)
+{
+	static uint8_t image[IMAGE], initrd[2 << 20];
+	struct vcpu_long_mode entry;
+	(void)state;
+	make_image(image);
+	put_file("vmlinuz", image, sizeof(image));
+	put_file("initrd.img", initrd, sizeof(initrd));
+	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot("initrd.img", NULL);
+	for (uint64_t mib = 16; mib <= 25; mib++) {
+		AUTO(err_freep) struct err *err = NULL;
+		AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(mib * MIB);
+		assert_false(linux_boot_place(boot, memory, RSDP, &entry, &err));
+		assert_int_equal(err_code(err), ERR_USAGE);
+		assert_non_null(strstr(err_message(err), mib < 25 ? "too small for it" : "too small for its initrd"));
+	}
+}
+
+static void a_file_that_shrank_is_told(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	static uint8_t image[IMAGE];
+	struct vcpu_long_mode entry;
+	(void)state;
+	make_image(image);
+	put_file("vmlinuz", image, sizeof(image));
+	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot(NULL, NULL);
+	FILE *file = fopen("vmlinuz", "w");
+	assert_non_null(file);
+	assert_int_equal(fclose(file), 0);
+	AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(64 * MIB);
+	assert_false(linux_boot_place(boot, memory, RSDP, &entry, &err));
+	assert_int_equal(err_code(err), ERR_CORRUPT);
+	assert_non_null(strstr(err_message(err), "vmlinuz"));
+}
+
+static void assert_refused(const struct linux_boot_options *options, enum err_code code, const char *why)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(linux_boot_freep) struct linux_boot *boot = linux_boot_new(options, &err);
+	assert_null(boot);
+	assert_int_equal(err_code(err), code);
+	if (!strstr(err_message(err), why))
+		fail_msg("'%s' does not say '%s'", err_message(err), why);
+}
+
+/* Refused for one field alone. */
+static void hostile_heads_are_refused(void **state)
+{
+	static const struct {
+		uint64_t value;
+		const char *why;
+		unsigned at, size;
+	} heads[] = {
+		{0, "kernel 'vmlinuz': it is no bzImage of Linux", 0x1fe, 2},
+		{0, "no bzImage", 0x202, 4},
+		{0x20b, "older than 2.12", 0x206, 2},
+		{0, "64-bit mode", 0x211, 1},
+		{0x7e, "64-bit mode", 0x236, 2},
+		{0x20, "shorter than its version says", 0x201, 1},
+		{255, "cut off", 0x1f1, 1},
+		{0, "where it cannot lie", 0x258, 8},
+		{BODY - 1, "where it cannot lie", 0x260, 4},
+	};
+	const struct linux_boot_options options = {.kernel = "vmlinuz"};
+	static uint8_t image[IMAGE];
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(heads); i++) {
+		make_image(image);
+		memcpy(image + heads[i].at, &heads[i].value, heads[i].size);
+		put_file("vmlinuz", image, sizeof(image));
+		assert_refused(&options, ERR_CORRUPT, heads[i].why);
+	}
+	make_image(image);
+	put_file("vmlinuz", image, 0x200);
+	assert_refused(&options, ERR_CORRUPT, "too short");
+	put_file("vmlinuz", image, BODY_AT + 0x200);
+	assert_refused(&options, ERR_CORRUPT, "cut off");
+}
+
+static void a_kernel_that_wants_to_lie_anywhere_is_told(void **state)
+{
+	static const uint64_t addresses[] = {64 * MIB, UINT64_MAX, UINT64_MAX - INIT_SIZE + 1, UINT64_C(1) << 32};
+	static uint8_t image[IMAGE];
+	struct vcpu_long_mode entry;
+	(void)state;
+	AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(64 * MIB);
+	for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++) {
+		AUTO(err_freep) struct err *err = NULL;
+		make_image(image);
+		bytes_store_le64(image + 0x258, addresses[i]);
+		put_file("vmlinuz", image, sizeof(image));
+		AUTO(linux_boot_freep) struct linux_boot *boot = open_boot(NULL, NULL);
+		assert_false(linux_boot_place(boot, memory, RSDP, &entry, &err));
+	}
+}
+
+static void what_is_not_there_is_told(void **state)
+{
+	static char line[3000];
+	static uint8_t image[IMAGE];
+	(void)state;
+	make_image(image);
+	put_file("vmlinuz", image, sizeof(image));
+	memset(line, 'x', sizeof(line) - 1);
+	const struct linux_boot_options no_kernel = {.kernel = "nowhere"};
+	const struct linux_boot_options folder = {.kernel = "."};
+	const struct linux_boot_options no_initrd = {.kernel = "vmlinuz", .initrd = "nowhere"};
+	const struct linux_boot_options long_line = {.kernel = "vmlinuz", .command_line = line};
+	assert_refused(&no_kernel, ERR_NOT_FOUND, "kernel 'nowhere'");
+	assert_refused(&folder, ERR_USAGE, "no regular file");
+	assert_refused(&no_initrd, ERR_NOT_FOUND, "initrd 'nowhere'");
+	assert_refused(&long_line, ERR_USAGE, "has 2999 bytes, and it takes 2047");
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
+	const struct CMUnitTest tests[] = {
+		T(all_is_where_the_kernel_looks),
+		T(each_address_is_its_own),
+		T(the_initrd_lies_where_the_kernel_allows),
+		T(too_little_memory_is_told),
+		T(a_file_that_shrank_is_told),
+		T(hostile_heads_are_refused),
+		T(a_kernel_that_wants_to_lie_anywhere_is_told),
+		T(what_is_not_there_is_told),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whole machines on the real /dev/kvm: SeaBIOS as Debian has it, and a boot sector of ours on a raw disk, which counts
+ * how often it was booted, on the disk.
+ */
+#include "hypervisor/thin/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "hypervisor/thin/firmware.h"
+#include "hypervisor/thin/machine_config.h"
+#include "hypervisor/thin/vm.h"
+#include "tests/folder.h"
+#include "tests/unit.h"
+
+enum { SECTOR = 512, SECTORS = 2048, SAID_MAX = 65536, PATIENCE_MS = 120000 };
+
+static int kvm = -1;
+
+/* What a machine says on its serial line, as a person at it sees it. */
+struct listener {
+	pthread_mutex_t lock;
+	char said[SAID_MAX];
+	size_t n;
+	int heard; /* eventfd */
+};
+
+static void hear(void *arg, const uint8_t *data, size_t size)
+{
+	struct listener *listener = arg;
+	pthread_mutex_lock(&listener->lock);
+	size_t left = sizeof(listener->said) - 1 - listener->n;
+	memcpy(listener->said + listener->n, data, size < left ? size : left);
+	listener->n += size < left ? size : left;
+	pthread_mutex_unlock(&listener->lock);
+	if (write(listener->heard, &(uint64_t){1}, 8) != 8)
+		abort();
+}
+
+static unsigned times_said(struct listener *listener, const char *words)
+{
+	unsigned n = 0;
+	pthread_mutex_lock(&listener->lock);
+	for (const char *at = listener->said; (at = strstr(at, words)); at++)
+		n++;
+	pthread_mutex_unlock(&listener->lock);
+	return n;
+}
+
+/* Serves the machine until it has ended, or (where words are given) has said them that often. */
+static struct machine_status serve_until(struct machine *machine, struct listener *listener, const char *words,
+					 unsigned times)
+{
+	struct machine_status status;
+	for (;;) {
+		machine_look(machine, &status);
+		if (status.state != MACHINE_RUNNING || (words && times_said(listener, words) >= times))
+			return status;
+		struct pollfd ready[] = {{.fd = machine_event_fd(machine), .events = POLLIN},
+					 {.fd = listener->heard, .events = POLLIN}};
+		if (poll(ready, ARRAY_LENGTH(ready), PATIENCE_MS) <= 0)
+			fail_msg("nothing happens any more; the machine said: %s", listener->said);
+		uint64_t count;
+		if (ready[1].revents && read(listener->heard, &count, 8) != 8)
+			abort();
+		machine_serve(machine);
+	}
+}
+
+static void assert_end(const struct machine_status *status, enum machine_end end)
+{
+	if (status->end != end)
+		fail_msg("ended as %d, not %d: %s", status->end, end, status->sentence);
+}
+
+static struct machine *start(const struct machine_config *config, struct listener *listener)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	memset(listener, 0, sizeof(*listener));
+	pthread_mutex_init(&listener->lock, NULL);
+	listener->heard = eventfd(0, EFD_NONBLOCK);
+	struct machine *machine = machine_new(config, kvm, &err);
+	if (!machine)
+		fail_msg("%s", err_message(err));
+	machine_listen(machine, hear, listener);
+	if (!machine_start(machine, &err))
+		fail_msg("%s", err_message(err));
+	return machine;
+}
+
+static void end(struct machine *machine, struct listener *listener)
+{
+	machine_free(machine);
+	close(listener->heard);
+	pthread_mutex_destroy(&listener->lock);
+}
+
+static void firmware_shows_itself_and_is_restarted(void **state)
+{
+	static char name[] = "m";
+	const struct machine_config config = {.name = name, .memory = 64 << 20, .vcpus = 2};
+	struct listener listener;
+	struct machine_status status;
+	(void)state;
+	struct machine *machine = start(&config, &listener);
+	machine_look(machine, &status);
+	assert_int_equal(status.state, MACHINE_PAUSED);
+	machine_go_on(machine);
+	status = serve_until(machine, &listener, "SeaBIOS", 1);
+	assert_end(&status, MACHINE_GOES_ON);
+	for (int i = 0; i < 20; i++) {
+		machine_pause(machine);
+		machine_pause(machine);
+		machine_go_on(machine);
+	}
+	machine_restart(machine);
+	serve_until(machine, &listener, "SeaBIOS", 2);
+	machine_pause(machine);
+	machine_restart(machine);
+	machine_look(machine, &status);
+	assert_int_equal(status.state, MACHINE_PAUSED);
+	assert_int_equal(status.restarts, 2);
+	assert_end(&status, MACHINE_GOES_ON);
+	machine_go_on(machine);
+	serve_until(machine, &listener, "SeaBIOS", 3);
+	end(machine, &listener);
+}
+
+/* Reads sector 1, counts its first byte up, and writes it back; says the number on the serial line; restarts by port
+ * 0xcf9 until it is 3, and then switches off by ACPI's port. */
+static const char counts_boots[] =
+	"\x31\xc0\x8e\xd8\x8e\xd0\xbc\x00\x7c" /* ds = ss = 0, sp = 0x7c00 */
+	"\xbe\x41\x7c\xb4\x42\xcd\x13\x72\x24" /* si = packet; ah = 0x42; int 0x13; jc hang */
+	"\xfe\x06\x00\x80"		       /* incb [0x8000] */
+	"\xbe\x41\x7c\xb8\x00\x43\xcd\x13\x72\x16"
+	"\xa0\x00\x80\x04\x30\xba\xf8\x03\xee" /* al = [0x8000] + '0'; out 0x3f8, al */
+	"\x80\x3e\x00\x80\x03\x73\x08"	       /* cmpb [0x8000], 3; jae off */
+	"\xba\xf9\x0c\xb0\x06\xee"	       /* out 0xcf9, 6 */
+	"\xeb\xfe"			       /* hang: jmp hang */
+	"\xba\x04\x06\xb8\x00\x20\xef\xeb\xf5" /* off: out 0x604, 0x2000; jmp hang */
+	"\x10\0\1\0\0\x80\0\0\1\0\0\0\0\0\0\0";
+
+static void make_disk(const char *path, const char *code, size_t size)
+{
+	uint8_t sector[SECTOR] = {0};
+	memcpy(sector, code, size);
+	sector[510] = 0x55;
+	sector[511] = 0xaa;
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, SECTORS * SECTOR), 0);
+	assert_int_equal(pwrite(fd, sector, sizeof(sector), 0), sizeof(sector));
+	close(fd);
+}
+
+static uint8_t byte_of_disk(const char *path, off_t offset)
+{
+	uint8_t byte = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, offset), 1);
+	close(fd);
+	return byte;
+}
+
+static struct machine_config config_with_disk(const char *code, size_t size)
+{
+	static char name[] = "m", disk[] = "vda", path[] = "disk.img";
+	make_disk(path, code, size);
+	return (struct machine_config){
+		.name = name, .memory = 32 << 20, .vcpus = 1, .disks = {{.name = disk, .path = path}}, .n_disks = 1};
+}
+
+static void a_disk_is_booted_restarts_and_switches_off(void **state)
+{
+	const struct machine_config config = config_with_disk(counts_boots, sizeof(counts_boots) - 1);
+	struct listener listener;
+	(void)state;
+	struct machine *machine = start(&config, &listener);
+	machine_go_on(machine);
+	struct machine_status status = serve_until(machine, &listener, NULL, 0);
+	assert_end(&status, MACHINE_POWERED_OFF);
+	assert_int_equal(status.restarts, 2);
+	machine_go_on(machine);
+	machine_restart(machine);
+	machine_pause(machine);
+	machine_look(machine, &status);
+	assert_int_equal(status.state, MACHINE_ENDED);
+	end(machine, &listener);
+	assert_int_equal(byte_of_disk("disk.img", SECTOR), 3);
+}
+
+static void a_crash_ends_it_with_evidence(void **state)
+{
+	static const char code[] =
+		"\xb0\x2a\xe6\x10"				   /* mov al, 42; out 0x10, al */
+		"\x2e\x66\x0f\x01\x16\x24\x7c"			   /* lgdt */
+		"\x0f\x20\xc0\x0c\x01\x0f\x22\xc0"		   /* protected mode */
+		"\x66\xea\x1b\x7c\x00\x00\x08\x00"		   /* far jump to 32-bit code */
+		"\x0f\x01\x1d\x2a\x7c\x00\x00\x0f\x0b"		   /* lidt of nothing; ud2 */
+		"\x0f\x00\x30\x7c\x00\x00\x00\x00\x00\x00\x00\x00" /* where the GDT is; no IDT */
+		"\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00\x00\x9b\xcf\x00" /* the GDT: flat code */;
+	const struct machine_config config = config_with_disk(code, sizeof(code) - 1);
+	struct listener listener;
+	(void)state;
+	struct machine *machine = start(&config, &listener);
+	machine_go_on(machine);
+	struct machine_status status = serve_until(machine, &listener, NULL, 0);
+	assert_end(&status, MACHINE_CRASHED);
+	assert_non_null(strstr(status.sentence, "triple fault"));
+	end(machine, &listener);
+}
+
+static void a_disk_with_nothing_to_boot_pauses_it(void **state)
+{
+	struct machine_config config = config_with_disk("", 0);
+	struct listener listener;
+	(void)state;
+	assert_int_equal(truncate(config.disks[0].path, 0), 0);
+	assert_int_equal(truncate(config.disks[0].path, SECTORS * SECTOR), 0); /* not even the mark of a boot sector */
+	struct machine *machine = start(&config, &listener);
+	machine_go_on(machine);
+	struct machine_status status = serve_until(machine, &listener, NULL, 0);
+	assert_int_equal(status.state, MACHINE_PAUSED);
+	assert_non_null(strstr(status.sentence, "nothing to boot"));
+	end(machine, &listener);
+}
+
+static void what_is_missing_is_named(void **state)
+{
+	static char nowhere[] = "nowhere.img";
+	struct machine_config config = config_with_disk("", 0);
+	struct err *err = NULL;
+	(void)state;
+	config.disks[0].path = nowhere;
+	assert_null(machine_new(&config, kvm, &err));
+	assert_non_null(strstr(err_message(err), "vda"));
+	assert_non_null(strstr(err_message(err), "nowhere.img"));
+	err_clear(&err);
+	config.n_disks = 0;
+	config.kernel = nowhere;
+	assert_null(machine_new(&config, kvm, &err));
+	assert_non_null(strstr(err_message(err), "nowhere.img"));
+	err_clear(&err);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(firmware_shows_itself_and_is_restarted),
+		cmocka_unit_test_setup_teardown(a_disk_is_booted_restarts_and_switches_off, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(a_crash_ends_it_with_evidence, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(a_disk_with_nothing_to_boot_pauses_it, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(what_is_missing_is_named, folder_enter, folder_leave),
+	};
+	AUTO(err_freep) struct err *err = NULL;
+	kvm = vm_open_kvm("/dev/kvm", &err);
+	if (kvm < 0 || access(FIRMWARE_DEBIAN, R_OK) != 0) {
+		printf("skipped: %s\n", kvm < 0 ? err_message(err) : "no " FIRMWARE_DEBIAN);
+		return 77;
+	}
+	int failures = cmocka_run_group_tests(tests, NULL, NULL);
+	close(kvm);
+	return failures;
+}

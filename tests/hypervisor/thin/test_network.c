@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is behind a network card: a TAP interface in a network namespace of our own, and passt's protocol over a real
+ * socket. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "hypervisor/thin/network.h"
+#include "tests/folder.h"
+#include "tests/unit.h"
+
+enum { FRAME = 100 };
+
+static void wait_readable(int fd)
+{
+	struct pollfd descriptor = {.fd = fd, .events = POLLIN};
+	assert_int_equal(poll(&descriptor, 1, 30000), 1);
+}
+
+/* ---- passt ---- */
+
+struct peer {
+	int fd;
+	struct network *network;
+};
+
+static void listen_at(const char *path, int *ret)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	*ret = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(*ret, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(*ret, 1), 0);
+}
+
+static struct peer connect_passt(void)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(file_closep) int listening = -1;
+	listen_at("sock", &listening);
+	struct network *network = network_open_passt("sock", &err);
+	assert_non_null(network);
+	return (struct peer){.fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC), .network = network};
+}
+
+static void leave(struct peer *peer)
+{
+	network_free(peer->network);
+	file_closep(&peer->fd);
+}
+
+static void write_frame(int fd, uint8_t value, uint32_t size)
+{
+	uint8_t bytes[4 + 2000];
+	uint32_t length = htonl(size);
+	assert_true(size <= 2000);
+	memcpy(bytes, &length, 4);
+	memset(bytes + 4, value, size);
+	assert_int_equal(write(fd, bytes, 4 + size), 4 + size);
+}
+
+static enum network_result receive(struct network *network, uint8_t *to, size_t room, size_t *ret_size,
+				   struct err **errp)
+{
+	struct iovec vectors[3] = {{to, 5}, {to + 5, 20}, {to + 25, room - 25}};
+	*ret_size = SIZE_MAX;
+	return network->ops->receive(network, vectors, 3, ret_size, errp);
+}
+
+static void frames_come_whole(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(leave) struct peer peer = connect_passt();
+	uint8_t bytes[2048], half[54];
+	size_t size;
+	assert_int_equal(receive(peer.network, bytes, sizeof(bytes), &size, &err), NETWORK_LATER);
+	write_frame(peer.fd, 7, FRAME);
+	write_frame(peer.fd, 8, 1500);
+	assert_int_equal(receive(peer.network, bytes, sizeof(bytes), &size, &err), NETWORK_DONE);
+	assert_int_equal(size, NETWORK_HEADER + FRAME);
+	assert_int_equal(bytes[NETWORK_HEADER - 1], 0);
+	assert_int_equal(bytes[NETWORK_HEADER], 7);
+	assert_int_equal(bytes[NETWORK_HEADER + FRAME - 1], 7);
+	assert_int_equal(receive(peer.network, bytes, sizeof(bytes), &size, &err), NETWORK_DONE);
+	assert_int_equal(size, NETWORK_HEADER + 1500);
+	assert_int_equal(bytes[NETWORK_HEADER + 1499], 8);
+	/* In two halves. */
+	memset(half, 9, sizeof(half));
+	uint32_t length = htonl(FRAME);
+	memcpy(half, &length, 4);
+	assert_int_equal(write(peer.fd, half, 54), 54);
+	assert_int_equal(receive(peer.network, bytes, sizeof(bytes), &size, &err), NETWORK_LATER);
+	memset(half, 9, sizeof(half));
+	assert_int_equal(write(peer.fd, half, 50), 50);
+	assert_int_equal(receive(peer.network, bytes, sizeof(bytes), &size, &err), NETWORK_DONE);
+	assert_int_equal(size, NETWORK_HEADER + FRAME);
+	assert_int_equal(bytes[NETWORK_HEADER + FRAME - 1], 9);
+}
+
+static void a_frame_without_room_is_lost(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(leave) struct peer peer = connect_passt();
+	uint8_t bytes[200];
+	size_t size;
+	write_frame(peer.fd, 1, 1000);
+	write_frame(peer.fd, 2, FRAME);
+	assert_int_equal(receive(peer.network, bytes, sizeof(bytes), &size, &err), NETWORK_DONE);
+	assert_int_equal(size, 0);
+	assert_int_equal(receive(peer.network, bytes, sizeof(bytes), &size, &err), NETWORK_DONE);
+	assert_int_equal(size, NETWORK_HEADER + FRAME);
+	assert_int_equal(bytes[NETWORK_HEADER], 2);
+}
+
+static void passt_that_goes_is_the_end(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(leave) struct peer peer = connect_passt();
+	uint8_t bytes[200];
+	size_t size;
+	file_closep(&peer.fd);
+	assert_int_equal(receive(peer.network, bytes, sizeof(bytes), &size, &err), NETWORK_ENDED);
+	assert_int_equal(err_code(err), ERR_GONE);
+	assert_int_equal(peer.network->ready, -1);
+}
+
+static void a_length_out_of_bounds_is_the_end(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(leave) struct peer peer = connect_passt();
+	uint8_t bytes[200];
+	size_t size;
+	assert_int_equal(write(peer.fd, "\xff\xff\xff\xff", 4), 4);
+	assert_int_equal(receive(peer.network, bytes, sizeof(bytes), &size, &err), NETWORK_ENDED);
+}
+
+static enum network_result send_frame(struct network *network, uint8_t *bytes, size_t size, struct err **errp)
+{
+	struct iovec vectors[3] = {{bytes, 5}, {bytes + 5, 10}, {bytes + 15, size - 15}};
+	return network->ops->send(network, vectors, 3, size, errp);
+}
+
+static void read_all(int fd, uint8_t *to, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = read(fd, to + done, size - done);
+		assert_true(n > 0);
+		done += (size_t)n;
+	}
+}
+
+/* Until the socket is full; then the other side reads all, and sees whole frames alone, whatever was lost. */
+static void frames_go_whole_or_not_at_all(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(leave) struct peer peer = connect_passt();
+	static uint8_t bytes[NETWORK_HEADER + 60001], got[65536];
+	uint32_t length;
+	unsigned frames = 0;
+	for (int i = 0; i < 50; i++) {
+		memset(bytes, i, sizeof(bytes));
+		assert_int_equal(send_frame(peer.network, bytes, sizeof(bytes), &err), NETWORK_DONE);
+	}
+	for (struct pollfd waiting = {.fd = peer.fd, .events = POLLIN}; poll(&waiting, 1, 0) == 1; frames++) {
+		read_all(peer.fd, (uint8_t *)&length, 4);
+		assert_int_equal(ntohl(length), 60001);
+		/* The end of a frame that was begun goes before anything else. */
+		bytes[NETWORK_HEADER] = 0xaa;
+		assert_int_equal(send_frame(peer.network, bytes, NETWORK_HEADER + 60001, &err), NETWORK_DONE);
+		read_all(peer.fd, got, 60001);
+		assert_int_equal(got[1], got[60000]);
+		if (frames > 200)
+			break;
+	}
+	assert_true(frames > 2);
+}
+
+static void a_reader_that_is_gone_is_no_signal(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(leave) struct peer peer = connect_passt();
+	uint8_t bytes[NETWORK_HEADER + FRAME] = {0};
+	file_closep(&peer.fd);
+	assert_int_equal(send_frame(peer.network, bytes, sizeof(bytes), &err), NETWORK_ENDED);
+}
+
+static void no_passt_is_said(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	assert_null(network_open_passt("nothing", &err));
+	assert_int_equal(err_code(err), ERR_NOT_FOUND);
+	assert_non_null(strstr(err_message(err), "no passt listens at nothing"));
+}
+
+/* ---- TAP ---- */
+
+static bool in_own_network;
+
+static void set_flags(const char *interface, short flags)
+{
+	struct ifreq request = {.ifr_flags = flags};
+	AUTO(file_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+}
+
+/* As `ip tuntap add … mode tap` and `ip link set … up`. */
+static int make_tap(const char *name, bool stays)
+{
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
+	assert_int_equal(ioctl(fd, TUNSETPERSIST, stays), 0);
+	set_flags(name, IFF_UP);
+	return fd;
+}
+
+static int enter_network(void **state)
+{
+	if (folder_enter(state) != 0)
+		return -1;
+	in_own_network = access("/dev/net/tun", R_OK | W_OK) == 0 && unshare(CLONE_NEWNET) == 0;
+	return 0;
+}
+
+/* The host's side of the interface. */
+static int open_packets(const char *interface)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	address.sll_ifindex = (int)if_nametoindex(interface);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void fill_frame(uint8_t *frame, size_t size, uint8_t value)
+{
+	memset(frame, 0xff, 12); /* to all, from nobody */
+	frame[6] = 2;
+	frame[12] = 0x88; /* a protocol for experiments: IEEE 802's 0x88b5 */
+	frame[13] = 0xb5;
+	memset(frame + 14, value, size - 14);
+}
+
+static bool is_ours(const uint8_t *frame)
+{
+	return frame[12] == 0x88 && frame[13] == 0xb5;
+}
+
+static struct network *must_open_tap(const char *name)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	struct network *network = network_open_tap(name, &err);
+	if (!network)
+		fail_msg("%s", err_message(err));
+	return network;
+}
+
+static void a_tap_carries_frames(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	if (!in_own_network)
+		skip();
+	close(make_tap("tap0", true));
+	AUTO(network_freep) struct network *network = must_open_tap("tap0");
+	AUTO(file_closep) int host = open_packets("tap0");
+	uint8_t frame[1514], bytes[2048] = {0};
+	size_t size;
+	fill_frame(frame, sizeof(frame), 0x5a);
+	assert_int_equal(write(host, frame, sizeof(frame)), sizeof(frame));
+	do {
+		wait_readable(network->ready);
+		assert_int_equal(receive(network, bytes, sizeof(bytes), &size, &err), NETWORK_DONE);
+	} while (!is_ours(bytes + NETWORK_HEADER));
+	assert_int_equal(size, NETWORK_HEADER + sizeof(frame));
+	assert_memory_equal(bytes + NETWORK_HEADER, frame, sizeof(frame));
+	memset(bytes, 0, NETWORK_HEADER);
+	fill_frame(bytes + NETWORK_HEADER, 1000, 0x77);
+	assert_int_equal(send_frame(network, bytes, NETWORK_HEADER + 1000, &err), NETWORK_DONE);
+	do {
+		wait_readable(host);
+		assert_true(read(host, frame, sizeof(frame)) > 14);
+	} while (!is_ours(frame) || frame[14] != 0x77);
+}
+
+static void a_frame_without_room_in_a_tap_is_lost(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	if (!in_own_network)
+		skip();
+	close(make_tap("tap1", true));
+	AUTO(network_freep) struct network *network = must_open_tap("tap1");
+	AUTO(file_closep) int host = open_packets("tap1");
+	uint8_t frame[1000], bytes[200];
+	size_t size;
+	fill_frame(frame, sizeof(frame), 1);
+	assert_int_equal(write(host, frame, sizeof(frame)), sizeof(frame));
+	fill_frame(frame, sizeof(frame), 2);
+	assert_int_equal(write(host, frame, FRAME), FRAME);
+	bool lost = false;
+	do {
+		wait_readable(network->ready);
+		assert_int_equal(receive(network, bytes, sizeof(bytes), &size, &err), NETWORK_DONE);
+		lost = lost || size == 0;
+	} while (size == 0 || !is_ours(bytes + NETWORK_HEADER));
+	assert_true(lost);
+	assert_int_equal(bytes[NETWORK_HEADER + 14], 2);
+}
+
+static void nonsense_in_headers_is_lost(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	if (!in_own_network)
+		skip();
+	close(make_tap("tap2", true));
+	AUTO(network_freep) struct network *network = must_open_tap("tap2");
+	uint8_t bytes[NETWORK_HEADER + FRAME];
+	for (unsigned value = 0; value < 256; value++) {
+		memset(bytes, (int)value, NETWORK_HEADER);
+		fill_frame(bytes + NETWORK_HEADER, FRAME, 0);
+		assert_int_equal(send_frame(network, bytes, sizeof(bytes), &err), NETWORK_DONE);
+	}
+}
+
+static void assert_refused(const char *name, enum err_code code, const char *words)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	assert_null(network_open_tap(name, &err));
+	assert_int_equal(err_code(err), code);
+	if (!strstr(err_message(err), words) || !strstr(err_message(err), name))
+		fail_msg("%s", err_message(err));
+}
+
+static void what_is_no_free_tap_is_refused(void **state)
+{
+	(void)state;
+	if (!in_own_network)
+		skip();
+	assert_refused("tap-missing", ERR_NOT_FOUND, "there is no TAP interface");
+	assert_int_equal(if_nametoindex("tap-missing"), 0);
+	assert_refused("lo", ERR_FAILED, "is no TAP interface");
+	assert_refused("a-name-that-is-too-long", ERR_USAGE, "cannot be the name");
+	close(make_tap("tap3", true));
+	AUTO(network_freep) struct network *network = must_open_tap("tap3");
+	assert_refused("tap3", ERR_BUSY, "in use");
+}
+
+static void a_tap_that_goes_is_the_end(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	uint8_t bytes[200] = {0};
+	size_t size;
+	if (!in_own_network)
+		skip();
+	close(make_tap("tap4", true));
+	AUTO(network_freep) struct network *network = must_open_tap("tap4");
+	if (system("ip link delete tap4") != 0) // NOLINT(cert-env33-c): as a person would
+		skip();
+	assert_int_equal(receive(network, bytes, sizeof(bytes), &size, &err), NETWORK_ENDED);
+	assert_int_equal(err_code(err), ERR_GONE);
+	assert_int_equal(network->ready, -1);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, folder_enter, folder_leave)
+#define TAP_TEST(function) cmocka_unit_test_setup_teardown(function, enter_network, folder_leave)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(frames_come_whole),
+		TEST(a_frame_without_room_is_lost),
+		TEST(passt_that_goes_is_the_end),
+		TEST(a_length_out_of_bounds_is_the_end),
+		TEST(frames_go_whole_or_not_at_all),
+		TEST(a_reader_that_is_gone_is_no_signal),
+		TEST(no_passt_is_said),
+		TAP_TEST(a_tap_carries_frames),
+		TAP_TEST(a_frame_without_room_in_a_tap_is_lost),
+		TAP_TEST(nonsense_in_headers_is_lost),
+		TAP_TEST(what_is_no_free_tap_is_refused),
+		TAP_TEST(a_tap_that_goes_is_the_end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The card over a real socket, in the place of passt. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/file.h"
+#include "hypervisor/thin/network.h"
+#include "hypervisor/thin/virtio_net.h"
+#include "tests/folder.h"
+#include "tests/hypervisor/thin/virtio_driver.h"
+#include "tests/unit.h"
+
+enum { RECEIVE = 0, SEND = 1, RING = 16, FRAME = 100, ROOM = 2048 };
+#define SENT DRIVER_BUFFERS
+#define RECEIVED(head) (DRIVER_BUFFERS + 0x10000 + 0x1000 * (uint64_t)(head))
+
+static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
+
+static struct {
+	struct driver driver;
+	struct virtio_net *net;
+	int peer;
+} fixture;
+
+static int set_up(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "sock"};
+	if (folder_enter(state) != 0)
+		return -1;
+	AUTO(file_closep) int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(listening, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(listening, 1) != 0)
+		return -1;
+	memset(&fixture, 0, sizeof(fixture));
+	driver_init(&fixture.driver);
+	struct network *network = network_open_passt("sock", &err);
+	fixture.net = virtio_net_new(&fixture.driver.board, "net0", mac, network, &err);
+	fixture.peer = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	driver_attach(&fixture.driver, virtio_net_device(fixture.net));
+	driver_start_worker(&fixture.driver, JAIL_NETWORK);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	driver_stop_worker(&fixture.driver);
+	virtio_net_free(fixture.net);
+	file_closep(&fixture.peer);
+	driver_release(&fixture.driver);
+	return folder_leave(state);
+}
+
+static void write_frames(unsigned n, uint8_t first, uint32_t size)
+{
+	uint8_t bytes[4 + 2000];
+	uint32_t length = htonl(size);
+	memcpy(bytes, &length, 4);
+	for (unsigned i = 0; i < n; i++) {
+		memset(bytes + 4, (uint8_t)(first + i), size);
+		assert_int_equal(write(fixture.peer, bytes, 4 + size), 4 + size);
+	}
+}
+
+static void leave_buffers(unsigned n, uint32_t size)
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint16_t next = fixture.driver.queues[RECEIVE].next_descriptor;
+		struct driver_buffer buffer = {RECEIVED(next), size, DRIVER_WRITES};
+		driver_add(&fixture.driver, RECEIVE, &buffer, 1);
+	}
+	virtio_kick(fixture.driver.device, RECEIVE);
+}
+
+static void assert_received(uint8_t value, uint32_t size)
+{
+	uint8_t bytes[ROOM];
+	uint16_t head;
+	uint32_t length;
+	driver_wait_used(&fixture.driver, RECEIVE, 1);
+	assert_true(driver_take_used(&fixture.driver, RECEIVE, &head, &length));
+	assert_int_equal(length, NETWORK_HEADER + size);
+	driver_read(&fixture.driver, RECEIVED(head), bytes, length);
+	assert_true(bytes_all_zero(bytes, 10));
+	assert_int_equal(bytes_load_le16(bytes + 10), 1); /* buffers */
+	assert_int_equal(bytes[NETWORK_HEADER], value);
+	assert_int_equal(bytes[length - 1], value);
+}
+
+static void read_all(uint8_t *to, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = read(fixture.peer, to + done, size - done);
+		assert_true(n > 0);
+		done += (size_t)n;
+	}
+}
+
+static void the_configuration_is_told(void **state)
+{
+	(void)state;
+	const struct virtio_device *device = fixture.driver.device;
+	assert_memory_equal(device->config, mac, 6);
+	assert_int_equal(bytes_load_le16(device->config + 6), 1);
+	assert_true(device->offered & UINT64_C(1) << 5);
+	assert_false(device->offered & 1); /* passt computes no checksums */
+}
+
+static void frames_are_received(void **state)
+{
+	(void)state;
+	driver_bring_up(&fixture.driver, 0, RING);
+	leave_buffers(8, ROOM);
+	write_frames(3, 10, FRAME);
+	for (uint8_t i = 0; i < 3; i++)
+		assert_received((uint8_t)(10 + i), FRAME);
+	write_frames(1, 99, 1514);
+	assert_received(99, 1514);
+	driver_stop_worker(&fixture.driver);
+	assert_true(guest_memory_take_written(fixture.driver.memory, RECEIVED(0)));
+}
+
+/* More than there are buffers, and more than one turn of the worker: they wait. */
+static void frames_wait_for_buffers(void **state)
+{
+	(void)state;
+	enum { FRAMES = 200 };
+	driver_bring_up(&fixture.driver, VIRTIO_FEATURE_EVENT_INDEX, RING);
+	write_frames(FRAMES, 0, FRAME);
+	for (unsigned i = 0; i < FRAMES; i++) {
+		/* Interrupts for the next entry. */
+		assert_true(guest_memory_store16(fixture.driver.memory, driver_available(RECEIVE) + 4 + 2 * RING,
+						 fixture.driver.queues[RECEIVE].used));
+		leave_buffers(1, ROOM);
+		assert_received((uint8_t)i, FRAME);
+	}
+}
+
+static void frames_from_before_the_driver_are_no_harm(void **state)
+{
+	(void)state;
+	write_frames(5, 1, FRAME);
+	driver_bring_up(&fixture.driver, 0, RING);
+	leave_buffers(8, ROOM);
+	for (uint8_t i = 1; i <= 5; i++)
+		assert_received(i, FRAME);
+}
+
+static void a_small_buffer_loses_the_frame(void **state)
+{
+	(void)state;
+	driver_bring_up(&fixture.driver, 0, RING);
+	leave_buffers(1, 200);
+	write_frames(1, 1, 1000);
+	write_frames(1, 2, FRAME);
+	assert_received(2, FRAME);
+}
+
+static void send_frame(uint32_t size, uint8_t value)
+{
+	uint8_t bytes[NETWORK_HEADER + 2000] = {0};
+	struct driver_buffer buffers[] = {{SENT, NETWORK_HEADER, DRIVER_READS}, {SENT + 0x100, size, DRIVER_READS}};
+	memset(bytes, value, size);
+	driver_write(&fixture.driver, SENT, "\0\0\0\0\0\0\0\0\0\0\0\0", NETWORK_HEADER);
+	driver_write(&fixture.driver, SENT + 0x100, bytes, size);
+	driver_add(&fixture.driver, SEND, buffers, 2);
+	virtio_kick(fixture.driver.device, SEND);
+}
+
+static void frames_are_sent(void **state)
+{
+	(void)state;
+	uint8_t bytes[4 + 1514];
+	uint16_t head;
+	uint32_t length;
+	driver_bring_up(&fixture.driver, 0, RING);
+	for (uint8_t i = 0; i < 100; i++) {
+		send_frame(1514, i);
+		read_all(bytes, sizeof(bytes));
+		memcpy(&length, bytes, 4);
+		assert_int_equal(ntohl(length), 1514);
+		assert_int_equal(bytes[4], i);
+		assert_int_equal(bytes[1517], i);
+		driver_wait_used(&fixture.driver, SEND, 1);
+		assert_true(driver_take_used(&fixture.driver, SEND, &head, &length));
+		assert_int_equal(length, 0);
+	}
+}
+
+static void wait_misuse(void)
+{
+	struct driver *driver = &fixture.driver;
+	pthread_mutex_lock(&driver->lock);
+	while (driver->misuses == 0)
+		pthread_cond_wait(&driver->asked, &driver->lock);
+	pthread_mutex_unlock(&driver->lock);
+}
+
+static void a_frame_without_a_header_is_a_misuse(void **state)
+{
+	(void)state;
+	driver_bring_up(&fixture.driver, 0, RING);
+	driver_add(&fixture.driver, SEND, &(struct driver_buffer){SENT, NETWORK_HEADER, DRIVER_READS}, 1);
+	virtio_kick(fixture.driver.device, SEND);
+	wait_misuse();
+	assert_non_null(strstr(fixture.driver.sentence, "network net0"));
+}
+
+static void a_buffer_without_room_is_a_misuse(void **state)
+{
+	(void)state;
+	driver_bring_up(&fixture.driver, 0, RING);
+	leave_buffers(1, NETWORK_HEADER);
+	wait_misuse();
+}
+
+/* The guest sees the link go down, sends to nobody, and lives. */
+static void passt_that_goes_takes_the_link_down(void **state)
+{
+	(void)state;
+	struct driver *driver = &fixture.driver;
+	uint16_t head;
+	uint32_t length;
+	driver_bring_up(driver, 0, RING);
+	leave_buffers(2, ROOM);
+	file_closep(&fixture.peer);
+	send_frame(FRAME, 1);
+	driver_wait_used(driver, SEND, 1);
+	assert_true(driver_take_used(driver, SEND, &head, &length));
+	send_frame(FRAME, 1);
+	driver_wait_used(driver, SEND, 1);
+	driver_stop_worker(driver);
+	assert_int_equal(bytes_load_le16(driver->device->config + 6), 0);
+	assert_int_equal(driver->device->state.generation, 1);
+	assert_int_equal(driver->changed, 1);
+}
+
+static void a_reset_in_the_middle(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		driver_bring_up(&fixture.driver, 0, RING);
+		leave_buffers(4, ROOM);
+		write_frames(1, 1, FRAME);
+		send_frame(FRAME, 1);
+	}
+	driver_bring_up(&fixture.driver, 0, RING);
+	leave_buffers(1, ROOM);
+	write_frames(1, 1, FRAME);
+	assert_received(1, FRAME);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_configuration_is_told),
+		TEST(frames_are_received),
+		TEST(frames_wait_for_buffers),
+		TEST(frames_from_before_the_driver_are_no_harm),
+		TEST(a_small_buffer_loses_the_frame),
+		TEST(frames_are_sent),
+		TEST(a_frame_without_a_header_is_a_misuse),
+		TEST(a_buffer_without_room_is_a_misuse),
+		TEST(passt_that_goes_takes_the_link_down),
+		TEST(a_reset_in_the_middle),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
