@@ -61,6 +61,7 @@ host_backs_up() {
 	expect 0 host status
 	expect 0 host scrub --level sizes
 	expect 0 host scrub --level digests
+	grep --quiet 'slots of passphrases (s/) were not looked at' "$work/out" || fail "scrub did not say what it left out: $(cat "$work/out")"
 	expect_sentence 1 . host restore "$point" --to "$work/stolen"
 }
 
