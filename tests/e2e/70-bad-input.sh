@@ -40,6 +40,8 @@ without() {
 
 has_packs() { (($(repository_bytes "$repository") > $1)) && [[ -n $(find "$repository/p" -type f -print -quit) ]]; }
 
+stands_still() { ! awk '/^State:/ { print $2 }' "/proc/$running/task/"*/status | grep --quiet --invert-match T; }
+
 # start_backup: a backup that has begun to store, and stands still; it leaves its process id in $running. It runs in slices,
 # so that it cannot end between two looks.
 start_backup() {
@@ -50,6 +52,7 @@ start_backup() {
 		kill -CONT $running || fail "the backup of $1 ended too early: $(cat "$work/running.err")"
 		sleep 0.05
 	done
+	wait_until 20 "all threads to stand still" stands_still
 }
 
 # finish_backup STATUS REGEX

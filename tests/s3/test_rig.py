@@ -15,7 +15,7 @@ BODY = os.urandom(300000)
 BUCKETS = ("plain", "locked")
 ID = "0123456789abcdef"
 MINE, OTHERS = ID + "0000000000000001", "fedcba9876543210" + "0000000000000001"
-roles = {name: Client(name) for name in ("root", "admin", "writer", "reader", "collector", "stranger")}
+roles = {name: Client(name) for name in ("root", "admin", "writer", "reader", "verifier", "collector", "stranger")}
 root = roles["root"]
 
 
@@ -68,6 +68,15 @@ class Roles(unittest.TestCase):
                 self.may_not("reader", "PUT", f"/{bucket}/r/{key}")
                 self.may_not("reader", "DELETE", f"/{bucket}/r/{key}")
             self.assertIn((len(BODY), "r/config"), [row[:2] for row in roles["reader"].keys(bucket, "r/")])
+
+    def test_verifier(self):
+        for bucket in BUCKETS:
+            self.may("verifier", "GET", f"/{bucket}/r/p/{OTHERS}")
+            for letter in "vt":
+                self.may("verifier", "PUT", f"/{bucket}/r/{letter}/{MINE}")
+            for key in ("config", "k/00000001", "c/" + MINE):
+                self.may_not("verifier", "PUT", f"/{bucket}/r/{key}")
+            self.may_not("verifier", "DELETE", f"/{bucket}/r/v/{MINE}")
 
     def test_collector(self):
         for bucket in BUCKETS:

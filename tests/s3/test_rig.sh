@@ -14,6 +14,7 @@ start_proxy
 for bucket in plain locked; do
 	grant admin admin $bucket r
 	grant reader reader $bucket r
+	grant verifier verifier $bucket r
 	grant writer writer $bucket r 0123456789abcdef
 	grant collector collector $bucket r fedcba9876543210
 done
