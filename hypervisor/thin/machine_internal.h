@@ -60,6 +60,9 @@ struct machine {
 	struct machine_news news;
 };
 
+/* No vCPU is in the guest any more, no worker in a device, and none begins: what one of them asks of another, such as
+ * that all stop, is over. Machines that were not started are so anyway. */
+void machine_park(struct machine *machine);
 /* Opens `events`, `happened` and `timer`. */
 NODISCARD bool machine_open_events(struct machine *machine, struct err **errp);
 struct happenings machine_happenings(struct machine *machine);

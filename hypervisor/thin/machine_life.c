@@ -53,8 +53,10 @@ static void set_sentence(struct machine *machine, const char *sentence)
 	snprintf(machine->status.sentence, sizeof(machine->status.sentence), "%s", sentence);
 }
 
-static void park(struct machine *machine)
+void machine_park(struct machine *machine)
 {
+	if (!machine->has_threads)
+		return;
 	for (unsigned i = 0; i < machine->n_vcpus; i++)
 		vcpu_ask_to_park(machine->vcpus[i]);
 	for (unsigned i = 0; i < machine->n_vcpus; i++)
@@ -72,7 +74,7 @@ static void unpark(struct machine *machine)
 
 static void end(struct machine *machine, enum machine_end how, const char *sentence)
 {
-	park(machine);
+	machine_park(machine);
 	machine->status.state = MACHINE_ENDED;
 	machine->status.end = how;
 	set_sentence(machine, sentence);
@@ -81,7 +83,7 @@ static void end(struct machine *machine, enum machine_end how, const char *sente
 static void pause_for(struct machine *machine, const char *sentence)
 {
 	if (machine->status.state == MACHINE_RUNNING)
-		park(machine);
+		machine_park(machine);
 	machine->status.state = MACHINE_PAUSED;
 	set_sentence(machine, sentence);
 }
@@ -91,7 +93,7 @@ void machine_restart(struct machine *machine)
 	if (machine->status.state == MACHINE_ENDED)
 		return;
 	AUTO(err_freep) struct err *err = NULL;
-	park(machine);
+	machine_park(machine);
 	machine->status.restarts++;
 	if (!power_on(machine, &err))
 		end(machine, MACHINE_BROKE, err_message(err));
@@ -117,7 +119,7 @@ static void serve_news(struct machine *machine)
 static void bark(struct machine *machine, unsigned vcpu)
 {
 	char sentence[MACHINE_SENTENCE], evidence[MACHINE_SENTENCE];
-	park(machine);
+	machine_park(machine);
 	machine->status.state = MACHINE_PAUSED;
 	vcpu_describe(machine->vcpus[vcpu], evidence, sizeof(evidence));
 	snprintf(sentence, sizeof(sentence),
