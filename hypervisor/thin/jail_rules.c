@@ -175,6 +175,7 @@ static const struct jail_rule main_thread[] = {
 	ALWAYS(pread64),  /* the kernel that is started anew; and with the next two, */
 	ALWAYS(pwrite64), /* the log of the serial line, when the guest's last words come behind its last thread */
 	ALWAYS(ftruncate),
+	ALWAYS(fdatasync), /* disks, at the end; pwrite64 is for their maps, too */
 	ALWAYS(accept4),
 	ALWAYS(sendto),
 	ALWAYS(recvfrom),

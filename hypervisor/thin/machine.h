@@ -44,6 +44,9 @@ NODISCARD struct machine *machine_new(const struct machine_config *config, int k
 const int *machine_descriptors(const struct machine *machine, size_t *ret_n);
 /* Threads begin; it is then paused. In jail. */
 NODISCARD bool machine_start(struct machine *machine, struct err **errp);
+/* In any state it runs no more, and all disks are flushed: what could not be written is told in the log. Blocks until
+ * that is done. Then it can be looked at and freed; machine_free() alone flushes nothing. In the main thread. */
+void machine_finish(struct machine *machine);
 void machine_free(struct machine *machine);
 DEFINE_AUTO_FREE(struct machine, machine_free);
 

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "hypervisor/thin/board.h"
 #include "hypervisor/thin/debug_console.h"
 #include "hypervisor/thin/disk.h"
@@ -262,6 +263,16 @@ void machine_devices_go_on(struct machine_devices *devices)
 	for (size_t i = 0; i < devices->n_functions; i++)
 		virtio_kick_all(devices->functions[i].device);
 	each_worker(devices, worker_go_on);
+}
+
+void machine_devices_flush(struct machine_devices *devices)
+{
+	for (size_t i = 0; i < devices->n_blocks; i++) {
+		AUTO(err_freep) struct err *err = NULL;
+		if (!virtio_block_flush(devices->blocks[i], &err))
+			log_error("%s: what the guest wrote last may be lost: %s",
+				  virtio_block_device(devices->blocks[i])->name, err_message(err));
+	}
 }
 
 void machine_devices_reset(struct machine_devices *devices)

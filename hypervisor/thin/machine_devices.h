@@ -33,6 +33,8 @@ NODISCARD bool machine_devices_start(struct machine_devices *devices, struct err
 void machine_devices_park(struct machine_devices *devices);
 /* What was held for trouble is tried again. */
 void machine_devices_go_on(struct machine_devices *devices);
+/* What the guest wrote is durable, or what failed is told in the log. At a clean point. */
+void machine_devices_flush(struct machine_devices *devices);
 /* As at power-on. At a clean point. */
 void machine_devices_reset(struct machine_devices *devices);
 

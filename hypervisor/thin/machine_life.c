@@ -8,6 +8,7 @@
  *	                                             is done
  *	machine_restart()  as it was                 parked, power_on(), and on where it ran
  *	end()              any     ──► ENDED         parked for good
+ *	machine_finish()   any                       parked for good, and disks flushed
  *
  * A restart or an end that the guest asked for waits in the news until machine_serve(), or until the machine would go
  * on.
@@ -179,4 +180,10 @@ void machine_go_on(struct machine *machine)
 	machine->status.state = MACHINE_RUNNING;
 	set_sentence(machine, "");
 	unpark(machine);
+}
+
+void machine_finish(struct machine *machine)
+{
+	machine_park(machine);
+	machine_devices_flush(machine->devices);
 }

@@ -316,5 +316,6 @@ int main(int argc, char **argv)
 		return err_code(err) == ERR_USAGE ? EXIT_WRONG : EXIT_FAILURE;
 	}
 	run(&vmm);
+	machine_finish(vmm.machine);
 	return tell_end(&vmm);
 }

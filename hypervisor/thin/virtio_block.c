@@ -311,6 +311,11 @@ void virtio_block_free(struct virtio_block *block)
 	free(block);
 }
 
+bool virtio_block_flush(struct virtio_block *block, struct err **errp)
+{
+	return block->disk->read_only || block->disk->ops->flush(block->disk, errp);
+}
+
 struct virtio_device *virtio_block_device(struct virtio_block *block)
 {
 	return &block->device;

@@ -338,7 +338,7 @@ static void roles_differ(void **state)
 		{try_registers, 1U << JAIL_MAIN},
 		{try_interrupt,
 		 1U << JAIL_MAIN | 1U << JAIL_VCPU | 1U << JAIL_DISK | 1U << JAIL_NETWORK | 1U << JAIL_SLOW},
-		{try_sync, 1U << JAIL_DISK},
+		{try_sync, 1U << JAIL_DISK | 1U << JAIL_MAIN},
 		{try_accept, 1U << JAIL_MAIN},
 		{try_random, 1U << JAIL_SLOW | 1U << JAIL_MAIN},
 	};

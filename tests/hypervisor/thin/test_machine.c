@@ -26,6 +26,27 @@ enum { SECTOR = 512, SECTORS = 2048, SAID_MAX = 65536, PATIENCE_MS = 120000 };
 
 static int kvm = -1;
 
+/* ---- what the machine asks of the host's disk ---- */
+
+static struct {
+	unsigned n;
+	bool fails;
+} syncs;
+
+int __wrap_fdatasync(int fd);
+int __real_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+	syncs.n++;
+	if (!syncs.fails)
+		return __real_fdatasync(fd);
+	errno = EIO;
+	return -1;
+}
+
+/* ---- machines ---- */
+
 /* What a machine says on its serial line, as a person at it sees it. */
 struct listener {
 	pthread_mutex_t lock;
@@ -195,8 +216,28 @@ static void a_disk_is_booted_restarts_and_switches_off(void **state)
 	machine_pause(machine);
 	machine_look(machine, &status);
 	assert_int_equal(status.state, MACHINE_ENDED);
+	syncs.n = 0;
+	machine_finish(machine);
+	assert_int_equal(syncs.n, 1);
 	end(machine, &listener);
 	assert_int_equal(byte_of_disk("disk.img", SECTOR), 3);
+}
+
+/* As by the order `end`, or a second signal. */
+static void one_that_runs_is_parked_and_its_disks_flushed(void **state)
+{
+	const struct machine_config config = config_with_disk(counts_boots, sizeof(counts_boots) - 1);
+	struct listener listener;
+	(void)state;
+	struct machine *machine = start(&config, &listener);
+	machine_go_on(machine);
+	serve_until(machine, &listener, "SeaBIOS", 1);
+	syncs.n = 0;
+	syncs.fails = true;
+	machine_finish(machine); /* which the log has */
+	syncs.fails = false;
+	assert_int_equal(syncs.n, 1);
+	end(machine, &listener);
 }
 
 static void a_crash_ends_it_with_evidence(void **state)
@@ -258,6 +299,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(firmware_shows_itself_and_is_restarted),
 		cmocka_unit_test_setup_teardown(a_disk_is_booted_restarts_and_switches_off, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(one_that_runs_is_parked_and_its_disks_flushed, folder_enter,
+						folder_leave),
 		cmocka_unit_test_setup_teardown(a_crash_ends_it_with_evidence, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_disk_with_nothing_to_boot_pauses_it, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(what_is_missing_is_named, folder_enter, folder_leave),
