@@ -4,9 +4,10 @@
  *	     │                                                                     │
  *	     └── waits: "R" and the pid, or how it failed ◄────────────────────────┘
  *
- * The keeper has the key, and the machine does not. An NBD server that died is started again at once, and the
- * machine, which paused for it, goes on. SIGTERM is handed on to salvor-vmm, which presses the power button. A
- * keeper that was killed leaves a machine that pauses; the next 'salvor vm start' gives it a new one.
+ * The keeper has the key, and the machine does not. An NBD server that died is started again, at longer and
+ * longer intervals where it does not stay, and the machine, which paused for it, goes on. SIGTERM is handed on to
+ *salvor-vmm, which presses the power button. A keeper that was killed leaves a machine that pauses; the next 'salvor vm
+ *start' gives it a new one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -28,7 +30,8 @@
 #include "cli/vm.h"
 #include "restore/export.h"
 
-enum { LOOK_MS = 500, MESSAGE_MAX = 4096 };
+enum { LOOK_MS = 500, PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, MESSAGE_MAX = 4096 };
+#define MS UINT64_C(1000000)
 
 DEFINE_AUTO_FREE(struct export, export_stop);
 
@@ -39,9 +42,13 @@ struct keeper {
 	struct point point;
 	char *folder, *socket; /* of the NBD server */
 	struct export *export;
-	pid_t pid;   /* of salvor-vmm */
-	int process; /* a descriptor of it */
-	int lock;    /* of the keepers: there is one at a time */
+	/* A server that has served for PAUSE_MAX_MS starts anew with the shortest pause. */
+	unsigned pause_ms;	    /* before the next try to start it */
+	uint64_t served_ns, try_ns; /* when it was started last; not before this it is tried again */
+	bool away;		    /* it was told that it cannot be started */
+	pid_t pid;		    /* of salvor-vmm */
+	int process;		    /* a descriptor of it */
+	int lock;		    /* of the keepers: there is one at a time */
 };
 
 static void keeper_release(struct keeper *keeper)
@@ -95,7 +102,13 @@ static bool serve(struct keeper *keeper, struct err **errp)
 	if (unlink(keeper->socket) != 0 && errno != ENOENT) /* of a server that was killed */
 		return err_set_errno(errp, errno, "%s", keeper->socket);
 	keeper->export = export_start(keeper->repository, &keeper->point, &options, errp);
-	return keeper->export && hand_to_machine(keeper, keeper->socket, errp);
+	if (keeper->export && hand_to_machine(keeper, keeper->socket, errp)) {
+		keeper->served_ns = clock_monotonic_ns();
+		return true;
+	}
+	export_stop(keeper->export);
+	keeper->export = NULL;
+	return false;
 }
 
 static bool make_folder(struct keeper *keeper, struct err **errp)
@@ -115,17 +128,38 @@ static void let_go_on(const struct thin_machine *machine)
 		log_warning("%s", err_message(err));
 }
 
+/* A line for each change, and none for each try. */
+static void tell_of_server(struct keeper *keeper, const struct err *err)
+{
+	const char *name = keeper->machine->name;
+	if (!err)
+		log_info("machine '%s': its NBD server at %s ended, and was started again", name, keeper->socket);
+	else if (!keeper->away)
+		log_warning("machine '%s': its NBD server at %s ended, and cannot be started again: %s; this is tried "
+			    "again until it serves, and the machine waits where it needs it",
+			    name, keeper->socket, err_message(err));
+	keeper->away = err;
+}
+
 static void serve_again(struct keeper *keeper)
 {
 	AUTO(err_freep) struct err *err = NULL;
+	uint64_t now = clock_monotonic_ns();
+	if (now < keeper->try_ns)
+		return;
 	export_stop(keeper->export);
 	keeper->export = NULL;
-	if (!serve(keeper, &err)) {
-		log_warning("the NBD server cannot be started again: %s", err_message(err));
-		return;
-	}
-	log_info("the NBD server was started again");
-	let_go_on(keeper->machine);
+	if (now - keeper->served_ns >= PAUSE_MAX_MS * MS && !keeper->away)
+		keeper->pause_ms = PAUSE_MIN_MS;
+	else if (keeper->pause_ms < PAUSE_MAX_MS / 2)
+		keeper->pause_ms *= 2;
+	else
+		keeper->pause_ms = PAUSE_MAX_MS;
+	bool serves = serve(keeper, &err);
+	tell_of_server(keeper, err);
+	keeper->try_ns = clock_monotonic_ns() + keeper->pause_ms * MS;
+	if (serves)
+		let_go_on(keeper->machine);
 }
 
 /* ---- the machine ---- */
@@ -198,7 +232,9 @@ static bool start(struct keeper *keeper, int lock, pid_t running, struct err **e
 static void run_keeper(struct context *context, const struct thin_machine *machine, int lock, pid_t running, int answer)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	AUTO(keeper_release) struct keeper keeper = {.context = context, .machine = machine, .process = -1, .lock = -1};
+	AUTO(keeper_release)
+	struct keeper keeper = {
+		.context = context, .machine = machine, .process = -1, .lock = -1, .pause_ms = PAUSE_MIN_MS / 2};
 	if (!start(&keeper, lock, running, &err)) {
 		tell(answer, (char)err_code(err), err_message(err), strlen(err_message(err)));
 		return;

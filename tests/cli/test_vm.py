@@ -164,9 +164,45 @@ class Machines(CommandTest):
         self.assertEqual(self.succeed("vm", "start", "web01", **environment)["state"], "running")
         self.assertTrue(os.path.exists(self.machine("web01", "vda.overlay")))
         self.assertNotEqual(self.listed()["web01"]["state"], "stopped")
+        self.lose_server()
         self.succeed("vm", "stop", "--force", "web01")
         self.assertEqual(self.listed()["web01"]["state"], "stopped")
         self.assertFalse(os.path.exists(self.machine("web01", "nbd", "socket")))
+
+    def servers(self):
+        """The numbers of the processes that serve the machine's disks."""
+        def words(pid):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    return file.read().split(b"\0")
+            except OSError:
+                return []
+        place = self.machine("web01", "nbd", "socket").encode()
+        found = [(int(pid), words(pid)) for pid in os.listdir("/proc") if pid.isdigit()]
+        return [pid for pid, said in found if place in said and said[0].endswith(b"nbdkit")]
+
+    def log(self):
+        with open(self.machine("web01", "log"), encoding="utf-8") as file:
+            return file.read()
+
+    def wait_for(self, what, condition, seconds=60):
+        for _ in range(seconds * 10):
+            if condition():
+                return
+            time.sleep(0.1)
+        self.fail(f"waited in vain for {what}: {self.log()}")
+
+    def lose_server(self):
+        """It cannot be started again for a while: that is told once, and nothing else ends."""
+        os.rename(self.machine("web01", "nbd"), self.machine("web01", "away"))
+        os.kill(self.servers()[0], signal.SIGKILL)
+        self.wait_for("the word of it", lambda: "cannot be started again" in self.log())
+        time.sleep(3)
+        self.assertEqual(self.log().count("cannot be started again"), 1)
+        self.assertRegex(self.log(), "machine 'web01': its NBD server at .*/socket ended, and cannot be started again: .*tried again")
+        os.rename(self.machine("web01", "away"), self.machine("web01", "nbd"))
+        self.wait_for("the server", lambda: "was started again" in self.log())
+        self.assertEqual(len(self.servers()), 1)
 
 
 @unittest.skipUnless(has_kvm(), "there is no /dev/kvm that this user may open")
