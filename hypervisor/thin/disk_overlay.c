@@ -237,6 +237,8 @@ static bool overlay_write(struct disk *base, uint64_t offset, const struct iovec
 	uint64_t length = length_of(from, n), end = offset + length;
 	if (length == 0)
 		return true;
+	if (!overlay_file_check(disk->file, errp))
+		return false;
 	if (!make_ends_local(disk, offset, end, errp) || !move(disk, pwritev, offset, memory, length, "write", errp))
 		return false;
 	set_local(disk, offset, end);
@@ -265,6 +267,8 @@ static bool overlay_discard(struct disk *base, uint64_t offset, uint64_t length,
 {
 	struct overlay_disk *disk = overlay_of(base);
 	uint64_t end = offset + length;
+	if (!overlay_file_check(disk->file, errp))
+		return false;
 	while (offset < end) {
 		bool local;
 		uint64_t run = run_length(disk, offset, end, &local);
@@ -296,7 +300,7 @@ static bool overlay_zero(struct disk *base, uint64_t offset, uint64_t length, bo
 	uint64_t end = offset + length;
 	if (length == 0)
 		return true;
-	if (!make_ends_local(disk, offset, end, errp))
+	if (!overlay_file_check(disk->file, errp) || !make_ends_local(disk, offset, end, errp))
 		return false;
 	if (!punch(disk, offset, length, unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE)) {
 		if (errno != EOPNOTSUPP)
