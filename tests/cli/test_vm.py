@@ -73,6 +73,37 @@ class Machines(CommandTest):
         self.create("d")
         self.assertEqual(uid("d"), was)
 
+    def test_folders_of_others(self):
+        """Whoever can write to a machine's folder would decide what is run, given away and removed."""
+        self.create()
+        for place in (self.machine(), self.machine("web01")):
+            os.chmod(place, 0o770)
+            self.fail_with(1, "denied", f"{place} belongs to user .* nobody else can write to", "vm", "start", "web01")
+            self.fail_with(1, "denied", f"{place} belongs", "vm", "delete", "web01")
+            os.chmod(place, 0o700)
+            if os.geteuid() == 0:
+                os.chown(place, 65534, 65534)
+                self.fail_with(1, "denied", f"{place} belongs to user 65534", "vm", "stop", "--force", "web01")
+                os.chown(place, 0, 0)
+        os.chmod(self.machine(), 0o777)
+        self.fail_with(1, "denied", "belongs", "vm", "list")
+        self.fail_with(1, "denied", "belongs", "vm", "create", "other", "--disk", "disk.raw")
+        os.chmod(self.machine(), 0o700)
+        os.rename(self.machine("web01"), self.machine("other"))
+        os.symlink("other", self.machine("web01"))
+        self.fail_with(1, "failed", "web01", "vm", "delete", "web01")
+        self.assertTrue(os.path.exists(self.machine("other", "vm.conf")))
+
+    def test_links_are_removed_and_not_followed(self):
+        self.create()
+        os.mkdir(self.path("elsewhere"))
+        with open(self.path("elsewhere", "file"), "w", encoding="ascii") as file:
+            file.write("stays")
+        os.symlink(self.path("elsewhere"), self.machine("web01", "nbd"))
+        self.succeed("vm", "delete", "web01")
+        self.assertTrue(os.path.exists(self.path("elsewhere", "file")))
+        self.assertFalse(os.path.exists(self.machine("web01")))
+
     def test_wrong_words(self):
         self.fail_with(2, "usage", "did you mean 'vm start'", "vm", "strat")
         self.fail_with(2, "usage", "usage: salvor vm start NAME", "vm", "start")
