@@ -193,16 +193,22 @@ void machine_devices_each_descriptor(const struct machine_devices *devices, void
 	}
 }
 
-/* What the guest says is taken from the line also when nobody listens: a guest must not wait for that. */
-static void hear(void *arg)
+/* What the guest says is taken from the line also when nobody listens: a guest must not wait for that. Returns how much
+ * it was. */
+static size_t hear_some(struct machine_devices *devices)
 {
-	struct machine_devices *devices = arg;
 	uint8_t data[HEARD_AT_ONCE];
 	size_t n = serial_hear(devices->serial, data, sizeof(data));
 	pthread_mutex_lock(&devices->lock);
 	if (n > 0 && devices->heard)
 		devices->heard(devices->heard_arg, data, n);
 	pthread_mutex_unlock(&devices->lock);
+	return n;
+}
+
+static void hear(void *arg)
+{
+	(void)hear_some(arg);
 }
 
 static void tick(void *arg)
@@ -256,6 +262,8 @@ static void each_worker(struct machine_devices *devices, void (*call)(struct wor
 void machine_devices_park(struct machine_devices *devices)
 {
 	each_worker(devices, worker_park);
+	while (hear_some(devices) > 0)
+		continue; /* a guest's last words are worth having */
 }
 
 void machine_devices_go_on(struct machine_devices *devices)

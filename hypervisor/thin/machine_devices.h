@@ -29,7 +29,7 @@ void machine_devices_each_descriptor(const struct machine_devices *devices, void
 /* The workers' threads begin, parked. */
 NODISCARD bool machine_devices_start(struct machine_devices *devices, struct err **errp);
 
-/* Blocks until all workers are parked. */
+/* Blocks until all workers are parked, and all that the guest said is heard. */
 void machine_devices_park(struct machine_devices *devices);
 /* What was held for trouble is tried again. */
 void machine_devices_go_on(struct machine_devices *devices);

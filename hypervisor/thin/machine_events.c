@@ -75,11 +75,12 @@ static void restart(void *arg)
 	wake_main_thread(machine);
 }
 
-static void trouble(void *arg, const char *sentence)
+static void trouble(void *arg, enum trouble kind, const char *sentence)
 {
 	struct machine *machine = arg;
 	pthread_mutex_lock(&machine->lock);
 	machine->news.trouble = true;
+	machine->news.by = kind == TROUBLE_DISK ? MACHINE_BY_DISK : MACHINE_BY_HOST;
 	if (machine->news.end == MACHINE_GOES_ON)
 		snprintf(machine->news.sentence, sizeof(machine->news.sentence), "%s", sentence);
 	pthread_mutex_unlock(&machine->lock);
@@ -108,7 +109,7 @@ void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sente
 		power_off(arg);
 		break;
 	case VCPU_NO_MEMORY:
-		trouble(arg, sentence);
+		trouble(arg, TROUBLE_HOST, sentence);
 		break;
 	case VCPU_CRASHED:
 	case VCPU_CANNOT:
@@ -132,4 +133,11 @@ struct machine_news machine_take_news(struct machine *machine)
 	memset(&machine->news, 0, sizeof(machine->news));
 	pthread_mutex_unlock(&machine->lock);
 	return news;
+}
+
+void machine_forget_trouble(struct machine *machine)
+{
+	pthread_mutex_lock(&machine->lock);
+	machine->news.trouble = false;
+	pthread_mutex_unlock(&machine->lock);
 }

@@ -26,6 +26,7 @@ enum { MACHINE_LAST_WORDS = 4096, MACHINE_SENTENCE = sizeof(((struct machine_sta
  */
 struct machine_news {
 	bool restart, trouble;
+	enum machine_pauser by; /* of the trouble */
 	enum machine_end end;
 	char sentence[MACHINE_SENTENCE]; /* of the end; or, without one, of the trouble */
 };
@@ -70,3 +71,5 @@ struct happenings machine_happenings(struct machine *machine);
 void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sentence);
 /* Takes what came up. */
 struct machine_news machine_take_news(struct machine *machine);
+/* Of a device that was told on the way to the clean point, and whose request is no more behind a restart. */
+void machine_forget_trouble(struct machine *machine);

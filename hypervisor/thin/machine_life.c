@@ -81,10 +81,13 @@ static void end(struct machine *machine, enum machine_end how, const char *sente
 	set_sentence(machine, sentence);
 }
 
-static void pause_for(struct machine *machine, const char *sentence)
+static void pause_for(struct machine *machine, enum machine_pauser by, const char *sentence)
 {
-	if (machine->status.state == MACHINE_RUNNING)
+	bool was_running = machine->status.state == MACHINE_RUNNING;
+	if (was_running)
 		machine_park(machine);
+	if (was_running || machine->status.by != MACHINE_BY_PERSON)
+		machine->status.by = by;
 	machine->status.state = MACHINE_PAUSED;
 	set_sentence(machine, sentence);
 }
@@ -95,6 +98,7 @@ void machine_restart(struct machine *machine)
 		return;
 	AUTO(err_freep) struct err *err = NULL;
 	machine_park(machine);
+	machine_forget_trouble(machine);
 	machine->status.restarts++;
 	if (!power_on(machine, &err))
 		end(machine, MACHINE_BROKE, err_message(err));
@@ -113,7 +117,7 @@ static void serve_news(struct machine *machine)
 	else if (news.restart)
 		machine_restart(machine);
 	else if (news.trouble)
-		pause_for(machine, news.sentence);
+		pause_for(machine, news.by, news.sentence);
 }
 
 /* Parked, the vCPU can be asked what it hangs at. */
@@ -122,6 +126,7 @@ static void bark(struct machine *machine, unsigned vcpu)
 	char sentence[MACHINE_SENTENCE], evidence[MACHINE_SENTENCE];
 	machine_park(machine);
 	machine->status.state = MACHINE_PAUSED;
+	machine->status.by = MACHINE_BY_GUEST;
 	vcpu_describe(machine->vcpus[vcpu], evidence, sizeof(evidence));
 	snprintf(sentence, sizeof(sentence),
 		 "no progress for %d seconds, the guest hangs or KVM here cannot run what it wants: %.380s",
@@ -138,7 +143,7 @@ static void look_at_firmware(struct machine *machine)
 	machine_devices_last_words(machine->devices, last_words, sizeof(last_words));
 	machine->boot_judged = machine_boot_gave_up(machine->boot, last_words);
 	if (machine->boot_judged)
-		pause_for(machine,
+		pause_for(machine, MACHINE_BY_GUEST,
 			  "the firmware finds nothing to boot: the first disk has no boot loader that it can start");
 }
 
@@ -168,7 +173,8 @@ void machine_serve(struct machine *machine)
 void machine_pause(struct machine *machine)
 {
 	if (machine->status.state == MACHINE_RUNNING)
-		pause_for(machine, "");
+		pause_for(machine, MACHINE_BY_PERSON, "");
+	machine->status.by = MACHINE_BY_PERSON;
 }
 
 void machine_go_on(struct machine *machine)
