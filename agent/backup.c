@@ -183,6 +183,21 @@ static void tell_missing_disks(struct backup *run)
 	}
 }
 
+/* Whoever looks for the newest by its time alone would find the other one. */
+static void tell_wrong_clock(struct backup *run)
+{
+	char before[CLOCK_TEXT_SIZE], now[CLOCK_TEXT_SIZE];
+	const struct point *parent = &run->parent.point;
+
+	if (!run->parent.found || parent->cut_ns <= backup_cut_info(run)->cut_ns)
+		return;
+	AUTO(freep)
+	char *text = file_format(
+		"the point before is of %s, and now it is %s: the clock of this machine is wrong, or was then",
+		clock_format(parent->cut_ns, before), clock_format(backup_cut_info(run)->cut_ns, now));
+	backup_want_attention(run, text);
+}
+
 /* The point stands, so what fails here is told and is no failure of the backup. */
 static void remember(struct backup *run)
 {
@@ -221,6 +236,7 @@ static bool protect(struct backup *run, const char *name, struct err **errp)
 	if (backup_cut_info(run)->consistency_note)
 		backup_want_attention(run, backup_cut_info(run)->consistency_note);
 	tell_missing_disks(run);
+	tell_wrong_clock(run);
 	if (!backup_map_disks(run, errp) || !backup_check_maps(run, errp) || !store(run, errp))
 		return false;
 	backup_judge_mode(run);

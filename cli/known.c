@@ -7,8 +7,10 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/pool.h"
 #include "cli/receipt_report.h"
+#include "cli/words.h"
 
 #define FEW_POINTS 8 /* not worth a thread */
 
@@ -181,4 +183,23 @@ struct json *known_scrub_to_json(const struct findings *findings, const struct p
 	findings_each_object(findings, &point->session, append_object, damaged);
 	json_set(json, "damaged", damaged);
 	return json;
+}
+
+void known_warn_of_damage(const struct repository *repository, const struct point *point)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(findings_release) struct findings findings = {0};
+	struct findings_verdict verdict;
+	char time[CLOCK_TEXT_SIZE];
+
+	if (!findings_load(repository, &findings, &err))
+		return;
+	findings_judge(&findings, &point->session, &verdict);
+	if (verdict.judgement == POINT_WHOLE || !verdict.scrubbed)
+		return;
+	AUTO(freep) char *workload = strdup(point->workload);
+	log_warning("this point is %s, as a scrub of %s found: what is damaged and nowhere else cannot be read; "
+		    "'salvor points %s' shows which others are whole",
+		    known_scrub_text(&verdict), clock_format(verdict.when_ns, time),
+		    workload ? words_make_printable(workload) : "");
 }

@@ -29,3 +29,5 @@ bool known_hurt(const struct known *known, const struct point *point);
 /* Its newest verification passed; or failed. */
 bool known_passed(const struct known *known, size_t i);
 bool known_failed(const struct known *known, size_t i);
+/* Warns where scrubs from here found that the point is hurt, or may be; says nothing where nothing can be found out. */
+void known_warn_of_damage(const struct repository *repository, const struct point *point);

@@ -83,6 +83,7 @@ struct json *scrub_report_to_json(const struct repository *repository, const str
 	json_set(json, "bytes", json_new_number(report->bytes));
 	json_set(json, "began", json_new_text(clock_format(report->began_ns, began)));
 	json_set(json, "bytes_before", json_new_number(report->bytes_before));
+	json_set(json, "slots_refused", json_new_number(report->slots_refused));
 	for (size_t i = 0; i < report->n_damaged; i++)
 		json_append(damaged, damage_to_json(repository, report, &report->damaged[i]));
 	json_set(json, "damaged", damaged);
@@ -198,6 +199,8 @@ static void print_pass(const struct scrub_report *report, enum scrub_level level
 	if (report->bytes_before > 0)
 		printf(" that began at %s, %s of it in earlier runs", clock_format(report->began_ns, began),
 		       progress_size_text(report->bytes_before, size));
+	if (report->slots_refused > 0)
+		printf("; the slots of passphrases (s/) were not looked at: what opened the place may not read them");
 }
 
 bool scrub_report_print(const struct repository *repository, const struct scrub_report *report, enum scrub_level level,

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "cli/known.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "cli/words.h"
@@ -69,6 +70,7 @@ bool run_boot(struct context *context, struct err **errp)
 		return false;
 	report_other_writer(repository, &point);
 	report_missed(context, &point);
+	known_warn_of_damage(repository, &point);
 	uint64_t start = clock_monotonic_ns();
 	if (!boot_point(repository, &point, &options, errp))
 		return false;

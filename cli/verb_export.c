@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "cli/known.h"
 #include "cli/nearest.h"
 #include "cli/report.h"
 #include "cli/run.h"
@@ -10,10 +12,13 @@
 
 DEFINE_AUTO_FREE(struct export, export_stop);
 
+/* Called by a thread of the export's own. */
 static void complain(void *arg, enum export_complaint kind, const char *text)
 {
-	(void)kind;
-	report_note(arg, text);
+	atomic_bool *met_damage = arg;
+	if (kind == EXPORT_DAMAGE)
+		atomic_store(met_damage, true);
+	report_note(NULL, text);
 }
 
 static bool choose(const struct context *context, struct export_options *ret, struct err **errp)
@@ -92,7 +97,8 @@ static bool announce(struct context *context, const struct export *export, const
 bool run_export(struct context *context, struct err **errp)
 {
 	AUTO(point_release) struct point point = {0};
-	struct export_options options = {.foreign_clients = true};
+	atomic_bool met_damage = false;
+	struct export_options options = {.foreign_clients = true, .complain_arg = &met_damage};
 	if (!choose(context, &options, errp))
 		return false;
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
@@ -100,8 +106,14 @@ bool run_export(struct context *context, struct err **errp)
 	    !check_disk(&point, options.disk, errp))
 		return false;
 	report_missed(context, &point);
+	known_warn_of_damage(repository, &point);
 	AUTO(export_stopp) struct export *export = export_start(repository, &point, &options, errp);
 	if (!export)
 		return false;
-	return announce(context, export, &point, options.disk, errp) && export_wait(export, &context->cancel, errp);
+	if (!announce(context, export, &point, options.disk, errp) || !export_wait(export, &context->cancel, errp))
+		return false;
+	return !atomic_load(&met_damage) ||
+	       err_set(errp, ERR_CORRUPT,
+		       "what is damaged could not be served, and clients were told of read errors; 'salvor scrub' says "
+		       "which points it hurts");
 }

@@ -14,6 +14,9 @@
 #include "cli/words.h"
 #include "storage/heads.h"
 
+/* Clocks of two machines that are both right differ by less. */
+#define CLOCKS_DIFFER_NS (60 * UINT64_C(1000000000))
+
 /* A workload, in the order of newest points. */
 struct summary {
 	const struct point *newest;
@@ -115,6 +118,17 @@ static void tell_failed(struct context *context, const struct summary *summary)
 				 passed ? passed : "");
 }
 
+/* It would look fresh for as long as the clock was ahead. */
+static void tell_from_the_future(struct context *context, const struct point *newest)
+{
+	AUTO(freep) char *name = point_name_text(newest);
+	if (name && newest->cut_ns > clock_now_ns() + CLOCKS_DIFFER_NS)
+		report_attention(context,
+				 "the newest point of %s is of the future, so its age says nothing: the clock of this "
+				 "machine is wrong, or that of who made it was: %s",
+				 newest->workload, name);
+}
+
 /* What scrubs from here found, and verifications from anywhere. */
 static void tell(struct context *context, const struct summaries *summaries)
 {
@@ -123,6 +137,7 @@ static void tell(struct context *context, const struct summaries *summaries)
 		const struct summary *summary = &summaries->items[i];
 		tell_hurt(context, summary);
 		tell_failed(context, summary);
+		tell_from_the_future(context, summary->newest);
 		hurt += summary->hurt + summary->may_be_hurt;
 	}
 	if (damaged > 0 && hurt == 0)

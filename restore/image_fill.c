@@ -96,6 +96,8 @@ static bool run_worker(void *arg, struct err **errp)
 	struct work *work = arg;
 	struct batch *batch;
 	while ((batch = queue_take(work->full))) {
+		if (work->fill->cancel && !cancel_check(work->fill->cancel, errp))
+			return false;
 		if (!read_batch(work->fill, batch, errp) || !write_batch(work->fill, batch, errp))
 			return false;
 		if (work->fill->progress)

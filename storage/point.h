@@ -45,6 +45,9 @@ struct point {
 	uint8_t workload_id[WORKLOAD_ID_SIZE];
 	char workload[WORKLOAD_NAME_MAX + 1];
 	uint64_t cut_ns;
+	/* In a list: when it counts as made, which is cut_ns, but no later than what its writer made of the workload
+	 * next. */
+	uint64_t order_ns;
 	char engine[16];
 	enum consistency consistency;
 	bool full;		  /* everything was read */
@@ -81,7 +84,7 @@ struct vanished_point {
 };
 
 struct point_list {
-	struct point *points; /* newest first */
+	struct point *points; /* newest first: a writer's own in the order of its sessions, others by their clocks */
 	size_t n;
 	char **damaged; /* objects c/… that could not be read, one "name: reason" each */
 	size_t n_damaged;

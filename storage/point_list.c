@@ -261,11 +261,43 @@ static int newest_first(const void *a, const void *b)
 {
 	const struct point *left = a, *right = b;
 
-	if (left->cut_ns != right->cut_ns)
-		return left->cut_ns < right->cut_ns ? 1 : -1;
+	if (left->order_ns != right->order_ns)
+		return left->order_ns < right->order_ns ? 1 : -1;
 	if (left->session.number != right->session.number)
 		return left->session.number < right->session.number ? 1 : -1;
 	return session_id_compare(&left->session, &right->session);
+}
+
+static int compare_makers(const struct point *a, const struct point *b)
+{
+	int order = memcmp(a->session.writer, b->session.writer, WRITER_SIZE);
+
+	return order ? order : strcmp(a->workload, b->workload);
+}
+
+static int by_maker_newest_first(const void *a, const void *b)
+{
+	const struct point *left = a, *right = b;
+	int order = compare_makers(left, right);
+
+	if (order)
+		return order;
+	return (left->session.number < right->session.number) - (left->session.number > right->session.number);
+}
+
+/* A writer knows what it made last, also when its clock was wrong. Between writers there are only clocks. */
+static void put_in_order(struct point_list *list)
+{
+	if (list->n == 0)
+		return;
+	qsort(list->points, list->n, sizeof(*list->points), by_maker_newest_first);
+	for (size_t i = 0; i < list->n; i++) {
+		struct point *point = &list->points[i];
+		point->order_ns = point->cut_ns;
+		if (i > 0 && compare_makers(point - 1, point) == 0 && point[-1].order_ns < point->order_ns)
+			point->order_ns = point[-1].order_ns;
+	}
+	qsort(list->points, list->n, sizeof(*list->points), newest_first);
 }
 
 /* Pack sets are of no interest here, and would be most of the memory. */
@@ -322,8 +354,7 @@ bool point_list_load(const struct repository *repository, const char *workload, 
 
 	if (!gather(&gathering, errp))
 		return false;
-	if (gathering.list.n > 0)
-		qsort(gathering.list.points, gathering.list.n, sizeof(*gathering.list.points), newest_first);
+	put_in_order(&gathering.list);
 	*ret = gathering.list;
 	gathering.list = (struct point_list){0};
 	return true;

@@ -121,7 +121,8 @@ static bool try_add(const struct repository *repository, const struct keyring_me
 		return false;
 	if (backend_put_once(repository->backend, object_name_keyring(keyring.n, name), bytes_span(&object), errp))
 		return true;
-	*ret_outcome = err_code(*errp) == ERR_EXISTS ? TAKEN : UNCERTAIN;
+	if (err_code(*errp) != ERR_DENIED)
+		*ret_outcome = err_code(*errp) == ERR_EXISTS ? TAKEN : UNCERTAIN;
 	return false;
 }
 

@@ -104,7 +104,7 @@ static size_t count_later(const struct point_list *list, const struct point *poi
 {
 	size_t later = 0;
 	while (later < list->n && memcmp(list->points[later].id, point->id, POINT_ID_SIZE) != 0 &&
-	       list->points[later].cut_ns >= point->cut_ns)
+	       list->points[later].order_ns >= point->cut_ns)
 		later++;
 	return later;
 }

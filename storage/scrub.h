@@ -55,8 +55,9 @@ struct scrub_report {
 	uint64_t may_be_hurt;	   /* of these */
 	struct scrub_point *whole; /* the newest whole point of each workload; filled where something is damaged */
 	size_t n_whole;
-	uint64_t whole_points; /* of all workloads; likewise */
-	char *unkept;	       /* why this machine may not remember what was found; NULL: it does */
+	uint64_t whole_points;	/* of all workloads; likewise */
+	uint64_t slots_refused; /* that the place did not let this run read */
+	char *unkept;		/* why this machine may not remember what was found; NULL: it does */
 };
 
 struct scrub_options {

@@ -173,7 +173,9 @@ static bool begin(struct session *session, struct err **errp)
 struct session *session_begin(struct repository *repository, const struct session_options *options, struct err **errp)
 {
 	if (!repository_may(repository, ROLE_WRITE)) {
-		err_set(errp, ERR_DENIED, "this key may not write to '%s'", repository_url(repository));
+		err_set(errp, ERR_DENIED,
+			"this key may not write to '%s': use one with the role write, or the owner's passphrase",
+			repository_url(repository));
 		return NULL;
 	}
 	if (!repository_check_writable(repository, errp))

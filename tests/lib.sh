@@ -106,6 +106,7 @@ copy_command() {
 	built=$(dirname "$(dirname "$SALVOR_BIN")")
 	mkdir -p "$work/command/bin" "$work/command/lib"
 	cp "$built"/bin/salvor* "$work/command/bin/"
+	cp "$SALVOR_BIN" "$work/command/bin/"
 	cp -r "$built/lib/salvor" "$work/command/lib/"
 	SALVOR_BIN=$work/command/bin/${SALVOR_BIN##*/}
 }

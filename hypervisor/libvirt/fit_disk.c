@@ -5,6 +5,8 @@
 
 #include "hypervisor/libvirt/fit_internal.h"
 
+enum { TARGET_SIZE = 8, LETTERS = 26 };
+
 static void add_backing(struct fit *fit, xmlNodePtr disk, const struct fit_disk *from)
 {
 	xmlNodePtr backing = fit_add(fit, disk, "backingStore");
@@ -48,11 +50,54 @@ static const char *known_bus(struct fit *fit, xmlNodePtr target, const char *nam
 	return "virtio";
 }
 
+/* What libvirt takes as a target: of a disk that a person named, the name may be anything. */
+static bool is_target(const char *name)
+{
+	static const char *const kinds[] = {"fd", "hd", "sd", "vd", "xvd", "ubd"};
+	for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+		const size_t kind = strlen(kinds[i]),
+			     letters = strspn(name + (strlen(name) < kind ? 0 : kind), "abcdefghijklmnopqrstuvwxyz");
+		if (strncmp(name, kinds[i], kind) == 0 && letters > 0 && letters <= 2 && name[kind + letters] == '\0')
+			return true;
+	}
+	return false;
+}
+
+static bool is_taken(const struct fit *fit, const char *target)
+{
+	for (size_t i = 0; i < fit->request->n_disks; i++) {
+		if (strcmp(fit->request->disks[i].name, target) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* vda, vdb … vdz, vdaa … of those that are free, in the order of the disks: the first one is what the machine boots. */
+static void choose_target(struct fit *fit, const struct fit_disk *from, char ret[TARGET_SIZE])
+{
+	size_t before = 0;
+	if (is_target(from->name)) {
+		snprintf(ret, TARGET_SIZE, "%s", from->name);
+		return;
+	}
+	for (const struct fit_disk *disk = fit->request->disks; disk < from; disk++)
+		before += !is_target(disk->name);
+	for (unsigned i = 0;; i++) {
+		const char letters[] = {i < LETTERS ? '\0' : (char)('a' + i / LETTERS - 1), '\0'};
+		snprintf(ret, TARGET_SIZE, "vd%s%c", letters, (int)('a' + i % LETTERS));
+		if (!is_taken(fit, ret) && before-- == 0)
+			break;
+	}
+	fit_note(fit, "disk %.64s: is %s to the machine", from->name, ret);
+}
+
 static void add_disk(struct fit *fit, const struct fit_disk *from, xmlNodePtr old)
 {
 	xmlNodePtr disk = add_overlay(fit, from), target = fit_add(fit, disk, "target"),
 		   old_target = fit_child(old, "target");
-	fit_set(fit, target, "dev", from->name);
+	char name[TARGET_SIZE];
+	choose_target(fit, from, name);
+	fit_set(fit, target, "dev", name);
 	fit_set(fit, target, "bus", known_bus(fit, old_target, from->name));
 	fit_copy(fit, old, "boot", disk);
 	fit_copy(fit, old, "blockio", disk);

@@ -7,7 +7,8 @@
  *                              │   answers
  *                              └── cancelled: libvirt goes on waiting, for nobody; the guard thaws
  *
- * A guard thaws if this process dies before.
+ * A guard thaws if this process dies before. Whoever else thaws, as the late guard of a run before, takes from the cut
+ * what it was frozen for: an agent that then finds nothing to thaw says so.
  */
 #include "hypervisor/libvirt/freeze.h"
 
@@ -27,10 +28,12 @@ enum { THAW_TIMEOUT_S = 5, THAW_TRIES = 3, THAW_AGAIN_S = 1, CANCEL_LOOK_NS = 50
 
 /* ---- thawing ---- */
 
-static bool thaw_once(struct freeze *freeze)
+/* *ret_n is how many file systems the agent thawed, -1 where it did not say. */
+static bool thaw_once(struct freeze *freeze, int *ret_n)
 {
 	virDomainAgentSetResponseTimeout(freeze->domain, THAW_TIMEOUT_S, 0);
-	bool thawed = virDomainFSThaw(freeze->domain, NULL, 0, 0) >= 0 || domain_is_off(freeze->domain);
+	*ret_n = virDomainFSThaw(freeze->domain, NULL, 0, 0);
+	bool thawed = *ret_n >= 0 || domain_is_off(freeze->domain);
 	virDomainAgentSetResponseTimeout(freeze->domain, VIR_DOMAIN_AGENT_RESPONSE_TIMEOUT_BLOCK, 0);
 	if (thawed)
 		guard_paid(freeze->guard, GUARD_THAW);
@@ -53,7 +56,8 @@ static bool wait_to_try_again(struct freeze *freeze)
 static void *thaw_until_it_answers(void *arg)
 {
 	struct freeze *freeze = arg;
-	while (wait_to_try_again(freeze) && !thaw_once(freeze))
+	int n;
+	while (wait_to_try_again(freeze) && !thaw_once(freeze, &n))
 		continue;
 	return NULL;
 }
@@ -67,7 +71,7 @@ struct question {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool answered, alone;
-	bool frozen;
+	int frozen; /* file systems; -1: it could not */
 	char *note;
 };
 
@@ -93,8 +97,8 @@ static void *ask(void *arg)
 	struct question *question = arg;
 	unsigned timeout_s = question->timeout_s;
 	virDomainAgentSetResponseTimeout(question->domain, timeout_s > INT32_MAX ? INT32_MAX : (int)timeout_s, 0);
-	bool frozen = virDomainFSFreeze(question->domain, NULL, 0, 0) >= 0;
-	char *note = frozen ? NULL : explain_failure(timeout_s);
+	int frozen = virDomainFSFreeze(question->domain, NULL, 0, 0);
+	char *note = frozen < 0 ? explain_failure(timeout_s) : NULL;
 	pthread_mutex_lock(&question->lock);
 	question->answered = true;
 	question->frozen = frozen;
@@ -140,7 +144,8 @@ static void ask_and_wait(struct freeze *freeze, struct question *question, const
 		freeze->domain = NULL;
 		return;
 	}
-	freeze->frozen = question->frozen;
+	freeze->frozen = question->frozen >= 0;
+	freeze->file_systems = question->frozen;
 	freeze->note = STEAL(&question->note);
 	question_free(question);
 }
@@ -184,14 +189,31 @@ void freeze_begin(struct freeze *freeze, virDomainPtr domain, struct guard *guar
 	ask_to_freeze(freeze, request);
 }
 
+static void note_thawed_by_another(struct freeze *freeze)
+{
+	freeze->frozen = false;
+	freeze->note =
+		strdup("somebody else thawed the guest before the cut stood, so the point is as after a power cut");
+}
+
+/* What a second try finds thawed may be the late work of the first. */
+static bool thaw(struct freeze *freeze)
+{
+	int n, tries = freeze->frozen ? THAW_TRIES : 1;
+	for (int i = 0; i < tries; i++) {
+		if (!thaw_once(freeze, &n))
+			continue;
+		if (i == 0 && n == 0 && freeze->frozen && freeze->file_systems > 0)
+			note_thawed_by_another(freeze);
+		return true;
+	}
+	return false;
+}
+
 void freeze_end(struct freeze *freeze)
 {
-	if (!freeze->domain)
+	if (!freeze->domain || thaw(freeze))
 		return;
-	for (int i = 0; i < (freeze->frozen ? THAW_TRIES : 1); i++) {
-		if (thaw_once(freeze))
-			return;
-	}
 	struct err *err = NULL;
 	freeze->thawing = thread_start(&freeze->thread, "thaw", thaw_until_it_answers, freeze, &err);
 	err_clear(&err); /* the guard thaws when the cut ends */

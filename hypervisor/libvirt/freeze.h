@@ -13,7 +13,8 @@
 
 struct freeze {
 	virDomainPtr domain; /* NULL: nothing was asked of the guest, or all that is left is the guard's to do */
-	bool frozen;	     /* all file systems stand still */
+	bool frozen;	     /* all file systems stand still; behind freeze_end(): they stood still throughout */
+	int file_systems;    /* how many the agent froze */
 	char *note;	     /* why not, one sentence; NULL when frozen, or not asked for */
 	struct guard *guard;
 	bool thawing; /* the thread below runs */

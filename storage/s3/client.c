@@ -162,7 +162,8 @@ static bool wait_for_next(struct s3_client *client, struct s3_retry *retry, stru
 	log_debug("%s", err_message(*errp));
 	retry->patience_ns = atomic_load(&client->answered) ? PATIENCE_NS : PATIENCE_FIRST_NS;
 	if (!s3_retry_wait(retry) && !(client->cancel && cancel_requested(client->cancel)))
-		return false;
+		return err_prefix(errp, "given up after %u seconds of trying",
+				  (unsigned)(retry->patience_ns / SECOND_NS));
 	err_clear(errp);
 	return !client->cancel || cancel_check(client->cancel, errp);
 }

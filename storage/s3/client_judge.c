@@ -106,8 +106,11 @@ enum s3_verdict s3_client_judge(struct s3_client *client, struct s3_attempt *att
 		atomic_store(&client->answered, true);
 	if (answer->status >= 200 && answer->status < 300)
 		return S3_GIVE;
-	if (answer->status == 404 && strcmp(error->code, "NoSuchBucket") != 0)
+	if (answer->status == 404 && IS_ONE_OF(error->code, "NoSuchKey", "NoSuchVersion"))
 		return S3_GIVE;
+	/* S3 says what is not there. Who does not is something in between, too. */
+	if (answer->status == 404 && !error->code[0])
+		return S3_AGAIN;
 	if (answer->status == 412 || answer->status == 416)
 		return S3_GIVE;
 	return judge_error(client, attempt, answer, error);

@@ -71,10 +71,13 @@ static bool full(const struct failure *failure, struct err **errp)
 		       "the quota is used up: make room there and run this again; its points are whole");
 }
 
+/* A service that can read objects can read this one, too, when it is asked itself. */
 static bool not_implemented(const struct failure *failure, struct err **errp)
 {
-	return err_set(errp, ERR_UNSUPPORTED, "the service does not know how to do this (%s): %s",
-		       failure->attempt->request->action, failure->error->message);
+	const struct s3_request *request = failure->attempt->request;
+	const bool reads = request->name && strcmp(request->method, "GET") == 0;
+	return err_set(errp, reads ? ERR_GONE : ERR_UNSUPPORTED, "the service does not know how to do this (%s): %s",
+		       request->action, failure->error->message);
 }
 
 static bool archived(const struct failure *failure, struct err **errp)
@@ -125,6 +128,10 @@ static bool say_status(const struct failure *failure, struct err **errp)
 			       answer->status);
 	if (answer->status == 403)
 		return not_allowed(failure, errp);
+	if (answer->status == 404)
+		return err_set(errp, ERR_GONE,
+			       "what answers there does not say what it has not found (status 404), so it is no S3 "
+			       "service; are host and port right?");
 	if (answer->status == 507)
 		return full(failure, errp);
 	if (answer->status == 501)

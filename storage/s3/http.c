@@ -20,7 +20,8 @@ enum {
 	IMPATIENT_CONNECT_MS = 500,
 	UPLOAD_BUFFER = 2 << 20,
 	DOWNLOAD_BUFFER = 512 << 10,
-	CANCEL_GRACE_SECONDS = 5,
+	PUT_GRACE_SECONDS = 5, /* to what is under way when the user has had enough: it can be used again */
+	GET_GRACE_SECONDS = 1,
 };
 
 struct s3_http {
@@ -205,7 +206,8 @@ static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_o
 	const uint64_t now = clock_monotonic_ns();
 	if (transfer->cancelled_ns == 0)
 		transfer->cancelled_ns = now;
-	return now - transfer->cancelled_ns > CANCEL_GRACE_SECONDS * UINT64_C(1000000000);
+	const uint64_t grace = transfer->exchange->body.len > 0 ? PUT_GRACE_SECONDS : GET_GRACE_SECONDS;
+	return now - transfer->cancelled_ns > grace * UINT64_C(1000000000);
 }
 
 static struct curl_slist *header_lines(const struct s3_exchange *exchange)

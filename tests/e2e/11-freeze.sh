@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # A guest with an agent is held still for the cut and never longer: also when its agent sleeps through the request, and when the
-# process that asked is killed in that very moment.
+# process that asked is killed in that very moment. And what somebody else thawed is not called frozen.
 
 SALVOR_BIN=${SALVOR_BUILD:-$(dirname "$0")/../../build/dev}/tests/engine_driver
 # shellcheck source=tests/lib.sh
@@ -89,6 +89,26 @@ scenario_killed() {
 	take_cut drop >"$work/cut" || fail "a cut failed: $(cat "$work/cut")"
 }
 
+thaw_some() { agent engF '{"execute":"guest-fsfreeze-thaw"}' | grep --quiet '"return":[1-9]'; }
+
+# Succeeds when it was thawed behind the back of who had it frozen.
+thaw_behind_its_back() {
+	local driver thawed=1
+	cut_with drop >"$work/cut" 2>&1 &
+	driver=$!
+	while kill -0 "$driver" 2>/dev/null && ((thawed != 0)); do
+		if is_frozen && thaw_some; then thawed=0; fi
+	done
+	wait "$driver" || fail "a cut failed: $(cat "$work/cut")"
+	return $thawed
+}
+
+scenario_thawed_by_another() {
+	say "thawed by somebody else"
+	wait_until 120 "a thaw in the right moment" thaw_behind_its_back
+	expect_consistency "3 somebody else thawed the guest before the cut stood, so the point is as after a power cut"
+}
+
 start_libvirt
 mkdir "$copies"
 new_debian engF
@@ -98,4 +118,5 @@ scenario_frozen
 scenario_asleep
 scenario_interrupted
 scenario_killed
+scenario_thawed_by_another
 destroy_guest engF

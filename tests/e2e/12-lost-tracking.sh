@@ -278,9 +278,10 @@ scenario_backing_file() {
 }
 
 scenario_two_repositories() {
-	local first=$SALVOR_REPO second=$work/second
+	local first=$SALVOR_REPO second
 	say "two repositories that protect one guest"
-	new_repository "$second"
+	new_repository "$work/second"
+	second=$SALVOR_REPO
 	write vda 1M 64k
 	back_up full null
 	for SALVOR_REPO in "$first" "$second" "$second" "$first" "$first"; do

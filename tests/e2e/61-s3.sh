@@ -59,6 +59,9 @@ host_backs_up() {
 	cp --sparse=always "$work/points/$point" "$work/points/$(jq --raw-output .point "$work/again.json")"
 	[[ $(host points --json | jq '.points | length') == 4 ]] || fail "the host does not see its points"
 	expect 0 host status
+	expect 0 host scrub --level sizes
+	expect 0 host scrub --level digests
+	grep --quiet 'slots of passphrases (s/) were not looked at' "$work/out" || fail "scrub did not say what it left out: $(cat "$work/out")"
 	expect_sentence 1 . host restore "$point" --to "$work/stolen"
 }
 

@@ -13,6 +13,8 @@ require jq openssl
 
 failed=1
 usage=2
+attention=3
+interrupted=130
 look=3
 damaged=4
 clock=${SALVOR_BUILD:-$(dirname "$0")/../../build/release}/tests/s3_clock.so
@@ -89,6 +91,10 @@ wrong_services() {
 	in_bad_network html $failed "plain|$proxy" salvor points
 	in_bad_network status=200 $failed "plain|$proxy" salvor points
 	in_bad_network status=404:NoSuchKey $failed 'plain' salvor points
+	in_bad_network status=404 $failed 'plain.*host and port' salvor points
+	rules 'status=404 times=2'
+	SALVOR_REPO=$bad expect 0 salvor points
+	rules
 	in_bad_network status=418:ImATeapot $failed 'plain.*418' salvor points
 	in_bad_network status=501:NotImplemented $failed 'plain' salvor points
 	expect_sentence $failed 'certificate' salvor points --repo "s3+https://${S3_TLS_ENDPOINT#https://}/plain/r"
@@ -97,13 +103,38 @@ wrong_services() {
 	AWS_CA_BUNDLE=$S3_CA expect 0 salvor points --repo "s3+https://${S3_TLS_ENDPOINT#https://}/plain/r"
 }
 
+with_clock() { LD_PRELOAD=$clock SALVOR_TEST_CLOCK=$(($1 * 86400)) "$SALVOR_BIN" "${@:2}"; }
+
+# The requests are signed all the same; and what was made last stays the newest.
 clock_off() {
 	local days
 	say "a clock that is a day off"
 	for days in -1 1; do
-		expect 0 env LD_PRELOAD="$clock" SALVOR_TEST_CLOCK=$((days * 86400)) "$SALVOR_BIN" points
-		expect 0 env LD_PRELOAD="$clock" SALVOR_TEST_CLOCK=$((days * 86400)) "$SALVOR_BIN" backup disk --disk "vda=$disk"
+		expect 0 with_clock $days points
 	done
+	expect_sentence $attention 'the point before is of' with_clock -1 backup disk --disk "vda=$disk" --quiet
+	expect 0 with_clock 1 backup disk --disk "vda=$disk"
+	expect $attention salvor status
+	grep --quiet 'of the future' "$work/err" || fail "status says nothing of the future: $(cat "$work/err")"
+	expect $attention salvor backup disk --disk "vda=$disk" --json
+	[[ $(jq --raw-output .point "$work/out") == "$(salvor show disk@latest --json | jq --raw-output .id)" ]] || fail "the newest point is not the one that was made last"
+	expect 0 salvor status
+	expect 0 salvor backup disk --disk "vda=$disk"
+}
+
+# What is under way is not brought to its end first.
+interrupted_restore() {
+	local pid status=0
+	say "a restore from far away that is interrupted"
+	forget_counts
+	SALVOR_REPO=$bad SALVOR_CACHE_DIR=$work/cold "$SALVOR_BIN" restore disk@latest --to "$work/restored" --limit-rate 100K 2>"$work/err" &
+	pid=$!
+	wait_until 60 "it to have begun" eval '(($(counted get - requests) >= 10))'
+	kill -TERM $pid
+	wait $pid || status=$?
+	((status == interrupted)) || fail "it ended with $status: $(cat "$work/err")"
+	[[ ! -e $work/restored/vda.raw ]] || fail "it was written in spite of it"
+	rm -rf "$work/restored" "$work/cold"
 }
 
 full_cache() {
@@ -169,7 +200,7 @@ no_conditions() {
 trouble_is_no_damage() {
 	local answer
 	say "packs that the service does not give"
-	for answer in 418:ImATeapot 407 403:InvalidObjectState 404:NoSuchBucket; do
+	for answer in 418:ImATeapot 407 403:InvalidObjectState 404:NoSuchBucket 501:NotImplemented; do
 		rules "status=$answer kind=get match=/r/p/"
 		SALVOR_REPO=$bad expect $failed salvor restore disk@latest --to "$work/restored"
 		SALVOR_REPO=$bad expect $failed salvor scrub --level digests
@@ -205,6 +236,7 @@ for part in wrong_urls wrong_credentials missing_rights owner_of_the_bucket wron
 	changes_nothing $part
 done
 clock_off
+interrupted_restore
 full_cache
 lagging_lists
 trouble_is_no_damage

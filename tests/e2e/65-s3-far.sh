@@ -29,6 +29,7 @@ start_gateway
 start_proxy
 new_s3_repository "$S3_PLAIN" far "$proxy"
 grant reader reader "$S3_PLAIN" far
+grant verifier verifier "$S3_PLAIN" far
 mkfifo "$work/keyboard"
 new_bootable_disk "$work/disk.raw" <<<'echo -n "tiny login: "; sleep 100000'
 expect 0 as admin salvor backup web01 --disk "vda=$work/disk.raw"
@@ -37,7 +38,7 @@ boots "the first time"
 (($(counted get t requests) == 0)) || fail "a trace was read before there was one"
 first=$(counted get p received)
 
-expect 0 as admin salvor verify web01@latest --memory 256M
+expect 0 as verifier salvor verify web01@latest --memory 256M
 [[ $(s3 root keys "$S3_PLAIN" far/t/ | wc -l) == 1 ]] || fail "verify left no trace"
 expect 0 as admin salvor scrub --level contents
 

@@ -36,8 +36,10 @@ static void fit(const char *definition, struct fit_request request, const struct
 	memset(ret, 0, sizeof(*ret));
 	request.definition = SPAN(definition, strlen(definition));
 	request.name = "salvor";
-	request.disks = disks;
-	request.n_disks = 1;
+	if (!request.disks) {
+		request.disks = disks;
+		request.n_disks = ARRAY_LENGTH(disks);
+	}
 	request.console_socket = "/run/console";
 	request.note = note;
 	request.note_arg = ret;
@@ -151,6 +153,31 @@ static void a_plain_machine_is_made_around_disks(void **state)
 	free(fitted.xml);
 }
 
+static const char *find_disk(const char *xml, const char *overlay, const char *target)
+{
+	const char *disk = strstr(xml, overlay), *end = disk ? strstr(disk, "</disk>") : NULL;
+	const char *at = disk ? strstr(disk, target) : NULL;
+	return at && at < end ? at : NULL;
+}
+
+/* A person names disks as he likes; libvirt wants letters, and the first disk is what is booted. */
+static void disks_with_names_of_their_own_get_targets(void **state)
+{
+	static const struct fit_disk named[] = {
+		{.name = "system", .nbd_socket = "/run/nbd", .overlay = "/run/overlay/system.qcow2"},
+		{.name = "vda", .nbd_socket = "/run/nbd", .overlay = "/run/overlay/vda.qcow2"},
+		{.name = "vd-logs", .nbd_socket = "/run/nbd", .overlay = "/run/overlay/vd-logs.qcow2"},
+	};
+	struct fitted fitted;
+	(void)state;
+	fit("", (struct fit_request){.disks = named, .n_disks = ARRAY_LENGTH(named)}, &software, &fitted);
+	assert_non_null(find_disk(fitted.xml, "system.qcow2", "dev=\"vdb\""));
+	assert_non_null(find_disk(fitted.xml, "/vda.qcow2", "dev=\"vda\""));
+	assert_non_null(find_disk(fitted.xml, "vd-logs.qcow2", "dev=\"vdc\""));
+	assert_non_null(strstr(fitted.notes, "disk system: is vdb to the machine"));
+	free(fitted.xml);
+}
+
 static void a_network_that_is_asked_for_is_restricted(void **state)
 {
 	struct fitted fitted;
@@ -251,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_definitions_are_fitted),
 		cmocka_unit_test(a_plain_machine_is_made_around_disks),
+		cmocka_unit_test(disks_with_names_of_their_own_get_targets),
 		cmocka_unit_test(a_network_that_is_asked_for_is_restricted),
 		cmocka_unit_test(a_watched_machine_tells_more),
 		cmocka_unit_test(memory_has_a_limit),

@@ -44,10 +44,13 @@ serve() {
 
 nobody_serves() { [[ ! -e $work/socket ]] && ! pgrep --full "^nbdkit .*$work/socket" >/dev/null; }
 
+# stop SIGNAL [STATUS]: where it is given, it is what the command must end with.
 stop() {
+	local status=0
 	kill -"$1" $server
-	wait $server 2>/dev/null || true
+	wait $server 2>/dev/null || status=$?
 	server=
+	[[ -z ${2:-} || $status == "$2" ]] || fail "the export ended with $status, not with $2"
 	wait_until "nbdkit to end and its socket to go" nobody_serves
 }
 
@@ -100,7 +103,7 @@ echo "--- who asks for the socket, and how it ends" >&2
 ! "$SALVOR_BIN" export disks@latest --socket "$work/socket" 2>"$work/refused" || fail "a socket was served twice"
 grep --quiet "is there already" "$work/refused" || fail "said '$(cat "$work/refused")'"
 tr '\0' '\n' <"/proc/$(pgrep --full "^nbdkit .*$work/socket")/cmdline" | grep --quiet horse && fail "the passphrase is on a command line"
-stop TERM
+stop TERM 0
 serve --disk vdb
 nbdinfo --size "nbd+unix:///?socket=$work/socket" >/dev/null || fail "the only disk is not the default"
 stop KILL
@@ -116,5 +119,11 @@ qemu-io -r -f raw "nbd+unix:///vda?socket=$work/socket" <"$work/commands" >"$wor
 nbdcopy "nbd+unix:///vdb?socket=$work/socket" "$work/copy" 2>/dev/null || true
 wait_until "the sentence about the damage" said "pack" err
 (($(wc -l <"$work/err") < 100)) || fail "the same sentence comes again and again"
-stop TERM
+"$SALVOR_BIN" scrub >/dev/null 2>&1 && fail "scrub found nothing"
+stop TERM 4
+
+echo "--- what a scrub found is told at once" >&2
+serve
+said "is hurt, as a scrub of" err || fail "nobody warned: $(cat "$work/err")"
+stop TERM 0
 cat "$work/err" >&2

@@ -57,7 +57,7 @@ class Roles(unittest.TestCase):
                 self.may_not("writer", "PUT", f"/{bucket}/r/{key}")
                 self.may_not("writer", "DELETE", f"/{bucket}/r/{key}")
             self.may_not("writer", "GET", f"/{bucket}/r/s/owner")
-            self.may_not("writer", "GET", f"/{bucket}/r/p/{OTHERS}")
+            self.may("writer", "GET", f"/{bucket}/r/p/{OTHERS}")
             self.may_not("writer", "GET", f"/{bucket}?versions&prefix=other/")
             self.may("writer", "GET", f"/{bucket}?versions&prefix=r/c/")
 

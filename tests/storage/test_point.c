@@ -197,6 +197,33 @@ static void test_vanished_point_is_named_by_the_next(void **state)
 	release(points);
 }
 
+/* The clock was two days ahead when the second was made, and is right again. */
+static void test_wrong_clock_does_not_make_it_the_newest(void **state)
+{
+	enum { N = 4 };
+	const uint64_t day = UINT64_C(86400) * 1000000000, now = 1000 * day;
+	const uint64_t cut[N] = {now, now + 2 * day, now + day / 2, now + day};
+	struct runs *runs = *state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(point_list_release) struct point_list list = {0};
+	struct point points[N];
+	uint8_t plain[100] = {0};
+
+	for (size_t i = 0; i < N; i++) {
+		plain[0] = (uint8_t)i;
+		runs_back_up(runs, "web01", cut[i], plain, sizeof(plain), &points[i]);
+	}
+	assert_true(point_list_load(runs->repository, NULL, &list, &err));
+	assert_int_equal(list.n, N);
+	for (size_t i = 0; i < N; i++) {
+		assert_memory_equal(list.points[i].id, points[N - 1 - i].id, POINT_ID_SIZE);
+		assert_int_equal(list.points[i].cut_ns, cut[N - 1 - i]);
+	}
+	must_find(runs, "web01@latest", &points[N - 1]);
+	for (size_t i = 0; i < N; i++)
+		point_release(&points[i]);
+}
+
 static void test_what_does_not_stand_is_not_listed(void **state)
 {
 	struct runs *runs = *state;
@@ -267,6 +294,7 @@ int main(void)
 		BOTH(test_a_refusal_is_no_damage),
 		BOTH(test_vanished_head_is_an_alarm),
 		BOTH(test_vanished_point_is_named_by_the_next),
+		BOTH(test_wrong_clock_does_not_make_it_the_newest),
 		BOTH(test_what_does_not_stand_is_not_listed),
 	};
 

@@ -19,7 +19,8 @@
  *	flip          one bit of the answer's body
  *	header        one header of the answer is gone, or says something else
  *	html          a page for people instead of an answer
- *	status=CODE[:WORD]  that instead of an answer, with WORD as S3's code for it; the service does not hear of it
+ *	status=CODE[:WORD]  that instead of an answer, with WORD as S3's code, or without a body; the service does not
+ *	              hear of it
  *	ignore-condition    412 becomes 200, as from a service that knows no conditional writes
  *	hide=REGEX    listings leave out the entries whose XML has that expression
  *	skew=SECONDS  the answer's Date is that far off

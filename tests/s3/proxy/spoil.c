@@ -106,8 +106,11 @@ static int write_page(char *body, size_t size)
 			"<body><h1>Please log in to use this network</h1></body></html>\n");
 }
 
+/* Who gives no code does not speak S3: such an answer has no body. */
 static int write_error(const char *code, char *body, size_t size)
 {
+	if (!code)
+		return 0;
 	return snprintf(body, size,
 			"<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>%s</Code>"
 			"<Message>made by the proxy</Message><Region>elsewhere-1</Region></Error>",
@@ -120,7 +123,7 @@ void own_answer(const struct decision *decision, const struct request *request, 
 	bool html = decision->action == ACTION_HTML;
 	int status = html ? 200 : (int)strtol(decision->value, NULL, 10);
 	const char *word = strchr(decision->value, ':');
-	int n = html ? write_page(body, size) : write_error(word ? word + 1 : "Unknown", body, size);
+	int n = html ? write_page(body, size) : write_error(word ? word + 1 : NULL, body, size);
 
 	*ret_len = n < 0 || strcmp(request->method, "HEAD") == 0 ? 0 : (size_t)n;
 	head->len = (size_t)snprintf(head->text, sizeof(head->text),
