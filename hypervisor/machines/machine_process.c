@@ -169,12 +169,14 @@ static char *last_error(const struct thin_machine *machine)
 
 static void take_answer(const struct json *answer, struct thin_look *look)
 {
-	const char *state = json_get_text(answer, "state"), *reason = json_get_text(answer, "reason");
+	const char *state = json_get_text(answer, "state"), *reason = json_get_text(answer, "reason"),
+		   *by = json_get_text(answer, "by");
 	if (state && strcmp(state, "running") == 0)
 		look->state = THIN_RUNNING;
 	else if (state && strcmp(state, "paused") == 0)
 		look->state = THIN_PAUSED;
 	look->reason = reason ? strdup(reason) : NULL;
+	look->waits_for_disk = look->state == THIN_PAUSED && by && strcmp(by, "disk") == 0;
 }
 
 bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret, struct err **errp)

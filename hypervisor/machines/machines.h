@@ -77,8 +77,9 @@ enum thin_state {
 
 struct thin_look {
 	enum thin_state state;
-	pid_t pid;    /* 0: none */
-	char *reason; /* why it paused, or ended badly; NULL: nothing to tell. The caller's to free */
+	pid_t pid;	     /* 0: none */
+	char *reason;	     /* why it paused, or ended badly; NULL: nothing to tell. The caller's to free */
+	bool waits_for_disk; /* it paused since what serves a disk was away */
 };
 
 NODISCARD bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret, struct err **errp);

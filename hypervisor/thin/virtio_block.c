@@ -234,7 +234,8 @@ static bool serve_one(struct virtio_device *device, unsigned queue)
 	if (can_be_helped(err)) {
 		err_prefix(&err, "%s", device->name);
 		virtio_give_back(device, queue);
-		happenings->trouble(happenings->arg, err_message(err));
+		happenings->trouble(happenings->arg, err_code(err) == ERR_GONE ? TROUBLE_DISK : TROUBLE_HOST,
+				    err_message(err));
 		return false;
 	}
 	if (err)
