@@ -30,7 +30,7 @@
 #include "cli/vm.h"
 #include "restore/export.h"
 
-enum { LOOK_MS = 500, PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, MESSAGE_MAX = 4096 };
+enum { LOOK_MS = 500, PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, FOLDER_MODE = 0711, MESSAGE_MAX = 4096 };
 #define MS UINT64_C(1000000)
 
 DEFINE_AUTO_FREE(struct export, export_stop);
@@ -40,7 +40,8 @@ struct keeper {
 	const struct thin_machine *machine;
 	struct repository *repository;
 	struct point point;
-	char *folder, *socket; /* of the NBD server */
+	int folder;   /* of the NBD server, */
+	char *socket; /* and of its socket */
 	struct export *export;
 	/* A server that has served for PAUSE_MAX_MS starts anew with the shortest pause. */
 	unsigned pause_ms;	    /* before the next try to start it */
@@ -56,8 +57,8 @@ static void keeper_release(struct keeper *keeper)
 	export_stop(keeper->export);
 	point_release(&keeper->point);
 	repository_free(keeper->repository);
-	free(keeper->folder);
 	free(keeper->socket);
+	file_closep(&keeper->folder);
 	file_closep(&keeper->process);
 	file_closep(&keeper->lock);
 }
@@ -86,11 +87,12 @@ static void complain(void *arg, enum export_complaint kind, const char *text)
 		log_info("NBD server: %s", text);
 }
 
-/* The machine connects again out of its jail, as the user that it is there. */
-static bool hand_to_machine(const struct keeper *keeper, const char *path, struct err **errp)
+/* The machine connects again out of its jail, as the user that it is there. The socket is its own, and nothing else. */
+static bool hand_socket_over(const struct keeper *keeper, struct err **errp)
 {
 	uid_t uid = keeper->machine->uid;
-	return !uid || chown(path, uid, (gid_t)-1) == 0 || err_set_errno(errp, errno, "%s", path);
+	return !uid || fchownat(keeper->folder, "socket", uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       err_set_errno(errp, errno, "%s", keeper->socket);
 }
 
 static bool serve(struct keeper *keeper, struct err **errp)
@@ -102,7 +104,7 @@ static bool serve(struct keeper *keeper, struct err **errp)
 	if (unlink(keeper->socket) != 0 && errno != ENOENT) /* of a server that was killed */
 		return err_set_errno(errp, errno, "%s", keeper->socket);
 	keeper->export = export_start(keeper->repository, &keeper->point, &options, errp);
-	if (keeper->export && hand_to_machine(keeper, keeper->socket, errp)) {
+	if (keeper->export && hand_socket_over(keeper, errp)) {
 		keeper->served_ns = clock_monotonic_ns();
 		return true;
 	}
@@ -113,11 +115,17 @@ static bool serve(struct keeper *keeper, struct err **errp)
 
 static bool make_folder(struct keeper *keeper, struct err **errp)
 {
-	keeper->folder = thin_machine_file(keeper->machine, "nbd");
+	AUTO(freep) char *path = thin_machine_file(keeper->machine, "nbd");
 	keeper->socket = thin_machine_file(keeper->machine, "nbd/socket");
-	if (!keeper->folder || !keeper->socket)
+	if (!path || !keeper->socket)
 		return err_set_no_memory(errp);
-	return file_make_folders(keeper->folder, 0700, errp) && hand_to_machine(keeper, keeper->folder, errp);
+	if (!file_make_folders(path, FOLDER_MODE, errp))
+		return false;
+	keeper->folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* It may be one that was the machine's own, or made under a narrow umask. */
+	return (keeper->folder >= 0 && fchown(keeper->folder, geteuid(), (gid_t)-1) == 0 &&
+		fchmod(keeper->folder, FOLDER_MODE) == 0) ||
+	       err_set_errno(errp, errno, "%s", path);
 }
 
 static void let_go_on(const struct thin_machine *machine)
@@ -233,8 +241,12 @@ static void run_keeper(struct context *context, const struct thin_machine *machi
 {
 	AUTO(err_freep) struct err *err = NULL;
 	AUTO(keeper_release)
-	struct keeper keeper = {
-		.context = context, .machine = machine, .process = -1, .lock = -1, .pause_ms = PAUSE_MIN_MS / 2};
+	struct keeper keeper = {.context = context,
+				.machine = machine,
+				.folder = -1,
+				.process = -1,
+				.lock = -1,
+				.pause_ms = PAUSE_MIN_MS / 2};
 	if (!start(&keeper, lock, running, &err)) {
 		tell(answer, (char)err_code(err), err_message(err), strlen(err_message(err)));
 		return;

@@ -234,6 +234,10 @@ class Machines(CommandTest):
         os.rename(self.machine("web01", "away"), self.machine("web01", "nbd"))
         self.wait_for("the server", lambda: "was started again" in self.log())
         self.assertEqual(len(self.servers()), 1)
+        self.assertEqual(os.stat(self.machine("web01", "nbd")).st_mode & 0o777, 0o711)
+        self.assertEqual(os.stat(self.machine("web01", "nbd")).st_uid, os.geteuid())
+        if os.geteuid() == 0:
+            self.assertGreaterEqual(os.stat(self.machine("web01", "nbd", "socket")).st_uid, 1_900_000_000)
 
 
 @unittest.skipUnless(has_kvm(), "there is no /dev/kvm that this user may open")
