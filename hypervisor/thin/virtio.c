@@ -33,6 +33,7 @@ bool virtio_init(struct virtio_device *device, const struct board *board, const 
 					 .type = kind->type,
 					 .n_queues = kind->n_queues,
 					 .offered = kind->features | COMMON_FEATURES,
+					 .has_memory = true,
 					 .config_size = kind->config_size};
 	snprintf(device->name, sizeof(device->name), "%s", kind->name);
 	if (kind->config_size > 0)
@@ -58,8 +59,8 @@ void virtio_release(struct virtio_device *device)
 
 bool virtio_is_up(const struct virtio_device *device)
 {
-	return (device->state.status & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) ==
-	       VIRTIO_STATUS_DRIVER_OK;
+	return device->has_memory && (device->state.status & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) ==
+					     VIRTIO_STATUS_DRIVER_OK;
 }
 
 void virtio_break(struct virtio_device *device, const char *what)
@@ -136,6 +137,14 @@ void virtio_reset(struct virtio_device *device)
 	reset_state(device);
 	if (device->ops->reset)
 		device->ops->reset(device);
+}
+
+void virtio_let_reach_memory(struct virtio_device *device, bool may)
+{
+	bool again = may && !device->has_memory && device->state.status & VIRTIO_STATUS_DRIVER_OK;
+	device->has_memory = may;
+	if (again)
+		virtio_kick_all(device);
 }
 
 static bool accepts_features(const struct virtio_device *device)

@@ -99,6 +99,7 @@ struct virtio_device {
 	pthread_mutex_t lock;
 	uint8_t config[VIRTIO_CONFIG_MAX];
 	struct virtio_state state;
+	bool has_memory; /* its transport lets it reach the guest's memory; without one it may */
 	bool misuse_told;
 	struct virtqueue_chain chain; /* the request that the worker is at */
 };
@@ -120,7 +121,7 @@ struct virtio_kind {
 NODISCARD bool virtio_init(struct virtio_device *device, const struct board *board, const struct virtio_kind *kind,
 			   struct err **errp);
 void virtio_release(struct virtio_device *device);
-/* The driver is up, and has not gone wrong. */
+/* The driver is up, has not gone wrong, and lets the device reach its memory. */
 bool virtio_is_up(const struct virtio_device *device);
 /* Takes the next chain of a queue into device->chain. False where there is none, or where the queue is broken: that is
  * told. */
@@ -150,6 +151,9 @@ void virtio_config_changed(struct virtio_device *device);
 void virtio_set_status(struct virtio_device *device, uint8_t status);
 void virtio_start_queue(struct virtio_device *device, unsigned queue);
 void virtio_reset(struct virtio_device *device);
+/* Whether the device may reach the guest's memory; a reset changes nothing of it. When it may again, all queues are
+ * looked at. */
+void virtio_let_reach_memory(struct virtio_device *device, bool may);
 
 /* For the machine: */
 
