@@ -5,9 +5,9 @@
  *	     └── waits: "R" and the pid, or how it failed ◄────────────────────────┘
  *
  * The keeper has the key, and the machine does not. An NBD server that died is started again, at longer and
- * longer intervals where it does not stay, and the machine, which paused for it, goes on. SIGTERM is handed on to
- *salvor-vmm, which presses the power button. A keeper that was killed leaves a machine that pauses; the next 'salvor vm
- *start' gives it a new one.
+ * longer intervals where it does not stay. While it serves, a machine that paused for it is let go on, and none that
+ * paused for anything else. A keeper that was killed leaves a machine that pauses; the next 'salvor vm start' gives it
+ * a new one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,14 @@
 #include "cli/vm.h"
 #include "restore/export.h"
 
-enum { LOOK_MS = 500, PAUSE_MIN_MS = 500, PAUSE_MAX_MS = 30000, FOLDER_MODE = 0711, MESSAGE_MAX = 4096 };
+enum {
+	LOOK_MS = 500,
+	PAUSE_MIN_MS = 500,
+	PAUSE_MAX_MS = 30000,
+	HELP_MIN_MS = 2000,
+	FOLDER_MODE = 0711,
+	MESSAGE_MAX = 4096
+};
 #define MS UINT64_C(1000000)
 
 DEFINE_AUTO_FREE(struct export, export_stop);
@@ -46,10 +53,12 @@ struct keeper {
 	/* A server that has served for PAUSE_MAX_MS starts anew with the shortest pause. */
 	unsigned pause_ms;	    /* before the next try to start it */
 	uint64_t served_ns, try_ns; /* when it was started last; not before this it is tried again */
-	bool away;		    /* it was told that it cannot be started */
-	pid_t pid;		    /* of salvor-vmm */
-	int process;		    /* a descriptor of it */
-	int lock;		    /* of the keepers: there is one at a time */
+	unsigned look_ms;	    /* between looks at whether the machine waits for the server */
+	uint64_t look_ns;
+	bool away;   /* it was told that it cannot be started */
+	pid_t pid;   /* of salvor-vmm */
+	int process; /* a descriptor of it */
+	int lock;    /* of the keepers: there is one at a time */
 };
 
 static void keeper_release(struct keeper *keeper)
@@ -128,14 +137,6 @@ static bool make_folder(struct keeper *keeper, struct err **errp)
 	       err_set_errno(errp, errno, "%s", path);
 }
 
-static void let_go_on(const struct thin_machine *machine)
-{
-	AUTO(json_freep) struct json *answer = NULL;
-	AUTO(err_freep) struct err *err = NULL;
-	if (!thin_machine_order(machine, "go-on", &answer, &err))
-		log_warning("%s", err_message(err));
-}
-
 /* A line for each change, and none for each try. */
 static void tell_of_server(struct keeper *keeper, const struct err *err)
 {
@@ -163,14 +164,42 @@ static void serve_again(struct keeper *keeper)
 		keeper->pause_ms *= 2;
 	else
 		keeper->pause_ms = PAUSE_MAX_MS;
-	bool serves = serve(keeper, &err);
+	(void)serve(keeper, &err);
 	tell_of_server(keeper, err);
 	keeper->try_ns = clock_monotonic_ns() + keeper->pause_ms * MS;
-	if (serves)
-		let_go_on(keeper->machine);
+	keeper->look_ns = 0;
 }
 
 /* ---- the machine ---- */
+
+static void let_go_on(const struct thin_machine *machine)
+{
+	AUTO(json_freep) struct json *answer = NULL;
+	AUTO(err_freep) struct err *err = NULL;
+	if (!thin_machine_order(machine, "go-on", &answer, &err))
+		log_warning("%s", err_message(err));
+}
+
+/* Not once when the server is back, but as often as the machine has paused for it: the machine may see its end later
+ * than we do, and the server may serve and not reach the repository. Then the pauses grow. */
+static void help_on(struct keeper *keeper)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	struct thin_look look = {0};
+	uint64_t now = clock_monotonic_ns();
+	if (now < keeper->look_ns || !thin_machine_look(keeper->machine, &look, &err))
+		return;
+	free(look.reason);
+	if (look.waits_for_disk)
+		let_go_on(keeper->machine);
+	if (!look.waits_for_disk)
+		keeper->look_ms = HELP_MIN_MS;
+	else if (keeper->look_ms < PAUSE_MAX_MS / 2)
+		keeper->look_ms *= 2;
+	else
+		keeper->look_ms = PAUSE_MAX_MS;
+	keeper->look_ns = now + keeper->look_ms * MS;
+}
 
 /* lock -1: it runs already, and paused. */
 static bool run_machine(struct keeper *keeper, int lock, pid_t running, struct err **errp)
@@ -197,7 +226,9 @@ static void keep(struct keeper *keeper)
 	struct pollfd end = {.fd = keeper->process, .events = POLLIN};
 	bool handed_on = false;
 	while (poll(&end, 1, LOOK_MS) <= 0) {
-		if (!export_serves(keeper->export))
+		if (export_serves(keeper->export))
+			help_on(keeper);
+		else
 			serve_again(keeper);
 		if (cancel_requested(&keeper->context->cancel) && !handed_on) {
 			syscall(SYS_pidfd_send_signal, keeper->process, SIGTERM, NULL, 0);
@@ -246,7 +277,8 @@ static void run_keeper(struct context *context, const struct thin_machine *machi
 				.folder = -1,
 				.process = -1,
 				.lock = -1,
-				.pause_ms = PAUSE_MIN_MS / 2};
+				.pause_ms = PAUSE_MIN_MS / 2,
+				.look_ms = HELP_MIN_MS};
 	if (!start(&keeper, lock, running, &err)) {
 		tell(answer, (char)err_code(err), err_message(err), strlen(err_message(err)));
 		return;

@@ -196,6 +196,7 @@ class Machines(CommandTest):
         self.assertTrue(os.path.exists(self.machine("web01", "vda.overlay")))
         self.assertNotEqual(self.listed()["web01"]["state"], "stopped")
         self.lose_server()
+        self.wait_for_disk()
         self.succeed("vm", "stop", "--force", "web01")
         self.assertEqual(self.listed()["web01"]["state"], "stopped")
         self.assertFalse(os.path.exists(self.machine("web01", "nbd", "socket")))
@@ -238,6 +239,40 @@ class Machines(CommandTest):
         self.assertEqual(os.stat(self.machine("web01", "nbd")).st_uid, os.geteuid())
         if os.geteuid() == 0:
             self.assertGreaterEqual(os.stat(self.machine("web01", "nbd", "socket")).st_uid, 1_900_000_000)
+
+    def status(self, order="status"):
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(self.machine("web01", "control"))
+            control.sendall(json.dumps({"do": order}).encode() + b"\n")
+            with control.makefile(encoding="utf-8") as answers:
+                return json.loads(answers.readline())
+
+    def wait_for_disk(self):
+        """What paused for its server is let go on when that serves again; what a person paused is not."""
+        def take_server_away():
+            self.wait_for("the firmware", lambda: self.status()["by"] == "guest")
+            os.rename(self.machine("web01", "nbd"), self.machine("web01", "away"))
+            os.kill(self.servers()[0], signal.SIGKILL)
+            self.status("restart")
+            self.status("go-on")
+            self.wait_for("the pause for the disk", lambda: self.status()["by"] == "disk")
+
+        def give_server_back():
+            os.rename(self.machine("web01", "away"), self.machine("web01", "nbd"))
+            self.wait_for("the server", self.servers)
+        take_server_away()
+        self.assertIn("nbd/socket", self.status()["reason"])
+        give_server_back()
+        self.wait_for("the firmware, again", lambda: self.status()["by"] == "guest")
+        time.sleep(3)  # and it is not let go on out of that
+        self.assertEqual(self.status()["by"], "guest")
+        take_server_away()
+        self.assertEqual(self.status("pause")["by"], "person")
+        give_server_back()
+        time.sleep(5)
+        self.assertEqual((self.status()["state"], self.status()["by"]), ("paused", "person"))
+        self.assertEqual(self.succeed("vm", "start", "web01")["state"], "running")
+        self.wait_for("the firmware at last", lambda: self.status()["by"] == "guest")
 
 
 @unittest.skipUnless(has_kvm(), "there is no /dev/kvm that this user may open")
@@ -310,7 +345,9 @@ class Running(CommandTest):
         paused, again, status = self.order('{"do": "pause"}', '{"do": "pause"}', '{"do": "status"}')
         self.assertEqual([answer["state"] for answer in (paused, again, status)], ["paused"] * 3)
         self.assertEqual((status["name"], status["ok"], status["restarts"]), ("web01", True, 0))
-        self.assertEqual(self.order('{"do": "go-on"}')[0]["state"], "running")
+        self.assertEqual(paused["by"], "person")
+        going_on = self.order('{"do": "go-on"}')[0]
+        self.assertEqual((going_on["state"], going_on["by"]), ("running", None))
         wrong = self.order("nonsense", "{}", "[]", '{"do": 5}', '{"do": "fly"}', "", '{"do": "status"}')
         self.assertEqual([answer["ok"] for answer in wrong], [False] * 6 + [True])
         self.assertTrue(all(answer["error"] for answer in wrong[:-1]))
