@@ -6,7 +6,8 @@
  *
  * The keeper has the key, and the machine does not. An NBD server that died is started again, at longer and
  * longer intervals where it does not stay. While it serves, a machine that paused for it is let go on, and none that
- * paused for anything else. A keeper that was killed leaves a machine that pauses; the next 'salvor vm start' gives it
+ * paused for anything else. Each SIGTERM is handed on to salvor-vmm: the first presses the power button, the second
+ * ends the machine. A keeper that was killed leaves a machine that pauses; the next 'salvor vm start' gives it
  * a new one.
  */
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -58,6 +60,7 @@ struct keeper {
 	bool away;   /* it was told that it cannot be started */
 	pid_t pid;   /* of salvor-vmm */
 	int process; /* a descriptor of it */
+	int signals; /* a descriptor of SIGTERM, which is blocked */
 	int lock;    /* of the keepers: there is one at a time */
 };
 
@@ -70,6 +73,7 @@ static void keeper_release(struct keeper *keeper)
 	file_closep(&keeper->folder);
 	file_closep(&keeper->process);
 	file_closep(&keeper->lock);
+	file_closep(&keeper->signals);
 }
 
 static bool take_place(const struct thin_machine *machine, int *ret_lock, struct err **errp)
@@ -89,11 +93,16 @@ bool vm_keeper_is_there(const struct thin_machine *machine)
 
 static void complain(void *arg, enum export_complaint kind, const char *text)
 {
-	(void)arg;
-	if (kind == EXPORT_DAMAGE || kind == EXPORT_UNREADABLE)
-		log_warning("NBD server: %s", text);
+	const struct keeper *keeper = arg;
+	const char *name = keeper->machine->name;
+	if (kind == EXPORT_DAMAGE)
+		log_warning("machine '%s': its guest gets an input/output error: %s; 'salvor verify' tells what else "
+			    "is damaged",
+			    name, text);
+	else if (kind == EXPORT_UNREADABLE)
+		log_warning("machine '%s': its repository cannot be read, and it pauses until it can: %s", name, text);
 	else
-		log_info("NBD server: %s", text);
+		log_info("machine '%s': its NBD server: %s", name, text);
 }
 
 /* The machine connects again out of its jail, as the user that it is there. The socket is its own, and nothing else. */
@@ -109,7 +118,8 @@ static bool serve(struct keeper *keeper, struct err **errp)
 	const struct export_options options = {.socket = keeper->socket,
 					       .state_dir = keeper->context->state_dir,
 					       .foreign_clients = true,
-					       .complain = complain};
+					       .complain = complain,
+					       .complain_arg = keeper};
 	if (unlink(keeper->socket) != 0 && errno != ENOENT) /* of a server that was killed */
 		return err_set_errno(errp, errno, "%s", keeper->socket);
 	keeper->export = export_start(keeper->repository, &keeper->point, &options, errp);
@@ -177,7 +187,7 @@ static void let_go_on(const struct thin_machine *machine)
 	AUTO(json_freep) struct json *answer = NULL;
 	AUTO(err_freep) struct err *err = NULL;
 	if (!thin_machine_order(machine, "go-on", &answer, &err))
-		log_warning("%s", err_message(err));
+		log_warning("%s; it was to go on, since its NBD server serves, and is told so again", err_message(err));
 }
 
 /* Not once when the server is back, but as often as the machine has paused for it: the machine may see its end later
@@ -213,27 +223,47 @@ static bool run_machine(struct keeper *keeper, int lock, pid_t running, struct e
 	return keeper->process >= 0 || err_set_errno(errp, errno, "machine '%s'", keeper->machine->name);
 }
 
+/* Before the first thread. */
+static bool open_signals(struct keeper *keeper, struct err **errp)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
+		keeper->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return keeper->signals >= 0 || err_set_errno(errp, errno, "make a descriptor for signals");
+}
+
 static bool prepare(struct keeper *keeper, struct err **errp)
 {
+	if (!open_signals(keeper, errp))
+		return false;
 	keeper->repository = context_open_repository(keeper->context, CONTEXT_READ, errp);
 	return keeper->repository && take_place(keeper->machine, &keeper->lock, errp) &&
 	       point_find(keeper->repository, keeper->machine->point, &keeper->point, errp) &&
 	       make_folder(keeper, errp) && serve(keeper, errp);
 }
 
+static void hand_signal_on(const struct keeper *keeper)
+{
+	struct signalfd_siginfo info;
+	if (read(keeper->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		syscall(SYS_pidfd_send_signal, keeper->process, SIGTERM, NULL, 0);
+}
+
 static void keep(struct keeper *keeper)
 {
-	struct pollfd end = {.fd = keeper->process, .events = POLLIN};
-	bool handed_on = false;
-	while (poll(&end, 1, LOOK_MS) <= 0) {
+	struct pollfd ready[] = {{.fd = keeper->process, .events = POLLIN}, {.fd = keeper->signals, .events = POLLIN}};
+	for (;;) {
+		bool any = poll(ready, ARRAY_LENGTH(ready), LOOK_MS) > 0;
+		if (any && ready[0].revents)
+			return;
+		if (any)
+			hand_signal_on(keeper);
 		if (export_serves(keeper->export))
 			help_on(keeper);
 		else
 			serve_again(keeper);
-		if (cancel_requested(&keeper->context->cancel) && !handed_on) {
-			syscall(SYS_pidfd_send_signal, keeper->process, SIGTERM, NULL, 0);
-			handed_on = true;
-		}
 	}
 }
 
@@ -276,6 +306,7 @@ static void run_keeper(struct context *context, const struct thin_machine *machi
 				.machine = machine,
 				.folder = -1,
 				.process = -1,
+				.signals = -1,
 				.lock = -1,
 				.pause_ms = PAUSE_MIN_MS / 2,
 				.look_ms = HELP_MIN_MS};
