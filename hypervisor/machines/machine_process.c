@@ -200,12 +200,13 @@ bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret
 
 /* ---- end ---- */
 
-bool thin_machine_kill(const struct thin_machine *machine, struct err **errp)
+bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, struct err **errp)
 {
 	pid_t pid;
 	AUTO(file_closep) int process = open_process(machine, &pid);
+	*ret_killed = process >= 0;
 	if (process < 0)
-		return true; /* nobody to end */
+		return true;
 	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
 		return err_set_errno(errp, errno, "machine '%s': end process %d", machine->name, pid);
 	struct pollfd end = {.fd = process, .events = POLLIN};

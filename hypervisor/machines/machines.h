@@ -88,8 +88,9 @@ NODISCARD int thin_machine_lock(const struct thin_machine *machine, struct err *
 /* Runs salvor-vmm, with the lock as long as that lives, and returns when the machine runs. The error is what it said.
  */
 NODISCARD bool thin_machine_start(const struct thin_machine *machine, int lock, pid_t *ret_pid, struct err **errp);
-/* Ends it without asking. What was not flushed is lost. */
-NODISCARD bool thin_machine_kill(const struct thin_machine *machine, struct err **errp);
+/* Ends it without asking, and waits for that. What was not flushed is lost. *ret_killed is false where no process is
+ * known that could be ended: it has just ended, or the file pid is wrong. */
+NODISCARD bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, struct err **errp);
 /* Whether nothing of it runs any more, in so many seconds. ERR_CANCELLED. */
 NODISCARD bool thin_machine_wait(const struct thin_machine *machine, unsigned seconds, const struct cancel *cancel,
 				 bool *ret_stopped, struct err **errp);

@@ -166,7 +166,7 @@ class Machines(CommandTest):
             self.addCleanup(other.kill)
             with open(self.machine("web01", "pid"), "w", encoding="ascii") as file:
                 file.write(f"{other.pid} 1 00000000-0000-0000-0000-000000000000\n")
-            self.assertEqual(self.run_salvor("vm", "stop", "--force", "web01").returncode, 1)
+            self.fail_with(1, "busy", "machine 'web01' runs, but its file pid does not say as which process", "vm", "stop", "--force", "web01")
             self.assertIsNone(other.poll())
         self.fail_with(1, "not-found", "does not run", "vm", "stop", "web01")
 
@@ -200,6 +200,7 @@ class Machines(CommandTest):
         self.succeed("vm", "stop", "--force", "web01")
         self.assertEqual(self.listed()["web01"]["state"], "stopped")
         self.assertFalse(os.path.exists(self.machine("web01", "nbd", "socket")))
+        self.end_by_signals(environment)
 
     def servers(self):
         """The numbers of the processes that serve the machine's disks."""
@@ -274,6 +275,19 @@ class Machines(CommandTest):
         self.assertEqual(self.succeed("vm", "start", "web01")["state"], "running")
         self.wait_for("the firmware at last", lambda: self.status()["by"] == "guest")
 
+    def end_by_signals(self, environment):
+        """The first presses the power button, which nobody in there hears; the second ends the machine."""
+        self.succeed("vm", "start", "web01", **environment)
+        with open(f"/proc/{self.servers()[0]}/stat", encoding="ascii") as file:
+            keeper = int(file.read().rsplit(")", 1)[1].split()[1])
+        self.status("restart")
+        self.status("go-on")
+        os.kill(keeper, signal.SIGTERM)
+        self.wait_for("the power button", lambda: "power button is pressed" in self.log())
+        os.kill(keeper, signal.SIGTERM)
+        self.wait_for("the end", lambda: self.listed()["web01"]["state"] == "stopped", 20)
+        self.assertIn("was ended", self.log())
+
 
 @unittest.skipUnless(has_kvm(), "there is no /dev/kvm that this user may open")
 class Running(CommandTest):
@@ -321,6 +335,14 @@ class Running(CommandTest):
         os.kill(pid, signal.SIGKILL)
         self.wait_for("its end", lambda: self.state()["state"] == "stopped")
         self.succeed("vm", "start", "web01")
+
+    def test_killed_by_force(self):
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        stopped = self.run_salvor("vm", "stop", "--force", "web01")
+        self.assertEqual(stopped.returncode, 0, stopped.stderr)
+        self.assertIn("machine 'web01' did not answer and was killed", stopped.stderr)
+        self.assertEqual(self.state()["state"], "stopped")
 
     def test_jailed(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
