@@ -136,12 +136,25 @@ static bool refuse_namespaces(int errnum, bool own_user, struct err **errp)
 		       strerror(errnum));
 }
 
+/* Groups give rights over files of the host whoever else one is, and a namespace of users does not take them. */
+static bool leave_groups(struct err **errp)
+{
+	if (geteuid() != 0)
+		return true;
+	log_warning(
+		"root starts this machine without --uid: outside of its jail it would be root; --uid N gives it a user "
+		"of its own");
+	return setgroups(0, NULL) == 0 || err_set_errno(errp, errno, "cannot leave root's groups");
+}
+
 /* Root, on its way to another user, needs no namespace of users; all others can make the rest in one alone. */
 static bool leave_namespaces(bool own_user, struct err **errp)
 {
 	int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
+	if (!own_user && !leave_groups(errp))
+		return false;
 	if (unshare(own_user ? flags : flags | CLONE_NEWUSER) != 0)
 		return refuse_namespaces(errno, own_user, errp);
 	return own_user || map_user(uid, gid, errp);

@@ -3,6 +3,7 @@
 #include "hypervisor/thin/jail.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/kvm.h>
 #include <sched.h>
 #include <signal.h>
@@ -432,6 +433,26 @@ static void root_becomes_another(void **state)
 	assert_non_null(strstr(trial.said, "only root"));
 }
 
+static int look_at_groups(void)
+{
+	return getgroups(0, NULL) == 0 ? 7 : 1;
+}
+
+static void root_leaves_its_groups(void **state)
+{
+	gid_t before[64], other = NOBODY;
+	int n = getgroups(ARRAY_LENGTH(before), before);
+	(void)state;
+	need_jail();
+	if (geteuid() != 0 || n < 0 || setgroups(1, &other) != 0)
+		skip();
+	use(&plain, JAIL_MAIN, true);
+	int status = outcome(look_at_groups);
+	assert_int_equal(setgroups((size_t)n, before), 0);
+	assert_int_equal(status, 7);
+	assert_non_null(strstr(trial.said, "without --uid"));
+}
+
 /* ---- folders of sockets ---- */
 
 static char folder[64];
@@ -495,6 +516,7 @@ int main(void)
 		cmocka_unit_test(roles_differ),
 		cmocka_unit_test(the_process_has_nothing),
 		cmocka_unit_test(root_becomes_another),
+		cmocka_unit_test(root_leaves_its_groups),
 		cmocka_unit_test(a_shown_folder_has_its_sockets),
 		cmocka_unit_test(without_a_jail_nothing_is_denied),
 	};
