@@ -126,8 +126,10 @@ static bool read_uid(const char *folder, uid_t *ret, struct err **errp)
 	AUTO(freep) char *text = NULL;
 	if (!read_small(folder, "uid", &text, errp))
 		return false;
-	unsigned long uid = text ? strtoul(text, NULL, 10) : 0;
-	*ret = uid >= UID_FIRST && uid < UID_FIRST + UIDS ? (uid_t)uid : 0;
+	char *rest = text;
+	unsigned long uid = text ? strtoul(text, &rest, 10) : 0;
+	bool whole = text && strcmp(rest, "\n") == 0 && uid >= UID_FIRST && uid < UID_FIRST + UIDS;
+	*ret = whole ? (uid_t)uid : 0;
 	return true;
 }
 

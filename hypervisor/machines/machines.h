@@ -36,7 +36,7 @@ struct thin_machine {
 	char *name, *folder;
 	struct machine_config *config;
 	char *point, *point_text; /* NULL: its disks are images */
-	uid_t uid;		  /* 0: it stays who starts it */
+	uid_t uid;		  /* 0: it stays who starts it, who must not be root */
 };
 
 void thin_machine_release(struct thin_machine *machine);

@@ -104,6 +104,18 @@ class Machines(CommandTest):
         self.assertTrue(os.path.exists(self.path("elsewhere", "file")))
         self.assertFalse(os.path.exists(self.machine("web01")))
 
+    def test_no_machine_of_root_is_root(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root's machines have users of their own")
+        self.create()
+        for text in ("", "0\n", "1900000001 and more\n", "-1\n"):
+            with open(self.machine("web01", "uid"), "w", encoding="ascii") as file:
+                file.write(text)
+            self.fail_with(1, "failed", "machine 'web01': .*/uid is missing or damaged", "vm", "start", "web01")
+        os.remove(self.machine("web01", "uid"))
+        self.fail_with(1, "failed", "machine 'web01': .*/uid is missing or damaged", "vm", "start", "web01")
+        self.succeed("vm", "delete", "web01")
+
     def test_wrong_words(self):
         self.fail_with(2, "usage", "did you mean 'vm start'", "vm", "strat")
         self.fail_with(2, "usage", "usage: salvor vm start NAME", "vm", "start")
