@@ -311,15 +311,28 @@ static bool write_small(const char *folder, const char *file, const char *text, 
 	return path ? file_replace(path, SPAN(text, strlen(text)), 0600, errp) : err_set_no_memory(errp);
 }
 
-/* The lowest that no other machine has. Under the lock of all machines. */
+/* Machines of several state folders do not know of each other: each folder begins elsewhere. The multipliers are odd
+ * and have bits all over (2^64 by the golden ratio, and splitmix64's). */
+static bool first_choice(const char *state_dir, size_t *ret, struct err **errp)
+{
+	struct stat st;
+	if (stat(state_dir, &st) != 0)
+		return err_set_errno(errp, errno, "%s", state_dir);
+	uint64_t mixed = (uint64_t)st.st_ino * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)st.st_dev;
+	mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	*ret = (size_t)(mixed >> 32) % UIDS;
+	return true;
+}
+
+/* The next that no other machine of this folder has. Under the lock of all machines. */
 static bool choose_uid(const char *state_dir, uid_t *ret, struct err **errp)
 {
 	AUTO(freep) bool *taken = calloc(UIDS, sizeof(*taken));
 	char **names;
-	size_t n, free_one = 0;
+	size_t n, free_one;
 	if (!taken)
 		return err_set_no_memory(errp);
-	if (!thin_machine_names(state_dir, &names, &n, errp))
+	if (!first_choice(state_dir, &free_one, errp) || !thin_machine_names(state_dir, &names, &n, errp))
 		return false;
 	bool ok = true;
 	for (size_t i = 0; i < n; i++) {
@@ -331,10 +344,10 @@ static bool choose_uid(const char *state_dir, uid_t *ret, struct err **errp)
 		free(names[i]);
 	}
 	free(names);
-	while (free_one < UIDS - 1 && taken[free_one])
-		free_one++;
+	for (size_t tried = 0; tried < UIDS && taken[free_one]; tried++)
+		free_one = (free_one + 1) % UIDS;
 	*ret = (uid_t)(UID_FIRST + free_one);
-	return ok;
+	return ok && (!taken[free_one] || err_set(errp, ERR_FAILED, "all %d users of machines are taken", UIDS));
 }
 
 static bool give_uid(const char *state_dir, const char *folder, struct err **errp)

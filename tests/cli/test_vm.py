@@ -72,6 +72,9 @@ class Machines(CommandTest):
         self.succeed("vm", "delete", "b")
         self.create("d")
         self.assertEqual(uid("d"), was)
+        self.succeed("vm", "create", "a", "--disk", "disk.raw", SALVOR_STATE_DIR=self.path("other"))
+        with open(self.path("other", "machines", "a", "uid"), encoding="ascii") as file:
+            self.assertNotIn(int(file.read()), {uid("a"), uid("c"), uid("d")})
 
     def test_folders_of_others(self):
         """Whoever can write to a machine's folder would decide what is run, given away and removed."""
