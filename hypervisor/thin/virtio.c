@@ -118,11 +118,12 @@ bool virtio_listen(struct virtio_device *device, unsigned queue)
 void virtio_drain(struct virtio_device *device, unsigned queue, virtio_serve_one *one)
 {
 	virtqueue_silence(&device->state.queues[queue], device->board->memory);
-	for (unsigned left = VIRTIO_AT_ONCE; left > 0; left--) {
+	unsigned left = VIRTIO_AT_ONCE;
+	do {
 		bool taken = virtio_take(device, queue);
 		if (taken ? !one(device, queue) : !virtio_listen(device, queue))
 			return;
-	}
+	} while (--left > 0 && !(device->worker && worker_shall_stop(device->worker)));
 	virtio_kick(device, queue);
 }
 
@@ -199,6 +200,7 @@ bool virtio_watch(struct virtio_device *device, struct worker *worker, struct er
 	for (unsigned i = 0; i < device->n_queues; i++)
 		if (!worker_watch(worker, device->kicks[i].fd, on_kick, &device->kicks[i], errp))
 			return err_prefix(errp, "%s", device->name);
+	device->worker = worker;
 	return !device->ops->watch || device->ops->watch(device, worker, errp);
 }
 

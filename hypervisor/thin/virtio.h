@@ -95,6 +95,7 @@ struct virtio_device {
 	size_t config_size; /* of the device's own configuration, section 2.4: a driver can only read ours */
 	struct virtio_kick kicks[VIRTIO_QUEUES_MAX];
 	struct virtio_transport transport;
+	const struct worker *worker; /* that serves it, borrowed; NULL: none yet */
 	/* ---- with the lock held */
 	pthread_mutex_t lock;
 	uint8_t config[VIRTIO_CONFIG_MAX];
@@ -132,8 +133,8 @@ void virtio_put(struct virtio_device *device, unsigned queue, uint32_t written);
 void virtio_give_back(struct virtio_device *device, unsigned queue);
 /*
  * Takes chains and has `one` put each of them, until the queue is empty, or it gives one back and returns false. Kicks
- * are off meanwhile. After VIRTIO_AT_ONCE chains it kicks once more for what is left, and returns, so that its worker
- * can be parked.
+ * are off meanwhile. When its worker shall park, and after VIRTIO_AT_ONCE chains, so that others are served, it kicks
+ * once more for what is left, and returns. It does one at least.
  */
 typedef bool virtio_serve_one(struct virtio_device *device, unsigned queue);
 void virtio_drain(struct virtio_device *device, unsigned queue, virtio_serve_one *one);

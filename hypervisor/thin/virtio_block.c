@@ -45,8 +45,15 @@ enum { HEADER_SIZE = 16, HEADER_SECTOR = 8, STATUS_SIZE = 1, ID_SIZE = 20 };
 enum { RANGE_SIZE = 16, RANGE_SECTORS = 8, RANGE_FLAGS = 12, RANGE_UNMAP = 1, RANGES_MAX = 32 };
 enum status { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_UNSUPPORTED = 2 };
 
-/* A host that has to write its zeros shall not do so for long: 32 MiB a range. Discarding is quick: 2 GiB. */
-enum { ZERO_SECTORS_MAX = 1 << 16, DISCARD_SECTORS_MAX = 1 << 22 };
+/* How many ranges a request may have, of how many sectors each, with what flags. */
+struct range_rules {
+	uint32_t ranges, sectors, flags;
+};
+
+/* No request shall hold the machine up for long. A host may have to write its zeros: 32 MiB a request. Discarding is
+ * quick: 2 GiB a request. */
+static const struct range_rules zero_rules = {.ranges = 1, .sectors = 1 << 16, .flags = RANGE_UNMAP};
+static const struct range_rules discard_rules = {.ranges = RANGES_MAX, .sectors = 1 << 17};
 
 struct request {
 	uint32_t type;
@@ -125,11 +132,12 @@ static enum status do_get_id(struct virtio_block *block, const struct request *r
 }
 
 /* All ranges are looked at before the first is acted on. */
-static enum status read_ranges(struct virtio_block *block, const struct request *request, uint32_t sectors_max,
-			       uint32_t flags, struct range ret[RANGES_MAX])
+static enum status read_ranges(struct virtio_block *block, const struct request *request,
+			       const struct range_rules *rules, struct range ret[RANGES_MAX])
 {
 	uint8_t bytes[RANGES_MAX * RANGE_SIZE];
-	if (block->disk->read_only || request->readable > sizeof(bytes) || request->readable % RANGE_SIZE != 0)
+	if (block->disk->read_only || request->readable > rules->ranges * RANGE_SIZE ||
+	    request->readable % RANGE_SIZE != 0)
 		return STATUS_FAILED;
 	virtqueue_chain_read(&block->device.chain, block->device.board->memory, HEADER_SIZE, bytes, request->readable);
 	for (uint32_t at = 0; at < request->readable; at += RANGE_SIZE) {
@@ -137,9 +145,9 @@ static enum status read_ranges(struct virtio_block *block, const struct request 
 		uint32_t sectors = bytes_load_le32(bytes + at + RANGE_SECTORS);
 		uint32_t asked = bytes_load_le32(bytes + at + RANGE_FLAGS);
 		uint64_t length = (uint64_t)sectors * DISK_SECTOR;
-		if (asked & ~flags)
+		if (asked & ~rules->flags)
 			return STATUS_UNSUPPORTED;
-		if (sectors == 0 || sectors > sectors_max || !is_on_disk(block, sector, length))
+		if (sectors == 0 || sectors > rules->sectors || !is_on_disk(block, sector, length))
 			return STATUS_FAILED;
 		ret[at / RANGE_SIZE] = (struct range){sector * DISK_SECTOR, length, asked & RANGE_UNMAP};
 	}
@@ -149,7 +157,7 @@ static enum status read_ranges(struct virtio_block *block, const struct request 
 static enum status do_discard(struct virtio_block *block, const struct request *request, struct err **errp)
 {
 	struct range ranges[RANGES_MAX];
-	enum status status = read_ranges(block, request, DISCARD_SECTORS_MAX, 0, ranges);
+	enum status status = read_ranges(block, request, &discard_rules, ranges);
 	for (uint32_t i = 0; status == STATUS_OK && i < request->readable / RANGE_SIZE; i++)
 		if (!block->disk->ops->discard(block->disk, ranges[i].offset, ranges[i].length, errp))
 			return STATUS_FAILED;
@@ -159,7 +167,7 @@ static enum status do_discard(struct virtio_block *block, const struct request *
 static enum status do_write_zeroes(struct virtio_block *block, const struct request *request, struct err **errp)
 {
 	struct range ranges[RANGES_MAX];
-	enum status status = read_ranges(block, request, ZERO_SECTORS_MAX, RANGE_UNMAP, ranges);
+	enum status status = read_ranges(block, request, &zero_rules, ranges);
 	for (uint32_t i = 0; status == STATUS_OK && i < request->readable / RANGE_SIZE; i++)
 		if (!block->disk->ops->zero(block->disk, ranges[i].offset, ranges[i].length, ranges[i].unmap, errp))
 			return STATUS_FAILED;
@@ -264,11 +272,11 @@ static void describe(const struct disk *disk, uint8_t config[CONFIG_SIZE])
 	bytes_store_le64(config + CONFIG_CAPACITY, disk->size / DISK_SECTOR);
 	bytes_store_le32(config + CONFIG_SEG_MAX, VIRTQUEUE_SEGMENTS - 2); /* header and status have one each */
 	bytes_store_le32(config + CONFIG_BLOCK_SIZE, DISK_SECTOR);
-	bytes_store_le32(config + CONFIG_DISCARD_SECTORS, DISCARD_SECTORS_MAX);
-	bytes_store_le32(config + CONFIG_DISCARD_RANGES, RANGES_MAX);
+	bytes_store_le32(config + CONFIG_DISCARD_SECTORS, discard_rules.sectors);
+	bytes_store_le32(config + CONFIG_DISCARD_RANGES, discard_rules.ranges);
 	bytes_store_le32(config + CONFIG_DISCARD_ALIGNMENT, 1);
-	bytes_store_le32(config + CONFIG_ZERO_SECTORS, ZERO_SECTORS_MAX);
-	bytes_store_le32(config + CONFIG_ZERO_RANGES, RANGES_MAX);
+	bytes_store_le32(config + CONFIG_ZERO_SECTORS, zero_rules.sectors);
+	bytes_store_le32(config + CONFIG_ZERO_RANGES, zero_rules.ranges);
 	config[CONFIG_ZERO_MAY_UNMAP] = 1;
 }
 

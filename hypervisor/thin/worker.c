@@ -264,6 +264,11 @@ void worker_listen(struct worker *worker, int fd, unsigned what)
 	worker->lateness_told = true;
 }
 
+bool worker_shall_stop(const struct worker *worker)
+{
+	return atomic_load(&worker->interrupted);
+}
+
 void worker_park(struct worker *worker)
 {
 	assert(!pthread_equal(worker->thread, pthread_self()));

@@ -32,6 +32,8 @@ NODISCARD bool worker_watch(struct worker *worker, int fd, worker_function *call
 /* Waits from now on for any of these, at first WORKER_CAN_READ, or with 0 for nothing, as with a full buffer. While
  * parked, or in the worker. Where the host has no memory for that it is told once in the log, and soon tried again. */
 void worker_listen(struct worker *worker, int fd, unsigned what);
+/* It shall park, or end: for calls that have much to do, which then leave the rest for later. From any thread. */
+bool worker_shall_stop(const struct worker *worker);
 /* Blocks until it is parked. Parking twice is fine. Never called by a worker of itself. */
 void worker_park(struct worker *worker);
 void worker_go_on(struct worker *worker);
