@@ -443,6 +443,29 @@ class Running(CommandTest):
                 agent.sendall(b'{"execute": "guest-ping"}\n' * 100)
         self.assertTrue(self.order('{"do": "status"}')[0]["ok"])
 
+    def switches(self, pid):
+        """How often the main thread has slept until now."""
+        with open(f"/proc/{pid}/task/{pid}/status", encoding="ascii") as file:
+            return int(re.search(r"\nvoluntary_ctxt_switches:\s*(\d+)", file.read())[1])
+
+    def test_an_agent_that_does_not_listen_is_asked_seldom(self):
+        pid = self.succeed("vm", "start", "web01")["pid"]
+
+        def count(seconds):
+            before = self.switches(pid)
+            time.sleep(seconds)
+            return (self.switches(pid) - before) / seconds
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.connect(os.path.join(self.folder_of_machine, "agent"))
+            agent.sendall(b"x" * 20000)
+            time.sleep(1)
+            if self.order('{"do": "status"}')[0]["state"] == "running":
+                self.assertLess(count(1), 40)
+            self.order('{"do": "pause"}')
+            self.assertLess(count(2), 3)
+            self.order('{"do": "go-on"}')
+            self.assertLess(count(1), 40)
+
     def test_what_it_needs_is_gone(self):
         os.truncate(self.path("disk.raw"), 100)
         self.fail_with(1, "failed", "could not be started: .*disk 'vda'", "vm", "start", "web01")
