@@ -294,6 +294,14 @@ void machine_devices_reset(struct machine_devices *devices)
 	debug_console_reset(devices->debug_console);
 }
 
+bool machine_devices_taken_over(const struct machine_devices *devices)
+{
+	for (size_t i = 0; i < devices->n_functions; i++)
+		if (virtio_was_taken_over(devices->functions[i].device))
+			return true;
+	return false;
+}
+
 void machine_devices_press_power(struct machine_devices *devices)
 {
 	power_press(devices->power);

@@ -38,6 +38,9 @@ void machine_devices_flush(struct machine_devices *devices);
 /* As at power-on. At a clean point. */
 void machine_devices_reset(struct machine_devices *devices);
 
+/* A driver of a system has taken a device over from the firmware's, since the reset. From any thread. */
+bool machine_devices_taken_over(const struct machine_devices *devices);
+
 /* As in machine.h; from any thread. */
 void machine_devices_press_power(struct machine_devices *devices);
 void machine_devices_listen(struct machine_devices *devices, machine_devices_heard *heard, void *arg);

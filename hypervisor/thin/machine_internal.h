@@ -52,7 +52,7 @@ struct machine {
 	/* Of the main thread. */
 	struct machine_status status;
 	struct watchdog watchdog;
-	bool boot_judged; /* it was told that there is nothing to boot */
+	bool boot_judged; /* a system runs, or it was told that there is none to boot */
 	int events;	  /* epoll of the two below */
 	int happened;
 	int timer; /* of the watchdog */

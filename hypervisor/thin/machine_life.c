@@ -134,10 +134,11 @@ static void bark(struct machine *machine, unsigned vcpu)
 	set_sentence(machine, sentence);
 }
 
-/* Firmware that has nothing to boot goes on trying for ever. */
+/* Firmware that has nothing to boot goes on trying for ever. What a system says where firmware spoke is not heard. */
 static void look_at_firmware(struct machine *machine)
 {
 	char last_words[MACHINE_LAST_WORDS];
+	machine->boot_judged = machine->boot_judged || machine_devices_taken_over(machine->devices);
 	if (machine->boot_judged)
 		return;
 	machine_devices_last_words(machine->devices, last_words, sizeof(last_words));

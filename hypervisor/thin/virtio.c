@@ -140,6 +140,17 @@ void virtio_reset(struct virtio_device *device)
 		device->ops->reset(device);
 }
 
+void virtio_power_on(struct virtio_device *device)
+{
+	virtio_reset(device);
+	atomic_store(&device->taken_over, false);
+}
+
+bool virtio_was_taken_over(const struct virtio_device *device)
+{
+	return atomic_load(&device->taken_over);
+}
+
 void virtio_let_reach_memory(struct virtio_device *device, bool may)
 {
 	bool again = may && !device->has_memory && device->state.status & VIRTIO_STATUS_DRIVER_OK;
@@ -158,6 +169,8 @@ void virtio_set_status(struct virtio_device *device, uint8_t status)
 {
 	uint8_t was = device->state.status;
 	if (status == 0) {
+		if (was & VIRTIO_STATUS_DRIVER_OK)
+			atomic_store(&device->taken_over, true);
 		virtio_reset(device);
 		return;
 	}

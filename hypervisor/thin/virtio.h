@@ -17,6 +17,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -95,6 +96,7 @@ struct virtio_device {
 	size_t config_size; /* of the device's own configuration, section 2.4: a driver can only read ours */
 	struct virtio_kick kicks[VIRTIO_QUEUES_MAX];
 	struct virtio_transport transport;
+	atomic_bool taken_over;	     /* see virtio_was_taken_over() */
 	const struct worker *worker; /* that serves it, borrowed; NULL: none yet */
 	/* ---- with the lock held */
 	pthread_mutex_t lock;
@@ -146,12 +148,18 @@ void virtio_break(struct virtio_device *device, const char *what);
 /* New bytes of the configuration are there: its generation goes on, and the driver is told. */
 void virtio_config_changed(struct virtio_device *device);
 
+/* A driver began anew behind one that was up, as a system's does behind the firmware's; until the power-on. From any
+ * thread. */
+bool virtio_was_taken_over(const struct virtio_device *device);
+
 /* For transports, with the lock held but for virtio_kick(): */
 
 /* The device status as the driver writes it; 0 is a reset. */
 void virtio_set_status(struct virtio_device *device, uint8_t status);
 void virtio_start_queue(struct virtio_device *device, unsigned queue);
 void virtio_reset(struct virtio_device *device);
+/* A reset, and it was never driven. */
+void virtio_power_on(struct virtio_device *device);
 /* Whether the device may reach the guest's memory; a reset changes nothing of it. When it may again, all queues are
  * looked at. */
 void virtio_let_reach_memory(struct virtio_device *device, bool may);

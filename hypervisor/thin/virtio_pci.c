@@ -271,7 +271,7 @@ void virtio_pci_free(struct virtio_pci *transport)
 void virtio_pci_reset(struct virtio_pci *transport)
 {
 	pthread_mutex_lock(&transport->device->lock);
-	virtio_reset(transport->device);
+	virtio_power_on(transport->device);
 	virtio_pci_reset_state(transport);
 	pthread_mutex_unlock(&transport->device->lock);
 	msix_reset(transport->msix);

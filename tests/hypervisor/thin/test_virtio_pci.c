@@ -378,7 +378,9 @@ static void a_second_driver_finds_it_as_new(void **state)
 	say_something(fixture);
 	assert_true(driver_take_used(driver, PORT_OUT, &head, &length));
 	assert_int_equal(driver->messages, 0);
+	assert_false(virtio_was_taken_over(driver->device));
 	poke(fixture, STATUS, 1, 0);
+	assert_true(virtio_was_taken_over(driver->device));
 	poke(fixture, QUEUE_SELECT, 2, PORT_OUT);
 	assert_int_equal(peek(fixture, QUEUE_ENABLE, 2), 0);
 	assert_int_equal(peek(fixture, QUEUE_SIZE, 2), 256);
@@ -395,9 +397,11 @@ static void power_on_finds_it_as_new(void **state)
 	struct fixture *fixture = *state;
 	enable_vectors(fixture);
 	bring_up(fixture);
+	poke(fixture, STATUS, 1, 0);
 	pci_reset(fixture->pci);
 	virtio_pci_reset(fixture->transport);
 	assert_int_equal(fixture->driver.device->state.status, 0);
+	assert_false(virtio_was_taken_over(fixture->driver.device));
 	assert_int_equal(config_read(fixture, fixture->msix + 2, 2), 6);
 	config_write(fixture, BAR_0, 4, REGISTERS);
 	config_write(fixture, BAR_0 + 4, 4, VECTORS);
