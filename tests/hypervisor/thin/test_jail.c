@@ -120,6 +120,26 @@ static int try_unix_socket(void)
 	return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? 1 : 0;
 }
 
+static int try_send_to(void)
+{
+	const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "x"};
+	return sendto(KEPT, "", 1, 0, (const struct sockaddr *)&address, sizeof(address)) < 0 ? 1 : 0;
+}
+
+static int try_receive_from(void)
+{
+	char byte;
+	struct sockaddr_un address;
+	socklen_t size = sizeof(address);
+	return recvfrom(KEPT, &byte, 1, 0, (struct sockaddr *)&address, &size) < 0 ? 1 : 0;
+}
+
+static int try_receive_message(void)
+{
+	struct msghdr message = {0};
+	return recvmsg(KEPT, &message, 0) < 0 ? 1 : 0;
+}
+
 static int try_execve(void)
 {
 	char *arguments[] = {(char[]){"sh"}, NULL}, *none[] = {NULL};
@@ -239,6 +259,9 @@ static trial_function *const denied_to_all[] = {
 	try_open,
 	try_openat,
 	try_socket,
+	try_send_to,
+	try_receive_from,
+	try_receive_message,
 	try_execve,
 	try_fork,
 	try_thread,
@@ -329,6 +352,17 @@ static int try_random(void)
 	return syscall(SYS_getrandom, &byte, 1, 0) == 1 ? 7 : 0;
 }
 
+static int try_send(void)
+{
+	return send(KEPT, "", 1, 0) < 0 ? 7 : 0;
+}
+
+static int try_receive(void)
+{
+	char byte;
+	return recv(KEPT, &byte, 1, 0) < 0 ? 7 : 0;
+}
+
 static void roles_differ(void **state)
 {
 	static const struct {
@@ -341,6 +375,8 @@ static void roles_differ(void **state)
 		 1U << JAIL_MAIN | 1U << JAIL_VCPU | 1U << JAIL_DISK | 1U << JAIL_NETWORK | 1U << JAIL_SLOW},
 		{try_sync, 1U << JAIL_DISK | 1U << JAIL_MAIN},
 		{try_accept, 1U << JAIL_MAIN},
+		{try_send, 1U << JAIL_MAIN | 1U << JAIL_NETWORK},
+		{try_receive, 1U << JAIL_MAIN | 1U << JAIL_NETWORK},
 		{try_random, 1U << JAIL_SLOW | 1U << JAIL_MAIN},
 	};
 	(void)state;
