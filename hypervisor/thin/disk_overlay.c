@@ -100,17 +100,6 @@ static bool read_served(struct overlay_disk *disk, uint64_t offset, const struct
 	return connect_again(disk, errp) && nbd_client_read(disk->base, offset, to, n, errp);
 }
 
-/* To the person who is told why the machine stands still. */
-static bool advise(struct err **errp)
-{
-	if (err_code(*errp) != ERR_GONE)
-		return false;
-	AUTO(freep) char *text = strdup(err_message(*errp));
-	err_clear(errp);
-	return err_set(errp, ERR_GONE, "%s: once it serves again, let the machine go on",
-		       text ? text : "the NBD server is gone");
-}
-
 static bool read_base(struct overlay_disk *disk, uint64_t offset, const struct iovec *to, int n, struct err **errp)
 {
 	struct memory memory = {.parts = to, .n = n};
@@ -119,7 +108,7 @@ static bool read_base(struct overlay_disk *disk, uint64_t offset, const struct i
 	int count;
 	for (size_t length; served > 0 && (length = take(&memory, served, parts, &count)) > 0; served -= length) {
 		if (!read_served(disk, offset, parts, count, errp))
-			return advise(errp);
+			return false;
 		offset += length;
 	}
 	while (take(&memory, UINT64_MAX, parts, &count) > 0)

@@ -115,6 +115,8 @@ static void claim(struct pci *pci, struct slot *slot, unsigned bar, uint64_t add
 				    .ops = function->bars[bar].ops,
 				    .device = function->device};
 	if (!bus_claim(pci->board->mmio, &region, &err)) {
+		err_prefix(&err, "PCI device 00:%02tx.0: the guest laid its BAR %u where it cannot answer",
+			   slot - pci->slots, bar);
 		tell_misuse(pci, err_message(err));
 		return;
 	}

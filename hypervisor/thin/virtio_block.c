@@ -41,6 +41,7 @@ enum {
 
 /* Section 5.2.6: what a request asks for, and how it ended. */
 enum { TYPE_IN = 0, TYPE_OUT = 1, TYPE_FLUSH = 4, TYPE_GET_ID = 8, TYPE_DISCARD = 11, TYPE_WRITE_ZEROES = 13 };
+enum { SENTENCE_SIZE = 400 };
 enum { HEADER_SIZE = 16, HEADER_SECTOR = 8, STATUS_SIZE = 1, ID_SIZE = 20 };
 enum { RANGE_SIZE = 16, RANGE_SECTORS = 8, RANGE_FLAGS = 12, RANGE_UNMAP = 1, RANGES_MAX = 32 };
 enum status { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_UNSUPPORTED = 2 };
@@ -222,6 +223,17 @@ static bool can_be_helped(const struct err *err)
 	return err && (err_code(err) == ERR_NO_SPACE || err_code(err) == ERR_GONE);
 }
 
+/* The machine pauses, and the person is told what happened to which disk, and what to do. */
+static void ask_for_help(struct virtio_block *block, const struct err *err)
+{
+	const struct happenings *happenings = &block->device.board->happenings;
+	bool gone = err_code(err) == ERR_GONE;
+	char sentence[SENTENCE_SIZE];
+	snprintf(sentence, sizeof(sentence), "%s: %.300s; %s", block->device.name, err_message(err),
+		 gone ? "see to it that it is there again" : "make room");
+	happenings->trouble(happenings->arg, gone ? TROUBLE_DISK : TROUBLE_HOST, sentence);
+}
+
 static void report_failure(struct virtio_block *block, const struct err *err)
 {
 	if (!block->failure_told)
@@ -231,7 +243,6 @@ static void report_failure(struct virtio_block *block, const struct err *err)
 
 static bool serve_one(struct virtio_device *device, unsigned queue)
 {
-	const struct happenings *happenings = &device->board->happenings;
 	AUTO(err_freep) struct err *err = NULL;
 	struct request request;
 	if (!read_request(device, &request)) {
@@ -240,10 +251,8 @@ static bool serve_one(struct virtio_device *device, unsigned queue)
 	}
 	enum status status = carry_out(block_of(device), &request, &err);
 	if (can_be_helped(err)) {
-		err_prefix(&err, "%s", device->name);
 		virtio_give_back(device, queue);
-		happenings->trouble(happenings->arg, err_code(err) == ERR_GONE ? TROUBLE_DISK : TROUBLE_HOST,
-				    err_message(err));
+		ask_for_help(block_of(device), err);
 		return false;
 	}
 	if (err)

@@ -330,7 +330,7 @@ static void without_room_a_request_is_held(void **state)
 	assert_held(driver, 1);
 	assert_non_null(strstr(driver->sentence, "disk vda"));
 	assert_non_null(strstr(driver->sentence, "disk.img"));
-	assert_non_null(strstr(driver->sentence, "No space left"));
+	assert_non_null(strstr(driver->sentence, "No space left on device; make room"));
 	assert_held(driver, 2); /* gone on without help */
 	assert_int_equal(mount("tmpfs", ".", "tmpfs", MS_REMOUNT, "size=1m"), 0);
 	driver_serve(driver, 0);
