@@ -38,8 +38,9 @@ struct happenings {
 	/* The guest switched itself off, or asked for a restart. */
 	void (*power_off)(void *arg);
 	void (*restart)(void *arg);
-	/* A device cannot go on until a person has helped: the machine pauses, and the sentence is told, which ends with
-	 * what that person is to do; how the machine then goes on is said behind it. Its request is tried again. */
+	/* A device cannot go on until a person has helped: the machine pauses, and the sentence is told, which ends
+	 * with what that person is to do; how the machine then goes on is said behind it. Its request is tried again.
+	 */
 	void (*trouble)(void *arg, enum trouble trouble, const char *sentence);
 	/* The guest did what no driver does: told once a device, for the log. The device stays as its specification
 	 * says. */
