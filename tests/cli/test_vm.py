@@ -345,6 +345,14 @@ class Running(CommandTest):
         self.assertEqual((self.state()["state"], self.state()["pid"]), ("stopped", None))
         self.succeed("vm", "start", "web01")
 
+    def test_the_same_pause_is_logged_once(self):
+        self.succeed("vm", "start", "web01")
+        for _ in range(2):
+            self.wait_for("the firmware's word", lambda: self.order('{"do": "status"}')[0]["by"] == "guest")
+            self.order('{"do": "restart"}', '{"do": "go-on"}')
+        with open(os.path.join(self.folder_of_machine, "log"), encoding="utf-8") as log:
+            self.assertEqual(log.read().count("is paused"), 1)
+
     def test_killed(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
         os.kill(pid, signal.SIGKILL)
