@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,11 +58,12 @@ struct keeper {
 	uint64_t served_ns, try_ns; /* when it was started last; not before this it is tried again */
 	unsigned look_ms;	    /* between looks at whether the machine waits for the server */
 	uint64_t look_ns;
-	bool away;   /* it was told that it cannot be started */
-	pid_t pid;   /* of salvor-vmm */
-	int process; /* a descriptor of it */
-	int signals; /* a descriptor of SIGTERM, which is blocked */
-	int lock;    /* of the keepers: there is one at a time */
+	atomic_bool unreadable; /* it was told that the repository cannot be read; from any thread */
+	bool away;		/* it was told that it cannot be started */
+	pid_t pid;		/* of salvor-vmm */
+	int process;		/* a descriptor of it */
+	int signals;		/* a descriptor of SIGTERM, which is blocked */
+	int lock;		/* of the keepers: there is one at a time */
 };
 
 static void keeper_release(struct keeper *keeper)
@@ -93,15 +95,15 @@ bool vm_keeper_is_there(const struct thin_machine *machine)
 
 static void complain(void *arg, enum export_complaint kind, const char *text)
 {
-	const struct keeper *keeper = arg;
+	struct keeper *keeper = arg;
 	const char *name = keeper->machine->name;
 	if (kind == EXPORT_DAMAGE)
 		log_warning("machine '%s': its guest gets an input/output error: %s; 'salvor verify' tells what else "
 			    "is damaged",
 			    name, text);
-	else if (kind == EXPORT_UNREADABLE)
+	else if (kind == EXPORT_UNREADABLE && !atomic_exchange(&keeper->unreadable, true))
 		log_warning("machine '%s': its repository cannot be read, and it pauses until it can: %s", name, text);
-	else
+	else if (kind != EXPORT_UNREADABLE)
 		log_info("machine '%s': its NBD server: %s", name, text);
 }
 
@@ -200,14 +202,13 @@ static void help_on(struct keeper *keeper)
 	if (now < keeper->look_ns || !thin_machine_look(keeper->machine, &look, &err))
 		return;
 	free(look.reason);
-	if (look.waits_for_disk)
+	if (look.waits_for_disk) {
 		let_go_on(keeper->machine);
-	if (!look.waits_for_disk)
+		keeper->look_ms = keeper->look_ms < PAUSE_MAX_MS / 2 ? 2 * keeper->look_ms : PAUSE_MAX_MS;
+	} else {
+		atomic_store(&keeper->unreadable, false);
 		keeper->look_ms = HELP_MIN_MS;
-	else if (keeper->look_ms < PAUSE_MAX_MS / 2)
-		keeper->look_ms *= 2;
-	else
-		keeper->look_ms = PAUSE_MAX_MS;
+	}
 	keeper->look_ns = now + keeper->look_ms * MS;
 }
 
