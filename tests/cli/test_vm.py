@@ -443,6 +443,24 @@ class Running(CommandTest):
         os.close(main)
         os.close(terminal)
 
+    def test_what_is_typed_behind_the_order(self):
+        """All of it comes to a guest that says what it hears: firmware of a few instructions."""
+        hear_and_say = bytes.fromhex("bafd03 ec a801 74f8 baf803 ec ee ebf1")  # in a loop: wait for a byte of COM1, send it back
+        reset = bytes.fromhex("ea000000f0")  # to where the loop is
+        with open(self.path("firmware"), "wb") as file:
+            file.write(bytes(0x10000) + hear_and_say.ljust(0xFFF0, b"\0") + reset.ljust(16, b"\0"))
+        with open(os.path.join(self.folder_of_machine, "vm.conf"), "a", encoding="utf-8") as file:
+            file.write(f"firmware = '{self.path('firmware')}'\n")
+        self.succeed("vm", "start", "web01")
+        typed = bytes(ord("a") + i % 26 for i in range(2000))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(os.path.join(self.folder_of_machine, "control"))
+            client.settimeout(30)
+            client.sendall(b'{"do": "console"}\n' + typed)
+            with client.makefile("rb") as said:
+                self.assertTrue(json.loads(said.readline())["ok"])
+                self.assertEqual(said.read(len(typed)), typed)
+
     def test_agent(self):
         self.succeed("vm", "start", "web01")
         for _ in range(3):
