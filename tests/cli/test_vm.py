@@ -240,15 +240,20 @@ class Machines(CommandTest):
             time.sleep(0.1)
         self.fail(f"waited in vain for {what}: {self.log()}")
 
+    def kill_server(self):
+        """And no other can take its place."""
+        os.remove(self.machine("web01", "nbd", "socket"))
+        os.mkdir(self.machine("web01", "nbd", "socket"))
+        os.kill(self.servers()[0], signal.SIGKILL)
+
     def lose_server(self):
         """It cannot be started again for a while: that is told once, and nothing else ends."""
-        os.rename(self.machine("web01", "nbd"), self.machine("web01", "away"))
-        os.kill(self.servers()[0], signal.SIGKILL)
+        self.kill_server()
         self.wait_for("the word of it", lambda: "cannot be started again" in self.log())
         time.sleep(3)
         self.assertEqual(self.log().count("cannot be started again"), 1)
         self.assertRegex(self.log(), "machine 'web01': its NBD server at .*/socket ended, and cannot be started again: .*tried again")
-        os.rename(self.machine("web01", "away"), self.machine("web01", "nbd"))
+        os.rmdir(self.machine("web01", "nbd", "socket"))
         self.wait_for("the server", lambda: "was started again" in self.log())
         self.assertEqual(len(self.servers()), 1)
         self.assertEqual(os.stat(self.machine("web01", "nbd")).st_mode & 0o777, 0o711)
@@ -267,14 +272,13 @@ class Machines(CommandTest):
         """What paused for its server is let go on when that serves again; what a person paused is not."""
         def take_server_away():
             self.wait_for("the firmware", lambda: self.status()["by"] == "guest")
-            os.rename(self.machine("web01", "nbd"), self.machine("web01", "away"))
-            os.kill(self.servers()[0], signal.SIGKILL)
+            self.kill_server()
             self.status("restart")
             self.status("go-on")
             self.wait_for("the pause for the disk", lambda: self.status()["by"] == "disk")
 
         def give_server_back():
-            os.rename(self.machine("web01", "away"), self.machine("web01", "nbd"))
+            os.rmdir(self.machine("web01", "nbd", "socket"))
             self.wait_for("the server", self.servers)
         take_server_away()
         self.assertIn("nbd/socket", self.status()["reason"])
