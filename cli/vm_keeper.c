@@ -4,22 +4,27 @@
  *	     │                                                                     │
  *	     └── waits: "R" and the pid, or how it failed ◄────────────────────────┘
  *
- * The keeper has the key, and the machine does not. An NBD server that died is started again at once, and the
- * machine, which paused for it, goes on. SIGTERM is handed on to salvor-vmm, which presses the power button. A
- * keeper that was killed leaves a machine that pauses; the next 'salvor vm start' gives it a new one.
+ * The keeper has the key, and the machine does not. An NBD server that died is started again, at longer and
+ * longer intervals where it does not stay. While it serves, a machine that paused for it is let go on, and none that
+ * paused for anything else. Each SIGTERM is handed on to salvor-vmm: the first presses the power button, the second
+ * ends the machine. A keeper that was killed leaves a machine that pauses; the next 'salvor vm start' gives it
+ * a new one.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -28,7 +33,15 @@
 #include "cli/vm.h"
 #include "restore/export.h"
 
-enum { LOOK_MS = 500, MESSAGE_MAX = 4096 };
+enum {
+	LOOK_MS = 500,
+	PAUSE_MIN_MS = 500,
+	PAUSE_MAX_MS = 30000,
+	HELP_MIN_MS = 2000,
+	FOLDER_MODE = 0711,
+	MESSAGE_MAX = 4096
+};
+#define MS UINT64_C(1000000)
 
 DEFINE_AUTO_FREE(struct export, export_stop);
 
@@ -37,11 +50,20 @@ struct keeper {
 	const struct thin_machine *machine;
 	struct repository *repository;
 	struct point point;
-	char *folder, *socket; /* of the NBD server */
+	int folder;   /* of the NBD server, */
+	char *socket; /* and of its socket */
 	struct export *export;
-	pid_t pid;   /* of salvor-vmm */
-	int process; /* a descriptor of it */
-	int lock;    /* of the keepers: there is one at a time */
+	/* A server that has served for PAUSE_MAX_MS starts anew with the shortest pause. */
+	unsigned pause_ms;	    /* before the next try to start it */
+	uint64_t served_ns, try_ns; /* when it was started last; not before this it is tried again */
+	unsigned look_ms;	    /* between looks at whether the machine waits for the server */
+	uint64_t look_ns;
+	atomic_bool unreadable; /* it was told that the repository cannot be read; from any thread */
+	bool away;		/* it was told that it cannot be started */
+	pid_t pid;		/* of salvor-vmm */
+	int process;		/* a descriptor of it */
+	int signals;		/* a descriptor of SIGTERM, which is blocked */
+	int lock;		/* of the keepers: there is one at a time */
 };
 
 static void keeper_release(struct keeper *keeper)
@@ -49,10 +71,11 @@ static void keeper_release(struct keeper *keeper)
 	export_stop(keeper->export);
 	point_release(&keeper->point);
 	repository_free(keeper->repository);
-	free(keeper->folder);
 	free(keeper->socket);
+	file_closep(&keeper->folder);
 	file_closep(&keeper->process);
 	file_closep(&keeper->lock);
+	file_closep(&keeper->signals);
 }
 
 static bool take_place(const struct thin_machine *machine, int *ret_lock, struct err **errp)
@@ -72,18 +95,24 @@ bool vm_keeper_is_there(const struct thin_machine *machine)
 
 static void complain(void *arg, enum export_complaint kind, const char *text)
 {
-	(void)arg;
-	if (kind == EXPORT_DAMAGE || kind == EXPORT_UNREADABLE)
-		log_warning("NBD server: %s", text);
-	else
-		log_info("NBD server: %s", text);
+	struct keeper *keeper = arg;
+	const char *name = keeper->machine->name;
+	if (kind == EXPORT_DAMAGE)
+		log_warning("machine '%s': its guest gets an input/output error: %s; 'salvor verify' tells what else "
+			    "is damaged",
+			    name, text);
+	else if (kind == EXPORT_UNREADABLE && !atomic_exchange(&keeper->unreadable, true))
+		log_warning("machine '%s': its repository cannot be read, and it pauses until it can: %s", name, text);
+	else if (kind != EXPORT_UNREADABLE)
+		log_info("machine '%s': its NBD server: %s", name, text);
 }
 
-/* The machine connects again out of its jail, as the user that it is there. */
-static bool hand_to_machine(const struct keeper *keeper, const char *path, struct err **errp)
+/* The machine connects again out of its jail, as the user that it is there. The socket is its own, and nothing else. */
+static bool hand_socket_over(const struct keeper *keeper, struct err **errp)
 {
 	uid_t uid = keeper->machine->uid;
-	return !uid || chown(path, uid, (gid_t)-1) == 0 || err_set_errno(errp, errno, "%s", path);
+	return !uid || fchownat(keeper->folder, "socket", uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       err_set_errno(errp, errno, "%s", keeper->socket);
 }
 
 static bool serve(struct keeper *keeper, struct err **errp)
@@ -91,44 +120,97 @@ static bool serve(struct keeper *keeper, struct err **errp)
 	const struct export_options options = {.socket = keeper->socket,
 					       .state_dir = keeper->context->state_dir,
 					       .foreign_clients = true,
-					       .complain = complain};
+					       .complain = complain,
+					       .complain_arg = keeper};
 	if (unlink(keeper->socket) != 0 && errno != ENOENT) /* of a server that was killed */
 		return err_set_errno(errp, errno, "%s", keeper->socket);
 	keeper->export = export_start(keeper->repository, &keeper->point, &options, errp);
-	return keeper->export && hand_to_machine(keeper, keeper->socket, errp);
+	if (keeper->export && hand_socket_over(keeper, errp)) {
+		keeper->served_ns = clock_monotonic_ns();
+		return true;
+	}
+	export_stop(keeper->export);
+	keeper->export = NULL;
+	return false;
 }
 
 static bool make_folder(struct keeper *keeper, struct err **errp)
 {
-	keeper->folder = thin_machine_file(keeper->machine, "nbd");
+	AUTO(freep) char *path = thin_machine_file(keeper->machine, "nbd");
 	keeper->socket = thin_machine_file(keeper->machine, "nbd/socket");
-	if (!keeper->folder || !keeper->socket)
+	if (!path || !keeper->socket)
 		return err_set_no_memory(errp);
-	return file_make_folders(keeper->folder, 0700, errp) && hand_to_machine(keeper, keeper->folder, errp);
+	if (!file_make_folders(path, FOLDER_MODE, errp))
+		return false;
+	keeper->folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* It may be one that was the machine's own, or made under a narrow umask. */
+	return (keeper->folder >= 0 && fchown(keeper->folder, geteuid(), (gid_t)-1) == 0 &&
+		fchmod(keeper->folder, FOLDER_MODE) == 0) ||
+	       err_set_errno(errp, errno, "%s", path);
 }
+
+/* A line for each change, and none for each try. */
+static void tell_of_server(struct keeper *keeper, const struct err *err)
+{
+	const char *name = keeper->machine->name;
+	if (!err)
+		log_info("machine '%s': its NBD server at %s ended, and was started again", name, keeper->socket);
+	else if (!keeper->away)
+		log_warning("machine '%s': its NBD server at %s ended, and cannot be started again: %s; this is tried "
+			    "again until it serves, and the machine waits where it needs it",
+			    name, keeper->socket, err_message(err));
+	keeper->away = err;
+}
+
+static void serve_again(struct keeper *keeper)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	uint64_t now = clock_monotonic_ns();
+	if (now < keeper->try_ns)
+		return;
+	export_stop(keeper->export);
+	keeper->export = NULL;
+	if (now - keeper->served_ns >= PAUSE_MAX_MS * MS && !keeper->away)
+		keeper->pause_ms = PAUSE_MIN_MS;
+	else if (keeper->pause_ms < PAUSE_MAX_MS / 2)
+		keeper->pause_ms *= 2;
+	else
+		keeper->pause_ms = PAUSE_MAX_MS;
+	(void)serve(keeper, &err);
+	tell_of_server(keeper, err);
+	keeper->try_ns = clock_monotonic_ns() + keeper->pause_ms * MS;
+	keeper->look_ns = 0;
+}
+
+/* ---- the machine ---- */
 
 static void let_go_on(const struct thin_machine *machine)
 {
 	AUTO(json_freep) struct json *answer = NULL;
 	AUTO(err_freep) struct err *err = NULL;
 	if (!thin_machine_order(machine, "go-on", &answer, &err))
-		log_warning("%s", err_message(err));
+		log_warning("%s; it was to go on, since its NBD server serves, and is told so again", err_message(err));
 }
 
-static void serve_again(struct keeper *keeper)
+/* Not once when the server is back, but as often as the machine has paused for it: the machine may see its end later
+ * than we do, and the server may serve and not reach the repository. Then the pauses grow. */
+static void help_on(struct keeper *keeper)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	export_stop(keeper->export);
-	keeper->export = NULL;
-	if (!serve(keeper, &err)) {
-		log_warning("the NBD server cannot be started again: %s", err_message(err));
+	struct thin_look look = {0};
+	uint64_t now = clock_monotonic_ns();
+	if (now < keeper->look_ns || !thin_machine_look(keeper->machine, &look, &err))
 		return;
+	free(look.reason);
+	if (look.waits_for_disk) {
+		let_go_on(keeper->machine);
+		keeper->look_ms = keeper->look_ms < PAUSE_MAX_MS / 2 ? 2 * keeper->look_ms : PAUSE_MAX_MS;
+	} else {
+		atomic_store(&keeper->unreadable, false);
+		keeper->look_ms = HELP_MIN_MS;
 	}
-	log_info("the NBD server was started again");
-	let_go_on(keeper->machine);
+	keeper->look_ns = now + keeper->look_ms * MS;
 }
-
-/* ---- the machine ---- */
 
 /* lock -1: it runs already, and paused. */
 static bool run_machine(struct keeper *keeper, int lock, pid_t running, struct err **errp)
@@ -142,25 +224,47 @@ static bool run_machine(struct keeper *keeper, int lock, pid_t running, struct e
 	return keeper->process >= 0 || err_set_errno(errp, errno, "machine '%s'", keeper->machine->name);
 }
 
+/* Before the first thread. */
+static bool open_signals(struct keeper *keeper, struct err **errp)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == 0)
+		keeper->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return keeper->signals >= 0 || err_set_errno(errp, errno, "make a descriptor for signals");
+}
+
 static bool prepare(struct keeper *keeper, struct err **errp)
 {
+	if (!open_signals(keeper, errp))
+		return false;
 	keeper->repository = context_open_repository(keeper->context, CONTEXT_READ, errp);
 	return keeper->repository && take_place(keeper->machine, &keeper->lock, errp) &&
 	       point_find(keeper->repository, keeper->machine->point, &keeper->point, errp) &&
 	       make_folder(keeper, errp) && serve(keeper, errp);
 }
 
+static void hand_signal_on(const struct keeper *keeper)
+{
+	struct signalfd_siginfo info;
+	if (read(keeper->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		syscall(SYS_pidfd_send_signal, keeper->process, SIGTERM, NULL, 0);
+}
+
 static void keep(struct keeper *keeper)
 {
-	struct pollfd end = {.fd = keeper->process, .events = POLLIN};
-	bool handed_on = false;
-	while (poll(&end, 1, LOOK_MS) <= 0) {
-		if (!export_serves(keeper->export))
+	struct pollfd ready[] = {{.fd = keeper->process, .events = POLLIN}, {.fd = keeper->signals, .events = POLLIN}};
+	for (;;) {
+		bool any = poll(ready, ARRAY_LENGTH(ready), LOOK_MS) > 0;
+		if (any && ready[0].revents)
+			return;
+		if (any)
+			hand_signal_on(keeper);
+		if (export_serves(keeper->export))
+			help_on(keeper);
+		else
 			serve_again(keeper);
-		if (cancel_requested(&keeper->context->cancel) && !handed_on) {
-			syscall(SYS_pidfd_send_signal, keeper->process, SIGTERM, NULL, 0);
-			handed_on = true;
-		}
 	}
 }
 
@@ -198,7 +302,15 @@ static bool start(struct keeper *keeper, int lock, pid_t running, struct err **e
 static void run_keeper(struct context *context, const struct thin_machine *machine, int lock, pid_t running, int answer)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	AUTO(keeper_release) struct keeper keeper = {.context = context, .machine = machine, .process = -1, .lock = -1};
+	AUTO(keeper_release)
+	struct keeper keeper = {.context = context,
+				.machine = machine,
+				.folder = -1,
+				.process = -1,
+				.signals = -1,
+				.lock = -1,
+				.pause_ms = PAUSE_MIN_MS / 2,
+				.look_ms = HELP_MIN_MS};
 	if (!start(&keeper, lock, running, &err)) {
 		tell(answer, (char)err_code(err), err_message(err), strlen(err_message(err)));
 		return;

@@ -9,23 +9,42 @@
 
 enum { TIMEOUT_S = 60, TIMEOUT_MAX_S = 86400, END_S = 10 };
 
+/* It was killed, or there was nobody to kill. */
+static bool explain_running(const struct thin_machine *machine, bool killed, struct err **errp)
+{
+	if (killed)
+		return err_set(errp, ERR_BUSY,
+			       "machine '%s' was killed, and what served its disks runs on: 'fuser -v %s/lock' names "
+			       "the process",
+			       machine->name, machine->folder);
+	return err_set(errp, ERR_BUSY,
+		       "machine '%s' runs, but its file pid does not say as which process, so it cannot be ended from "
+		       "here: 'fuser -v %s/lock' names the process",
+		       machine->name, machine->folder);
+}
+
+static bool end_by_force(struct context *context, const struct thin_machine *machine, struct err **errp)
+{
+	bool killed, stopped;
+	if (!thin_machine_kill(machine, &killed, errp))
+		return false;
+	if (killed)
+		log_warning("machine '%s' did not answer and was killed: what its guest had not flushed is lost",
+			    machine->name);
+	return thin_machine_wait(machine, END_S, &context->cancel, &stopped, errp) &&
+	       (stopped || explain_running(machine, killed, errp));
+}
+
 /* By its own order, so that nothing is in the middle of a write; and without it where it does not answer. */
 static bool end(struct context *context, const struct thin_machine *machine, struct err **errp)
 {
 	AUTO(json_freep) struct json *answer = NULL;
-	struct err *err = NULL;
+	AUTO(err_freep) struct err *err = NULL;
 	bool stopped = false;
 	if (thin_machine_order(machine, "end", &answer, &err) &&
 	    !thin_machine_wait(machine, END_S, &context->cancel, &stopped, errp))
 		return false;
-	err_free(err);
-	if (stopped)
-		return true;
-	log_warning("it does not answer, and is killed");
-	if (!thin_machine_kill(machine, errp) || !thin_machine_wait(machine, END_S, &context->cancel, &stopped, errp))
-		return false;
-	return stopped ||
-	       err_set(errp, ERR_BUSY, "machine '%s' was killed, and what served its disks runs on", machine->name);
+	return stopped || end_by_force(context, machine, errp);
 }
 
 static bool press_power(struct context *context, const struct thin_machine *machine, struct err **errp)

@@ -280,7 +280,7 @@ static bool ended_within(const struct export *export, int ms)
 
 bool export_serves(const struct export *export)
 {
-	return !ended_within(export, 0);
+	return export && !ended_within(export, 0);
 }
 
 bool export_wait(struct export *export, const struct cancel *cancel, struct err **errp)

@@ -47,7 +47,7 @@ NODISCARD struct export *export_start(const struct repository *repository, const
 char *export_uri(const struct export *export, const char *disk);
 /* Blocks until cancel is requested (true) or the server dies (false). */
 NODISCARD bool export_wait(struct export *export, const struct cancel *cancel, struct err **errp);
-/* Whether the server still runs. */
+/* Whether the server still runs; NULL does not. */
 bool export_serves(const struct export *export);
 /* Ends the server and removes the socket. NULL is fine. */
 void export_stop(struct export *export);

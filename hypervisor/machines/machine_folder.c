@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,40 @@ static char *folder_of(const char *state_dir, const char *name)
 char *thin_machine_file(const struct thin_machine *machine, const char *file)
 {
 	return file_join(machine->folder, file);
+}
+
+/* ---- whose it is ---- */
+
+static bool refuse_folder(const char *path, const struct stat *st, struct err **errp)
+{
+	const struct passwd *owner = getpwuid(st->st_uid);
+	return err_set(errp, ERR_DENIED,
+		       "the folder %s belongs to user %u%s%s%s and has mode %04o: machines are only run from one that "
+		       "belongs to who runs them, and that nobody else can write to",
+		       path, st->st_uid, owner ? " (" : "", owner ? owner->pw_name : "", owner ? ")" : "",
+		       st->st_mode & 07777);
+}
+
+/* Who else can write to it decides what we do there: which files are written, given away, and removed. -1 on failure.
+ */
+static int open_own_folder(const char *path, struct err **errp)
+{
+	struct stat st;
+	AUTO(file_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		err_set_errno(errp, errno, "%s", path);
+		return -1;
+	}
+	if (st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+		return STEAL_FD(&fd);
+	refuse_folder(path, &st, errp);
+	return -1;
+}
+
+static bool check_folder(const char *path, struct err **errp)
+{
+	AUTO(file_closep) int fd = open_own_folder(path, errp);
+	return fd >= 0;
 }
 
 /* ---- open ---- */
@@ -91,20 +126,25 @@ static bool read_uid(const char *folder, uid_t *ret, struct err **errp)
 	AUTO(freep) char *text = NULL;
 	if (!read_small(folder, "uid", &text, errp))
 		return false;
-	unsigned long uid = text ? strtoul(text, NULL, 10) : 0;
-	*ret = uid >= UID_FIRST && uid < UID_FIRST + UIDS ? (uid_t)uid : 0;
+	char *rest = text;
+	unsigned long uid = text ? strtoul(text, &rest, 10) : 0;
+	bool whole = text && strcmp(rest, "\n") == 0 && uid >= UID_FIRST && uid < UID_FIRST + UIDS;
+	*ret = whole ? (uid_t)uid : 0;
 	return true;
 }
 
 static bool open_machine(const char *state_dir, const char *name, struct thin_machine *machine, struct err **errp)
 {
+	AUTO(freep) char *all = folder_of_all(state_dir);
 	machine->name = strdup(name);
 	machine->folder = folder_of(state_dir, name);
 	AUTO(freep) char *conf = machine->folder ? thin_machine_file(machine, "vm.conf") : NULL;
-	if (!machine->name || !conf)
+	if (!all || !machine->name || !conf)
 		return err_set_no_memory(errp);
 	if (access(conf, F_OK) != 0 && errno == ENOENT)
 		return err_set(errp, ERR_NOT_FOUND, "there is no machine '%s' here; 'salvor vm list' lists all", name);
+	if (!check_folder(all, errp) || !check_folder(machine->folder, errp))
+		return false;
 	machine->config = machine_config_read(conf, errp);
 	return machine->config && read_point(machine, errp) && read_uid(machine->folder, &machine->uid, errp);
 }
@@ -150,16 +190,30 @@ static void closedirp(DIR **folder)
 		closedir(*folder);
 }
 
+/* No link is followed to it. NULL on failure. */
+static DIR *open_entries(int parent, const char *path, struct err **errp)
+{
+	AUTO(file_closep) int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+	if (folder)
+		fd = -1; /* the stream's */
+	else
+		err_set_errno(errp, errno, "%s", path);
+	return folder;
+}
+
 bool thin_machine_names(const char *state_dir, char ***ret, size_t *ret_n, struct err **errp)
 {
 	AUTO(freep) char *all = folder_of_all(state_dir);
-	AUTO(closedirp) DIR *folder = all ? opendir(all) : NULL;
 	*ret = NULL;
 	*ret_n = 0;
 	if (!all)
 		return err_set_no_memory(errp);
-	if (!folder)
-		return errno == ENOENT || err_set_errno(errp, errno, "%s", all);
+	if (access(all, F_OK) != 0 && errno == ENOENT)
+		return true;
+	AUTO(closedirp) DIR *folder = open_entries(AT_FDCWD, all, errp);
+	if (!folder || !check_folder(all, errp))
+		return false;
 	for (const struct dirent *entry; (entry = readdir(folder));) {
 		if (add_name(all, entry->d_name, ret, ret_n, errp))
 			continue;
@@ -257,15 +311,28 @@ static bool write_small(const char *folder, const char *file, const char *text, 
 	return path ? file_replace(path, SPAN(text, strlen(text)), 0600, errp) : err_set_no_memory(errp);
 }
 
-/* The lowest that no other machine has. Under the lock of all machines. */
+/* Machines of several state folders do not know of each other: each folder begins elsewhere. The multipliers are odd
+ * and have bits all over (2^64 by the golden ratio, and splitmix64's). */
+static bool first_choice(const char *state_dir, size_t *ret, struct err **errp)
+{
+	struct stat st;
+	if (stat(state_dir, &st) != 0)
+		return err_set_errno(errp, errno, "%s", state_dir);
+	uint64_t mixed = (uint64_t)st.st_ino * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)st.st_dev;
+	mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	*ret = (size_t)(mixed >> 32) % UIDS;
+	return true;
+}
+
+/* The next that no other machine of this folder has. Under the lock of all machines. */
 static bool choose_uid(const char *state_dir, uid_t *ret, struct err **errp)
 {
 	AUTO(freep) bool *taken = calloc(UIDS, sizeof(*taken));
 	char **names;
-	size_t n, free_one = 0;
+	size_t n, free_one;
 	if (!taken)
 		return err_set_no_memory(errp);
-	if (!thin_machine_names(state_dir, &names, &n, errp))
+	if (!first_choice(state_dir, &free_one, errp) || !thin_machine_names(state_dir, &names, &n, errp))
 		return false;
 	bool ok = true;
 	for (size_t i = 0; i < n; i++) {
@@ -277,10 +344,10 @@ static bool choose_uid(const char *state_dir, uid_t *ret, struct err **errp)
 		free(names[i]);
 	}
 	free(names);
-	while (free_one < UIDS - 1 && taken[free_one])
-		free_one++;
+	for (size_t tried = 0; tried < UIDS && taken[free_one]; tried++)
+		free_one = (free_one + 1) % UIDS;
 	*ret = (uid_t)(UID_FIRST + free_one);
-	return ok;
+	return ok && (!taken[free_one] || err_set(errp, ERR_FAILED, "all %d users of machines are taken", UIDS));
 }
 
 static bool give_uid(const char *state_dir, const char *folder, struct err **errp)
@@ -341,8 +408,8 @@ static bool fill_folder(const char *state_dir, const char *folder, const struct 
 	AUTO(freep) char *text = plan_text(folder, plan, errp);
 	if (!text)
 		return false;
-	if (file_make_folders(folder, FOLDER_MODE, errp) && give_uid(state_dir, folder, errp) &&
-	    write_point(folder, plan, errp) && write_conf(folder, text, errp))
+	if (file_make_folders(folder, FOLDER_MODE, errp) && check_folder(folder, errp) &&
+	    give_uid(state_dir, folder, errp) && write_point(folder, plan, errp) && write_conf(folder, text, errp))
 		return true;
 	remove_file(folder, "vm.conf");
 	remove_file(folder, "vm.conf.new");
@@ -361,7 +428,8 @@ static bool create_locked(const char *state_dir, const char *all, const char *fo
 	AUTO(file_closep) int lock = -1;
 	if (!conf || !lock_path)
 		return err_set_no_memory(errp);
-	if (!file_make_folders(all, FOLDER_MODE, errp) || !file_lock(lock_path, &lock, errp))
+	if (!file_make_folders(all, FOLDER_MODE, errp) || !check_folder(all, errp) ||
+	    !file_lock(lock_path, &lock, errp))
 		return false;
 	if (access(conf, F_OK) == 0)
 		return err_set(errp, ERR_EXISTS, "there is a machine '%s' already", plan->name);
@@ -383,11 +451,12 @@ bool thin_machine_create(const char *state_dir, const struct thin_machine_plan *
 
 /* ---- delete ---- */
 
-static bool remove_all(const char *path, struct err **errp)
+/* What is in the folder and is none itself: a link goes, and what it leads to stays. */
+static bool remove_entries(int parent, const char *path, struct err **errp)
 {
-	AUTO(closedirp) DIR *folder = opendir(path);
+	AUTO(closedirp) DIR *folder = open_entries(parent, path, errp);
 	if (!folder)
-		return err_set_errno(errp, errno, "%s", path);
+		return false;
 	for (const struct dirent *entry; (entry = readdir(folder));) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
@@ -397,21 +466,26 @@ static bool remove_all(const char *path, struct err **errp)
 	return true;
 }
 
-bool thin_machine_delete(const struct thin_machine *machine, struct err **errp)
+/* vm.conf is gone already. */
+static bool remove_rest(const struct thin_machine *machine, int folder, struct err **errp)
 {
-	AUTO(freep) char *conf = thin_machine_file(machine, "vm.conf");
-	AUTO(freep) char *nbd = thin_machine_file(machine, "nbd");
-	AUTO(file_closep) int lock = -1;
-	if (!conf || !nbd)
-		return err_set_no_memory(errp);
-	lock = thin_machine_lock(machine, errp);
-	if (lock < 0)
-		return false;
-	if (unlink(conf) != 0)
-		return err_set_errno(errp, errno, "%s", conf);
-	if (access(nbd, F_OK) == 0 && (!remove_all(nbd, errp) || rmdir(nbd) != 0))
-		return *errp ? false : err_set_errno(errp, errno, "%s", nbd);
-	if (!remove_all(machine->folder, errp))
+	struct stat st;
+	if (fstatat(folder, "nbd", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
+	    (!remove_entries(folder, "nbd", errp) || unlinkat(folder, "nbd", AT_REMOVEDIR) != 0))
+		return *errp ? err_prefix(errp, "%s", machine->folder)
+			     : err_set_errno(errp, errno, "%s/nbd", machine->folder);
+	if (!remove_entries(AT_FDCWD, machine->folder, errp))
 		return false;
 	return rmdir(machine->folder) == 0 || err_set_errno(errp, errno, "%s", machine->folder);
+}
+
+bool thin_machine_delete(const struct thin_machine *machine, struct err **errp)
+{
+	AUTO(file_closep) int folder = open_own_folder(machine->folder, errp);
+	AUTO(file_closep) int lock = folder >= 0 ? thin_machine_lock(machine, errp) : -1;
+	if (lock < 0)
+		return false;
+	if (unlinkat(folder, "vm.conf", 0) != 0)
+		return err_set_errno(errp, errno, "%s/vm.conf", machine->folder);
+	return remove_rest(machine, folder, errp);
 }

@@ -169,12 +169,14 @@ static char *last_error(const struct thin_machine *machine)
 
 static void take_answer(const struct json *answer, struct thin_look *look)
 {
-	const char *state = json_get_text(answer, "state"), *reason = json_get_text(answer, "reason");
+	const char *state = json_get_text(answer, "state"), *reason = json_get_text(answer, "reason"),
+		   *by = json_get_text(answer, "by");
 	if (state && strcmp(state, "running") == 0)
 		look->state = THIN_RUNNING;
 	else if (state && strcmp(state, "paused") == 0)
 		look->state = THIN_PAUSED;
 	look->reason = reason ? strdup(reason) : NULL;
+	look->waits_for_disk = look->state == THIN_PAUSED && by && strcmp(by, "disk") == 0;
 }
 
 bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret, struct err **errp)
@@ -198,12 +200,13 @@ bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret
 
 /* ---- end ---- */
 
-bool thin_machine_kill(const struct thin_machine *machine, struct err **errp)
+bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, struct err **errp)
 {
 	pid_t pid;
 	AUTO(file_closep) int process = open_process(machine, &pid);
+	*ret_killed = process >= 0;
 	if (process < 0)
-		return true; /* nobody to end */
+		return true;
 	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
 		return err_set_errno(errp, errno, "machine '%s': end process %d", machine->name, pid);
 	struct pollfd end = {.fd = process, .events = POLLIN};

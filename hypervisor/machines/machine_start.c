@@ -60,6 +60,17 @@ static void add_file(struct command *command, const char *option, const struct t
 	add(command, thin_machine_file(machine, file));
 }
 
+/* Root's machine is never root. */
+static bool check_user(const struct thin_machine *machine, struct err **errp)
+{
+	return machine->uid || geteuid() != 0 ||
+	       err_set(errp, ERR_FAILED,
+		       "machine '%s': %s/uid is missing or damaged, which says as which user it runs: write a number "
+		       "from "
+		       "1900000000 to 1901048575 into it that no other machine of this host has",
+		       machine->name, machine->folder);
+}
+
 static bool build(struct command *command, const struct thin_machine *machine, struct err **errp)
 {
 	add(command, find_vmm());
@@ -191,7 +202,7 @@ bool thin_machine_start(const struct thin_machine *machine, int lock, pid_t *ret
 	AUTO(file_closep) int held = fcntl(lock, F_DUPFD_CLOEXEC, FIRST_OTHER_FD);
 	if (held < 0)
 		return err_set_errno(errp, errno, "machine '%s': lock", machine->name);
-	if (!build(&command, machine, errp))
+	if (!check_user(machine, errp) || !build(&command, machine, errp))
 		return false;
 	bool ok = make_pipe(errors, errp) && make_pipe(ready, errp) &&
 		  run(machine, &command, held, errors, ready, ret_pid, errp);

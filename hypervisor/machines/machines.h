@@ -36,7 +36,7 @@ struct thin_machine {
 	char *name, *folder;
 	struct machine_config *config;
 	char *point, *point_text; /* NULL: its disks are images */
-	uid_t uid;		  /* 0: it stays who starts it */
+	uid_t uid;		  /* 0: it stays who starts it, who must not be root */
 };
 
 void thin_machine_release(struct thin_machine *machine);
@@ -77,8 +77,9 @@ enum thin_state {
 
 struct thin_look {
 	enum thin_state state;
-	pid_t pid;    /* 0: none */
-	char *reason; /* why it paused, or ended badly; NULL: nothing to tell. The caller's to free */
+	pid_t pid;	     /* 0: none */
+	char *reason;	     /* why it paused, or ended badly; NULL: nothing to tell. The caller's to free */
+	bool waits_for_disk; /* it paused since what serves a disk was away */
 };
 
 NODISCARD bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret, struct err **errp);
@@ -87,8 +88,9 @@ NODISCARD int thin_machine_lock(const struct thin_machine *machine, struct err *
 /* Runs salvor-vmm, with the lock as long as that lives, and returns when the machine runs. The error is what it said.
  */
 NODISCARD bool thin_machine_start(const struct thin_machine *machine, int lock, pid_t *ret_pid, struct err **errp);
-/* Ends it without asking. What was not flushed is lost. */
-NODISCARD bool thin_machine_kill(const struct thin_machine *machine, struct err **errp);
+/* Ends it without asking, and waits for that. What was not flushed is lost. *ret_killed is false where no process is
+ * known that could be ended: it has just ended, or the file pid is wrong. */
+NODISCARD bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, struct err **errp);
 /* Whether nothing of it runs any more, in so many seconds. ERR_CANCELLED. */
 NODISCARD bool thin_machine_wait(const struct thin_machine *machine, unsigned seconds, const struct cancel *cancel,
 				 bool *ret_stopped, struct err **errp);

@@ -28,14 +28,20 @@ struct chips {
 	void *arg;
 };
 
+enum trouble {
+	TROUBLE_HOST, /* it has no room, or no memory */
+	TROUBLE_DISK, /* what serves a disk is away, and may come back by itself */
+};
+
 /* What happens to the whole machine. From any thread; they ask, and return at once. */
 struct happenings {
 	/* The guest switched itself off, or asked for a restart. */
 	void (*power_off)(void *arg);
 	void (*restart)(void *arg);
-	/* A device cannot go on until a person has helped: the machine pauses, and the sentence is told. Its request is
-	 * tried again when the machine goes on. */
-	void (*trouble)(void *arg, const char *sentence);
+	/* A device cannot go on until a person has helped: the machine pauses, and the sentence is told, which ends
+	 * with what that person is to do; how the machine then goes on is said behind it. Its request is tried again.
+	 */
+	void (*trouble)(void *arg, enum trouble trouble, const char *sentence);
 	/* The guest did what no driver does: told once a device, for the log. The device stays as its specification
 	 * says. */
 	void (*misuse)(void *arg, const char *sentence);

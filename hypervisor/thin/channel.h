@@ -23,7 +23,7 @@ struct err;
 struct machine;
 
 #define CHANNEL_WAITING_MAX (1 << 20)
-#define CHANNEL_HELD_MAX 256
+#define CHANNEL_HELD_MAX 4096
 
 /* machine_type() or machine_tell_agent(). */
 typedef size_t channel_tell_function(struct machine *machine, const uint8_t *data, size_t size);

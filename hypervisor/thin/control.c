@@ -9,6 +9,7 @@
  */
 #include "hypervisor/thin/control.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -29,7 +30,10 @@
 #include "hypervisor/thin/machine.h"
 #include "hypervisor/thin/serial_log.h"
 
-enum { AGAIN_MS = 5, BACKLOG = 8 };
+enum { AGAIN_MIN_MS = 5, AGAIN_MAX_MS = 250, BACKLOG = 8 };
+
+/* What is typed behind the order for the console is held whole. */
+static_assert(CHANNEL_HELD_MAX >= CONTROL_LINE_MAX, "a line's rest must fit");
 
 /* What an event is of. */
 enum kind { ORDERS_LISTENER, AGENT_LISTENER, CLIENT, WAKE, PORT, TIMER };
@@ -60,6 +64,8 @@ struct control {
 	struct source listener, agent_listener, timer;
 	struct client clients[CONTROL_CLIENTS_MAX];
 	struct port console, agent;
+	unsigned again_ms; /* until the guest is asked again whether it has room */
+	bool timer_set;
 	bool wants_end;
 };
 
@@ -92,10 +98,23 @@ static void watch_listeners(struct control *control)
 		watch(control, &control->agent_listener, control->agent.channel.client < 0 ? EPOLLIN : 0);
 }
 
+/* Bytes that the guest had no room for. */
+static size_t held(const struct control *control)
+{
+	return control->console.channel.n_held + control->agent.channel.n_held;
+}
+
+/* A machine that does not run makes no room: it is asked again when an order has let it go on. One that is set stays,
+ * so that it comes however often this is called. */
 static void set_timer(struct control *control)
 {
-	const struct itimerspec soon = {.it_value = {.tv_nsec = AGAIN_MS * 1000000L}};
+	const struct itimerspec soon = {.it_value = {.tv_nsec = control->again_ms * 1000000L}};
+	struct machine_status status;
+	machine_look(control->machine, &status);
+	if (control->timer_set || status.state != MACHINE_RUNNING || held(control) == 0)
+		return;
 	timerfd_settime(control->timer.fd, 0, &soon, NULL);
+	control->timer_set = true;
 }
 
 /* ---- channels ---- */
@@ -117,8 +136,7 @@ static void watch_port(struct control *control, struct port *port)
 			  (channel_has_waiting(&port->channel) ? (uint32_t)EPOLLOUT : 0);
 	if (port->channel.client >= 0)
 		watch(control, &port->client, events);
-	if (port->channel.n_held > 0)
-		set_timer(control);
+	set_timer(control);
 }
 
 static void connect_port(struct control *control, struct port *port, int fd)
@@ -149,8 +167,13 @@ static void tell_held(struct control *control)
 	uint64_t count;
 	ssize_t got = read(control->timer.fd, &count, sizeof(count));
 	(void)got;
+	size_t before = held(control);
+	control->timer_set = false;
 	channel_tell_held(&control->console.channel);
 	channel_tell_held(&control->agent.channel);
+	control->again_ms = held(control) < before ? AGAIN_MIN_MS : 2 * control->again_ms;
+	if (control->again_ms > AGAIN_MAX_MS)
+		control->again_ms = AGAIN_MAX_MS;
 	watch_port(control, &control->console);
 	watch_port(control, &control->agent);
 }
@@ -182,7 +205,7 @@ static void become_console(struct control *control, struct client *client, const
 	client->source.fd = -1;
 	client->len = 0;
 	connect_port(control, console, fd);
-	console->channel.n_held = n < CHANNEL_HELD_MAX ? n : CHANNEL_HELD_MAX;
+	console->channel.n_held = n;
 	memcpy(console->channel.held, rest, console->channel.n_held);
 	channel_tell_held(&console->channel);
 	watch_port(control, console);
@@ -199,6 +222,7 @@ static bool perform_line(struct control *control, struct client *client, char *e
 	*end = '\0';
 	enum order_outcome outcome = order_perform(&place, client->line, &answer);
 	control->wants_end = control->wants_end || outcome == ORDER_END;
+	set_timer(control); /* it may go on */
 	if (!send_answer(client, answer)) {
 		end_client(control, client);
 		return false;
@@ -376,6 +400,7 @@ static void prepare(struct control *control, struct machine *machine, const stru
 	*control = (struct control){.options = *options,
 				    .machine = machine,
 				    .epoll = -1,
+				    .again_ms = AGAIN_MIN_MS,
 				    .listener = {.kind = ORDERS_LISTENER, .fd = -1},
 				    .agent_listener = {.kind = AGENT_LISTENER, .fd = -1},
 				    .timer = {.kind = TIMER, .fd = -1}};

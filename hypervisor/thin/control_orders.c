@@ -19,6 +19,15 @@ static const char *state_word(enum machine_state state)
 	}
 }
 
+static const char *pauser_word(const struct machine_status *status)
+{
+	static const char *const words[] = {[MACHINE_BY_PERSON] = "person",
+					    [MACHINE_BY_DISK] = "disk",
+					    [MACHINE_BY_HOST] = "host",
+					    [MACHINE_BY_GUEST] = "guest"};
+	return status->state == MACHINE_PAUSED ? words[status->by] : NULL;
+}
+
 /* Every answer tells how the machine is now. */
 static struct json *answer(const struct order_place *place)
 {
@@ -29,6 +38,7 @@ static struct json *answer(const struct order_place *place)
 	json_set(json, "name", json_new_text(place->name));
 	json_set(json, "state", json_new_text(state_word(status.state)));
 	json_set(json, "restarts", json_new_number(status.restarts));
+	json_set(json, "by", json_new_text(pauser_word(&status)));
 	json_set(json, "reason", json_new_text(status.sentence[0] ? status.sentence : NULL));
 	return json;
 }

@@ -21,6 +21,8 @@ struct err;
 struct disk_ops {
 	bool (*read)(struct disk *disk, uint64_t offset, const struct iovec *to, int n, struct err **errp);
 	bool (*write)(struct disk *disk, uint64_t offset, const struct iovec *from, int n, struct err **errp);
+	/* Once the host could not bring onto its medium what it had taken, that is ERR_FAILED at once and for as long
+	 * as the disk is open, also of each write behind it: the kernel tells it once, and forgets. */
 	bool (*flush)(struct disk *disk, struct err **errp);
 	/* The range need not be kept; what it reads as afterwards is anything. */
 	bool (*discard)(struct disk *disk, uint64_t offset, uint64_t length, struct err **errp);

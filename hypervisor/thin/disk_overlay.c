@@ -100,17 +100,6 @@ static bool read_served(struct overlay_disk *disk, uint64_t offset, const struct
 	return connect_again(disk, errp) && nbd_client_read(disk->base, offset, to, n, errp);
 }
 
-/* To the person who is told why the machine stands still. */
-static bool advise(struct err **errp)
-{
-	if (err_code(*errp) != ERR_GONE)
-		return false;
-	AUTO(freep) char *text = strdup(err_message(*errp));
-	err_clear(errp);
-	return err_set(errp, ERR_GONE, "%s: once it serves again, let the machine go on",
-		       text ? text : "the NBD server is gone");
-}
-
 static bool read_base(struct overlay_disk *disk, uint64_t offset, const struct iovec *to, int n, struct err **errp)
 {
 	struct memory memory = {.parts = to, .n = n};
@@ -119,7 +108,7 @@ static bool read_base(struct overlay_disk *disk, uint64_t offset, const struct i
 	int count;
 	for (size_t length; served > 0 && (length = take(&memory, served, parts, &count)) > 0; served -= length) {
 		if (!read_served(disk, offset, parts, count, errp))
-			return advise(errp);
+			return false;
 		offset += length;
 	}
 	while (take(&memory, UINT64_MAX, parts, &count) > 0)
@@ -237,6 +226,8 @@ static bool overlay_write(struct disk *base, uint64_t offset, const struct iovec
 	uint64_t length = length_of(from, n), end = offset + length;
 	if (length == 0)
 		return true;
+	if (!overlay_file_check(disk->file, errp))
+		return false;
 	if (!make_ends_local(disk, offset, end, errp) || !move(disk, pwritev, offset, memory, length, "write", errp))
 		return false;
 	set_local(disk, offset, end);
@@ -265,6 +256,8 @@ static bool overlay_discard(struct disk *base, uint64_t offset, uint64_t length,
 {
 	struct overlay_disk *disk = overlay_of(base);
 	uint64_t end = offset + length;
+	if (!overlay_file_check(disk->file, errp))
+		return false;
 	while (offset < end) {
 		bool local;
 		uint64_t run = run_length(disk, offset, end, &local);
@@ -296,7 +289,7 @@ static bool overlay_zero(struct disk *base, uint64_t offset, uint64_t length, bo
 	uint64_t end = offset + length;
 	if (length == 0)
 		return true;
-	if (!make_ends_local(disk, offset, end, errp))
+	if (!overlay_file_check(disk->file, errp) || !make_ends_local(disk, offset, end, errp))
 		return false;
 	if (!punch(disk, offset, length, unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE)) {
 		if (errno != EOPNOTSUPP)

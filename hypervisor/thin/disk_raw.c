@@ -3,6 +3,9 @@
  * A raw image or a block device. Reads and writes go through the host's page cache, and a flush brings what was written
  * onto the medium: so a killed process loses nothing that it was told to write, and a power cut nothing that was
  * flushed.
+ *
+ * The kernel tells once that it could not write something, and then takes those pages for written: a second flush
+ * would find nothing wrong. So a flush that failed is the last, and nothing is written behind it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -27,6 +30,7 @@ struct disk_raw {
 	char *path;
 	int fd;
 	bool device;
+	bool lost;			 /* a flush failed */
 	bool has_no_holes, has_no_zeros; /* the file system or device said so: not asked again */
 };
 
@@ -47,6 +51,12 @@ static bool fail(const struct disk_raw *raw, int errnum, const char *verb, uint6
 	if (errnum == ENODEV || errnum == ENXIO || errnum == ESTALE)
 		return err_set(errp, ERR_GONE, "%s %s at %" PRIu64 ": %s", verb, raw->path, offset, strerror(errnum));
 	return err_set_errno(errp, errnum, "%s %s at %" PRIu64, verb, raw->path, offset);
+}
+
+static bool refuse_after_loss(const struct disk_raw *raw, struct err **errp)
+{
+	return err_set(errp, ERR_FAILED,
+		       "%s: a flush failed before, so nothing more is written until it is opened anew", raw->path);
 }
 
 /* ---- Moving bytes */
@@ -111,13 +121,19 @@ static bool raw_read(struct disk *disk, uint64_t offset, const struct iovec *to,
 
 static bool raw_write(struct disk *disk, uint64_t offset, const struct iovec *from, int n, struct err **errp)
 {
-	return move_all(raw_of(disk), offset, from, n, pwritev, "write", errp);
+	struct disk_raw *raw = raw_of(disk);
+	return raw->lost ? refuse_after_loss(raw, errp) : move_all(raw, offset, from, n, pwritev, "write", errp);
 }
 
 static bool raw_flush(struct disk *disk, struct err **errp)
 {
 	struct disk_raw *raw = raw_of(disk);
-	return TEMP_FAILURE_RETRY(fdatasync(raw->fd)) == 0 || fail(raw, errno, "flush", 0, errp);
+	if (raw->lost)
+		return refuse_after_loss(raw, errp);
+	if (TEMP_FAILURE_RETRY(fdatasync(raw->fd)) == 0)
+		return true;
+	raw->lost = true;
+	return err_set(errp, ERR_FAILED, "flush %s: %s", raw->path, strerror(errno));
 }
 
 /* ---- Discarding and zeroing */
@@ -139,6 +155,8 @@ static bool raw_discard(struct disk *disk, uint64_t offset, uint64_t length, str
 {
 	struct disk_raw *raw = raw_of(disk);
 	uint64_t range[2] = {offset, length};
+	if (raw->lost)
+		return refuse_after_loss(raw, errp);
 	if (!raw->device)
 		return allocate(raw, FALLOC_FL_PUNCH_HOLE, offset, length, &raw->has_no_holes, errp);
 	return TEMP_FAILURE_RETRY(ioctl(raw->fd, BLKDISCARD, range)) == 0 || is_unsupported(errno) ||
@@ -161,6 +179,8 @@ static bool write_zeros(struct disk_raw *raw, uint64_t offset, uint64_t length, 
 static bool raw_zero(struct disk *disk, uint64_t offset, uint64_t length, bool unmap, struct err **errp)
 {
 	struct disk_raw *raw = raw_of(disk);
+	if (raw->lost)
+		return refuse_after_loss(raw, errp);
 	if (unmap && !raw->has_no_holes) {
 		if (!allocate(raw, FALLOC_FL_PUNCH_HOLE, offset, length, &raw->has_no_holes, errp))
 			return false;

@@ -136,12 +136,25 @@ static bool refuse_namespaces(int errnum, bool own_user, struct err **errp)
 		       strerror(errnum));
 }
 
+/* Groups give rights over files of the host whoever else one is, and a namespace of users does not take them. */
+static bool leave_groups(struct err **errp)
+{
+	if (geteuid() != 0)
+		return true;
+	log_warning(
+		"root starts this machine without --uid: outside of its jail it would be root; --uid N gives it a user "
+		"of its own");
+	return setgroups(0, NULL) == 0 || err_set_errno(errp, errno, "cannot leave root's groups");
+}
+
 /* Root, on its way to another user, needs no namespace of users; all others can make the rest in one alone. */
 static bool leave_namespaces(bool own_user, struct err **errp)
 {
 	int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
+	if (!own_user && !leave_groups(errp))
+		return false;
 	if (unshare(own_user ? flags : flags | CLONE_NEWUSER) != 0)
 		return refuse_namespaces(errno, own_user, errp);
 	return own_user || map_user(uid, gid, errp);
@@ -183,9 +196,14 @@ static bool show_folder(const char *folder, struct err **errp)
 	return true;
 }
 
-/* The root of a machine that runs from memory alone (initramfs) cannot be swapped, only covered. */
-static bool enter_root(struct err **errp)
+/*
+ * The root of a machine that runs from memory alone (initramfs) cannot be swapped, only covered. That of a chroot is no
+ * mount: it can be neither, but it can be left, and without capabilities nobody comes back.
+ */
+static bool enter_root(bool in_chroot, struct err **errp)
 {
+	if (in_chroot)
+		return chroot(".") == 0 || refuse_root("chroot", errp);
 	if (syscall(SYS_pivot_root, ".", ".") == 0)
 		return umount2(".", MNT_DETACH) == 0 || refuse_root("umount", errp);
 	if (errno != EINVAL || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0)
@@ -193,17 +211,29 @@ static bool enter_root(struct err **errp)
 	return true;
 }
 
+/* What is mounted from here on nobody else sees. */
+static bool make_private(bool *ret_in_chroot, struct err **errp)
+{
+	*ret_in_chroot = false;
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+		return true;
+	*ret_in_chroot = errno == EINVAL;
+	return (*ret_in_chroot && mount(NULL, SITE, NULL, MS_REC | MS_PRIVATE, NULL) == 0) ||
+	       refuse_root("make mounts private", errp);
+}
+
 static bool make_root(const struct jail_options *options, struct err **errp)
 {
 	const unsigned long harmless = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-		return refuse_root("make mounts private", errp);
+	bool in_chroot;
+	if (!make_private(&in_chroot, errp))
+		return false;
 	if (mount("salvor-vmm", SITE, "tmpfs", harmless, "size=64k,nr_inodes=256,mode=0755") != 0)
 		return refuse_root("mount tmpfs", errp);
 	for (size_t i = 0; i < options->n_folders; i++)
 		if (!show_folder(options->folders[i], errp))
 			return false;
-	if (chdir(SITE) != 0 || !enter_root(errp))
+	if (chdir(SITE) != 0 || !enter_root(in_chroot, errp))
 		return *errp ? false : refuse_root("chdir", errp);
 	if (chdir("/") != 0 || mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | harmless, NULL) != 0)
 		return refuse_root("make it read-only", errp);

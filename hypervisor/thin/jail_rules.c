@@ -25,7 +25,11 @@
 	{                                                                                                     \
 		.call = __NR_##name, .condition = JAIL_WITHOUT, .argument = (place), .values = (bits), .n = 1 \
 	}
+/* Without an address: to and from whom the socket is connected with. */
+#define SEND_AND_RECEIVE ONE_OF(sendto, 5, nothing), ONE_OF(recvfrom, 4, nothing)
 #define RULES(list) ((struct jail_rules){.rules = (list), .n = ARRAY_LENGTH(list)})
+
+static const uint32_t nothing[] = {0};
 
 /* ---- all ---- */
 
@@ -107,8 +111,7 @@ static const struct jail_rule connecting[] = {
 	ONE_OF(socket, 0, unix_sockets),
 	ALWAYS(connect),
 	ONE_OF(setsockopt, 1, socket_levels),
-	ALWAYS(sendto),
-	ALWAYS(recvfrom),
+	SEND_AND_RECEIVE,
 };
 
 /* ---- networks ---- */
@@ -119,7 +122,9 @@ static const uint32_t network_ioctls[] = {
 };
 
 static const struct jail_rule network[] = {
-	ONE_OF(ioctl, 1, network_ioctls), ALWAYS(sendto), ALWAYS(recvfrom), ALWAYS(sendmsg), ALWAYS(recvmsg),
+	ONE_OF(ioctl, 1, network_ioctls),
+	SEND_AND_RECEIVE,
+	ALWAYS(sendmsg),
 };
 
 /* ---- serial line, console, random numbers, clock ---- */
@@ -175,9 +180,9 @@ static const struct jail_rule main_thread[] = {
 	ALWAYS(pread64),  /* the kernel that is started anew; and with the next two, */
 	ALWAYS(pwrite64), /* the log of the serial line, when the guest's last words come behind its last thread */
 	ALWAYS(ftruncate),
+	ALWAYS(fdatasync), /* disks, at the end; pwrite64 is for their maps, too */
 	ALWAYS(accept4),
-	ALWAYS(sendto),
-	ALWAYS(recvfrom),
+	SEND_AND_RECEIVE,
 	ALWAYS(getrandom),
 	ALWAYS(timerfd_settime),
 };

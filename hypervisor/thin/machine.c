@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a machine is made of, in this order: memory, KVM's machine with its chips, the buses, the devices on them,
- * vCPUs, and what is booted. It goes the other way round, the vCPUs before the devices that they call.
+ * vCPUs, and what is booted. It goes the other way round, parked, and the vCPUs before the devices that they call.
  */
 #include "hypervisor/thin/machine.h"
 
@@ -144,6 +144,7 @@ void machine_free(struct machine *machine)
 {
 	if (!machine)
 		return;
+	machine_park(machine); /* a vCPU that runs may ask all others to park, also one that was freed */
 	for (unsigned i = 0; i < machine->n_vcpus; i++)
 		vcpu_free(machine->vcpus[i]);
 	machine_devices_free(machine->devices);

@@ -30,8 +30,17 @@ enum machine_end {
 	MACHINE_BROKE,	     /* this process or its host */
 };
 
+/* Whose pause it is. A person's stays one, whatever comes behind it. */
+enum machine_pauser {
+	MACHINE_BY_PERSON, /* by order, or it was never let go on */
+	MACHINE_BY_DISK,   /* what serves a disk is away */
+	MACHINE_BY_HOST,   /* it has no room, or no memory */
+	MACHINE_BY_GUEST,  /* it hangs, or finds nothing to boot */
+};
+
 struct machine_status {
 	enum machine_state state;
+	enum machine_pauser by; /* while it is paused */
 	enum machine_end end;
 	unsigned restarts;
 	char sentence[512]; /* why it paused or ended, for a person; empty where a person did it */
@@ -44,6 +53,9 @@ NODISCARD struct machine *machine_new(const struct machine_config *config, int k
 const int *machine_descriptors(const struct machine *machine, size_t *ret_n);
 /* Threads begin; it is then paused. In jail. */
 NODISCARD bool machine_start(struct machine *machine, struct err **errp);
+/* In any state it runs no more, and all disks are flushed: what could not be written is told in the log. Blocks until
+ * that is done. Then it can be looked at and freed; machine_free() alone flushes nothing. In the main thread. */
+void machine_finish(struct machine *machine);
 void machine_free(struct machine *machine);
 DEFINE_AUTO_FREE(struct machine, machine_free);
 
@@ -54,7 +66,8 @@ DEFINE_AUTO_FREE(struct machine, machine_free);
 int machine_event_fd(const struct machine *machine);
 void machine_serve(struct machine *machine);
 void machine_look(const struct machine *machine, struct machine_status *ret);
-/* Blocks until it is at a clean point: as long as the disk request in flight. */
+/* Blocks until it is at a clean point: as long as the disk request in flight. One that is paused already is a
+ * person's from then on. */
 void machine_pause(struct machine *machine);
 void machine_go_on(struct machine *machine);
 /* Presses the ACPI power button. */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "hypervisor/thin/board.h"
 #include "hypervisor/thin/debug_console.h"
 #include "hypervisor/thin/disk.h"
@@ -192,16 +193,22 @@ void machine_devices_each_descriptor(const struct machine_devices *devices, void
 	}
 }
 
-/* What the guest says is taken from the line also when nobody listens: a guest must not wait for that. */
-static void hear(void *arg)
+/* What the guest says is taken from the line also when nobody listens: a guest must not wait for that. Returns how much
+ * it was. */
+static size_t hear_some(struct machine_devices *devices)
 {
-	struct machine_devices *devices = arg;
 	uint8_t data[HEARD_AT_ONCE];
 	size_t n = serial_hear(devices->serial, data, sizeof(data));
 	pthread_mutex_lock(&devices->lock);
 	if (n > 0 && devices->heard)
 		devices->heard(devices->heard_arg, data, n);
 	pthread_mutex_unlock(&devices->lock);
+	return n;
+}
+
+static void hear(void *arg)
+{
+	(void)hear_some(arg);
 }
 
 static void tick(void *arg)
@@ -255,6 +262,8 @@ static void each_worker(struct machine_devices *devices, void (*call)(struct wor
 void machine_devices_park(struct machine_devices *devices)
 {
 	each_worker(devices, worker_park);
+	while (hear_some(devices) > 0)
+		continue; /* a guest's last words are worth having */
 }
 
 void machine_devices_go_on(struct machine_devices *devices)
@@ -262,6 +271,16 @@ void machine_devices_go_on(struct machine_devices *devices)
 	for (size_t i = 0; i < devices->n_functions; i++)
 		virtio_kick_all(devices->functions[i].device);
 	each_worker(devices, worker_go_on);
+}
+
+void machine_devices_flush(struct machine_devices *devices)
+{
+	for (size_t i = 0; i < devices->n_blocks; i++) {
+		AUTO(err_freep) struct err *err = NULL;
+		if (!virtio_block_flush(devices->blocks[i], &err))
+			log_error("%s: what the guest wrote last may be lost: %s",
+				  virtio_block_device(devices->blocks[i])->name, err_message(err));
+	}
 }
 
 void machine_devices_reset(struct machine_devices *devices)
@@ -273,6 +292,14 @@ void machine_devices_reset(struct machine_devices *devices)
 	rtc_reset(devices->rtc);
 	power_reset(devices->power);
 	debug_console_reset(devices->debug_console);
+}
+
+bool machine_devices_taken_over(const struct machine_devices *devices)
+{
+	for (size_t i = 0; i < devices->n_functions; i++)
+		if (virtio_was_taken_over(devices->functions[i].device))
+			return true;
+	return false;
 }
 
 void machine_devices_press_power(struct machine_devices *devices)

@@ -29,12 +29,17 @@ void machine_devices_each_descriptor(const struct machine_devices *devices, void
 /* The workers' threads begin, parked. */
 NODISCARD bool machine_devices_start(struct machine_devices *devices, struct err **errp);
 
-/* Blocks until all workers are parked. */
+/* Blocks until all workers are parked, and all that the guest said is heard. */
 void machine_devices_park(struct machine_devices *devices);
 /* What was held for trouble is tried again. */
 void machine_devices_go_on(struct machine_devices *devices);
+/* What the guest wrote is durable, or what failed is told in the log. At a clean point. */
+void machine_devices_flush(struct machine_devices *devices);
 /* As at power-on. At a clean point. */
 void machine_devices_reset(struct machine_devices *devices);
+
+/* A driver of a system has taken a device over from the firmware's, since the reset. From any thread. */
+bool machine_devices_taken_over(const struct machine_devices *devices);
 
 /* As in machine.h; from any thread. */
 void machine_devices_press_power(struct machine_devices *devices);

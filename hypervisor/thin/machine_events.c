@@ -75,13 +75,15 @@ static void restart(void *arg)
 	wake_main_thread(machine);
 }
 
-static void trouble(void *arg, const char *sentence)
+static void trouble(void *arg, enum trouble kind, const char *sentence)
 {
 	struct machine *machine = arg;
 	pthread_mutex_lock(&machine->lock);
 	machine->news.trouble = true;
+	machine->news.by = kind == TROUBLE_DISK ? MACHINE_BY_DISK : MACHINE_BY_HOST;
 	if (machine->news.end == MACHINE_GOES_ON)
-		snprintf(machine->news.sentence, sizeof(machine->news.sentence), "%s", sentence);
+		snprintf(machine->news.sentence, sizeof(machine->news.sentence), "%.400s, then 'salvor vm start %s'",
+			 sentence, machine->config->name);
 	pthread_mutex_unlock(&machine->lock);
 	wake_main_thread(machine);
 }
@@ -98,6 +100,14 @@ struct happenings machine_happenings(struct machine *machine)
 		.power_off = power_off, .restart = restart, .trouble = trouble, .misuse = misuse, .arg = machine};
 }
 
+/* The guest stands at the instruction, which is tried again. */
+static void ask_for_memory(struct machine *machine, const char *sentence)
+{
+	char whole[MACHINE_SENTENCE];
+	snprintf(whole, sizeof(whole), "%.370s; free memory of the host", sentence);
+	trouble(machine, TROUBLE_HOST, whole);
+}
+
 void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sentence)
 {
 	switch (failure) {
@@ -108,7 +118,7 @@ void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sente
 		power_off(arg);
 		break;
 	case VCPU_NO_MEMORY:
-		trouble(arg, sentence);
+		ask_for_memory(arg, sentence);
 		break;
 	case VCPU_CRASHED:
 	case VCPU_CANNOT:
@@ -132,4 +142,11 @@ struct machine_news machine_take_news(struct machine *machine)
 	memset(&machine->news, 0, sizeof(machine->news));
 	pthread_mutex_unlock(&machine->lock);
 	return news;
+}
+
+void machine_forget_trouble(struct machine *machine)
+{
+	pthread_mutex_lock(&machine->lock);
+	machine->news.trouble = false;
+	pthread_mutex_unlock(&machine->lock);
 }

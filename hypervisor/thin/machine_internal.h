@@ -26,6 +26,7 @@ enum { MACHINE_LAST_WORDS = 4096, MACHINE_SENTENCE = sizeof(((struct machine_sta
  */
 struct machine_news {
 	bool restart, trouble;
+	enum machine_pauser by; /* of the trouble */
 	enum machine_end end;
 	char sentence[MACHINE_SENTENCE]; /* of the end; or, without one, of the trouble */
 };
@@ -51,7 +52,7 @@ struct machine {
 	/* Of the main thread. */
 	struct machine_status status;
 	struct watchdog watchdog;
-	bool boot_judged; /* it was told that there is nothing to boot */
+	bool boot_judged; /* a system runs, or it was told that there is none to boot */
 	int events;	  /* epoll of the two below */
 	int happened;
 	int timer; /* of the watchdog */
@@ -60,6 +61,9 @@ struct machine {
 	struct machine_news news;
 };
 
+/* No vCPU is in the guest any more, no worker in a device, and none begins: what one of them asks of another, such as
+ * that all stop, is over. Machines that were not started are so anyway. */
+void machine_park(struct machine *machine);
 /* Opens `events`, `happened` and `timer`. */
 NODISCARD bool machine_open_events(struct machine *machine, struct err **errp);
 struct happenings machine_happenings(struct machine *machine);
@@ -67,3 +71,5 @@ struct happenings machine_happenings(struct machine *machine);
 void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sentence);
 /* Takes what came up. */
 struct machine_news machine_take_news(struct machine *machine);
+/* Of a device that was told on the way to the clean point, and whose request is no more behind a restart. */
+void machine_forget_trouble(struct machine *machine);

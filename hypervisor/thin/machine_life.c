@@ -8,6 +8,7 @@
  *	                                             is done
  *	machine_restart()  as it was                 parked, power_on(), and on where it ran
  *	end()              any     ──► ENDED         parked for good
+ *	machine_finish()   any                       parked for good, and disks flushed
  *
  * A restart or an end that the guest asked for waits in the news until machine_serve(), or until the machine would go
  * on.
@@ -53,8 +54,10 @@ static void set_sentence(struct machine *machine, const char *sentence)
 	snprintf(machine->status.sentence, sizeof(machine->status.sentence), "%s", sentence);
 }
 
-static void park(struct machine *machine)
+void machine_park(struct machine *machine)
 {
+	if (!machine->has_threads)
+		return;
 	for (unsigned i = 0; i < machine->n_vcpus; i++)
 		vcpu_ask_to_park(machine->vcpus[i]);
 	for (unsigned i = 0; i < machine->n_vcpus; i++)
@@ -72,16 +75,19 @@ static void unpark(struct machine *machine)
 
 static void end(struct machine *machine, enum machine_end how, const char *sentence)
 {
-	park(machine);
+	machine_park(machine);
 	machine->status.state = MACHINE_ENDED;
 	machine->status.end = how;
 	set_sentence(machine, sentence);
 }
 
-static void pause_for(struct machine *machine, const char *sentence)
+static void pause_for(struct machine *machine, enum machine_pauser by, const char *sentence)
 {
-	if (machine->status.state == MACHINE_RUNNING)
-		park(machine);
+	bool was_running = machine->status.state == MACHINE_RUNNING;
+	if (was_running)
+		machine_park(machine);
+	if (was_running || machine->status.by != MACHINE_BY_PERSON)
+		machine->status.by = by;
 	machine->status.state = MACHINE_PAUSED;
 	set_sentence(machine, sentence);
 }
@@ -91,7 +97,8 @@ void machine_restart(struct machine *machine)
 	if (machine->status.state == MACHINE_ENDED)
 		return;
 	AUTO(err_freep) struct err *err = NULL;
-	park(machine);
+	machine_park(machine);
+	machine_forget_trouble(machine);
 	machine->status.restarts++;
 	if (!power_on(machine, &err))
 		end(machine, MACHINE_BROKE, err_message(err));
@@ -110,15 +117,16 @@ static void serve_news(struct machine *machine)
 	else if (news.restart)
 		machine_restart(machine);
 	else if (news.trouble)
-		pause_for(machine, news.sentence);
+		pause_for(machine, news.by, news.sentence);
 }
 
 /* Parked, the vCPU can be asked what it hangs at. */
 static void bark(struct machine *machine, unsigned vcpu)
 {
 	char sentence[MACHINE_SENTENCE], evidence[MACHINE_SENTENCE];
-	park(machine);
+	machine_park(machine);
 	machine->status.state = MACHINE_PAUSED;
+	machine->status.by = MACHINE_BY_GUEST;
 	vcpu_describe(machine->vcpus[vcpu], evidence, sizeof(evidence));
 	snprintf(sentence, sizeof(sentence),
 		 "no progress for %d seconds, the guest hangs or KVM here cannot run what it wants: %.380s",
@@ -126,16 +134,17 @@ static void bark(struct machine *machine, unsigned vcpu)
 	set_sentence(machine, sentence);
 }
 
-/* Firmware that has nothing to boot goes on trying for ever. */
+/* Firmware that has nothing to boot goes on trying for ever. What a system says where firmware spoke is not heard. */
 static void look_at_firmware(struct machine *machine)
 {
 	char last_words[MACHINE_LAST_WORDS];
+	machine->boot_judged = machine->boot_judged || machine_devices_taken_over(machine->devices);
 	if (machine->boot_judged)
 		return;
 	machine_devices_last_words(machine->devices, last_words, sizeof(last_words));
 	machine->boot_judged = machine_boot_gave_up(machine->boot, last_words);
 	if (machine->boot_judged)
-		pause_for(machine,
+		pause_for(machine, MACHINE_BY_GUEST,
 			  "the firmware finds nothing to boot: the first disk has no boot loader that it can start");
 }
 
@@ -165,7 +174,8 @@ void machine_serve(struct machine *machine)
 void machine_pause(struct machine *machine)
 {
 	if (machine->status.state == MACHINE_RUNNING)
-		pause_for(machine, "");
+		pause_for(machine, MACHINE_BY_PERSON, "");
+	machine->status.by = MACHINE_BY_PERSON;
 }
 
 void machine_go_on(struct machine *machine)
@@ -177,4 +187,10 @@ void machine_go_on(struct machine *machine)
 	machine->status.state = MACHINE_RUNNING;
 	set_sentence(machine, "");
 	unpark(machine);
+}
+
+void machine_finish(struct machine *machine)
+{
+	machine_park(machine);
+	machine_devices_flush(machine->devices);
 }

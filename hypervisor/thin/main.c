@@ -10,12 +10,14 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -27,7 +29,7 @@
 #include "hypervisor/thin/vm.h"
 #include "hypervisor/thin/vmm_options.h"
 
-enum { EXIT_WRONG = 2 };
+enum { EXIT_WRONG = 2, SAME_PAUSE_S = 600 };
 
 struct vmm {
 	struct vmm_options options;
@@ -36,7 +38,11 @@ struct vmm {
 	struct serial_log serial_log;
 	struct machine *machine;
 	struct control *control;
-	struct machine_status told; /* as it was when it was last told */
+	struct machine_status told; /* as it was when it was last looked at */
+	struct {
+		char sentence[sizeof(((struct machine_status *)0)->sentence)];
+		uint64_t ns;
+	} pause; /* that was last told */
 	bool pressed, ends;
 };
 
@@ -247,6 +253,17 @@ static void hear_signal(struct vmm *vmm)
 	vmm->pressed = true;
 }
 
+/* Who is let go on again and again, and pauses for the same each time, is not for the log each time. */
+static void tell_pause(struct vmm *vmm, const char *sentence)
+{
+	uint64_t now = clock_monotonic_ns();
+	if (strcmp(sentence, vmm->pause.sentence) == 0 && now - vmm->pause.ns < SAME_PAUSE_S * UINT64_C(1000000000))
+		return;
+	log_warning("machine '%s' is paused: %s", vmm->config->name, sentence);
+	snprintf(vmm->pause.sentence, sizeof(vmm->pause.sentence), "%s", sentence);
+	vmm->pause.ns = now;
+}
+
 static void tell_changes(struct vmm *vmm)
 {
 	struct machine_status now;
@@ -255,7 +272,7 @@ static void tell_changes(struct vmm *vmm)
 	if (now.restarts != vmm->told.restarts && (now.restarts & (now.restarts - 1)) == 0)
 		log_info("machine '%s' restarts (%u until now)", vmm->config->name, now.restarts);
 	if (now.state == MACHINE_PAUSED && now.sentence[0] && strcmp(now.sentence, vmm->told.sentence) != 0)
-		log_warning("machine '%s' is paused: %s", vmm->config->name, now.sentence);
+		tell_pause(vmm, now.sentence);
 	vmm->told = now;
 }
 
@@ -316,5 +333,6 @@ int main(int argc, char **argv)
 		return err_code(err) == ERR_USAGE ? EXIT_WRONG : EXIT_FAILURE;
 	}
 	run(&vmm);
+	machine_finish(vmm.machine);
 	return tell_end(&vmm);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The BAR holds the table at 0 and the pending bits at PENDING_AT. A message that is raised while its vector or the
- * whole function is masked sets the pending bit, and is sent when neither is any more.
+ * whole function is masked, or while the function is no bus master, sets the pending bit, and is sent when none of
+ * these is so any more.
  */
 #include "hypervisor/thin/msix.h"
 
@@ -48,6 +49,7 @@ struct msix {
 	unsigned vectors;
 	pthread_mutex_t lock;
 	struct msix_state state;
+	bool master;
 };
 
 static uint8_t *entry_of(struct msix *msix, unsigned vector)
@@ -72,6 +74,7 @@ struct msix *msix_new(const struct board *board, unsigned vectors, struct err **
 	}
 	msix->board = board;
 	msix->vectors = vectors;
+	msix->master = true;
 	pthread_mutex_init(&msix->lock, NULL);
 	reset_state(msix);
 	return msix;
@@ -105,7 +108,8 @@ void msix_describe(const struct msix *msix, struct pci_function *function, unsig
 
 static bool is_masked(struct msix *msix, unsigned vector)
 {
-	return msix->state.masked || bytes_load_le32(entry_of(msix, vector) + ENTRY_CONTROL) & ENTRY_MASKED;
+	return !msix->master || msix->state.masked ||
+	       bytes_load_le32(entry_of(msix, vector) + ENTRY_CONTROL) & ENTRY_MASKED;
 }
 
 static void send(struct msix *msix, unsigned vector)
@@ -123,6 +127,14 @@ static void send_pending(struct msix *msix)
 		msix->state.pending &= ~bit;
 		send(msix, i);
 	}
+}
+
+void msix_set_master(struct msix *msix, bool master)
+{
+	pthread_mutex_lock(&msix->lock);
+	msix->master = master;
+	send_pending(msix);
+	pthread_mutex_unlock(&msix->lock);
 }
 
 void msix_control(struct msix *msix, uint16_t control)

@@ -28,6 +28,9 @@ void msix_reset(struct msix *msix);
 /* Writes the capability at `offset` of the function's configuration space, with the one that follows at `next`. */
 void msix_describe(const struct msix *msix, struct pci_function *function, unsigned bar, unsigned offset,
 		   unsigned next);
+/* Whether the function is a bus master: messages are writes to memory. As one that is masked, a message waits until it
+ * is. At first it is; a reset changes nothing of it. */
+void msix_set_master(struct msix *msix, bool master);
 /* The message control register of the capability was written. */
 void msix_control(struct msix *msix, uint16_t control);
 /* Sends the vector's message, or leaves it pending while it is masked. A vector beyond the table, or one while MSI-X is

@@ -13,7 +13,7 @@
 struct err;
 struct network;
 
-#define NETWORK_FRAME_MAX 65550U /* 64 KiB behind an Ethernet header */
+#define NETWORK_FRAME_MAX 65558U /* 64 KiB behind an Ethernet header and two VLAN tags */
 #define NETWORK_DESCRIPTORS 2
 /* Before each frame there is a header, as virtio_net_hdr in Virtual I/O Device 1.1, section 5.1.6. */
 #define NETWORK_HEADER 12U
@@ -34,6 +34,8 @@ struct network_ops {
 	 * networks lose frames. */
 	enum network_result (*send)(struct network *network, const struct iovec *from, int n, size_t size,
 				    struct err **errp);
+	/* What `rest` asks for. NULL where rest is never set. */
+	enum network_result (*send_rest)(struct network *network, struct err **errp);
 	/* The descriptors it needs in jail; at most NETWORK_DESCRIPTORS. Returns how many. */
 	size_t (*descriptors)(const struct network *network, int *ret);
 	void (*free)(struct network *network);
@@ -42,6 +44,7 @@ struct network_ops {
 struct network {
 	const struct network_ops *ops;
 	int ready;     /* can be read when there is something to receive */
+	bool rest;     /* the end of a frame is to be sent as soon as `ready` can be written: by send_rest() */
 	bool segments; /* completes checksums and cuts large TCP segments of frames that are sent, as their header asks
 			*/
 };

@@ -2,8 +2,8 @@
 /*
  * passt's stream socket (its man page, option --socket): each frame behind its length, four bytes, big-endian, in both
  * directions. Bytes that have come wait in a buffer until a frame is whole. When the socket takes only the beginning of
- * a frame its end waits in another buffer, goes out before anything else, and until then frames are lost; whoever sent
- * them sends again.
+ * a frame its end waits in another buffer, goes out as soon as the socket takes it, and until then frames are lost;
+ * whoever sent them sends again.
  */
 #include <endian.h>
 #include <errno.h>
@@ -39,6 +39,7 @@ static struct network_passt *passt_of(struct network *network)
 static enum network_result end(struct network_passt *passt, const char *why, struct err **errp)
 {
 	file_closep(&passt->network.ready);
+	passt->network.rest = false;
 	err_set(errp, ERR_GONE, "passt at %s is gone: %s", passt->path, why);
 	return NETWORK_ENDED;
 }
@@ -118,8 +119,9 @@ static enum network_result passt_receive(struct network *network, const struct i
 
 /* ---- Sending */
 
-static enum network_result send_rest(struct network_passt *passt, struct err **errp)
+static enum network_result passt_send_rest(struct network *network, struct err **errp)
 {
+	struct network_passt *passt = passt_of(network);
 	while (passt->going_begin < passt->going_end) {
 		ssize_t n =
 			TEMP_FAILURE_RETRY(send(passt->network.ready, passt->going + passt->going_begin,
@@ -128,6 +130,7 @@ static enum network_result send_rest(struct network_passt *passt, struct err **e
 			return is_later(errno) ? NETWORK_LATER : end(passt, strerror(errno), errp);
 		passt->going_begin += (size_t)n;
 	}
+	network->rest = false;
 	return NETWORK_DONE;
 }
 
@@ -158,6 +161,7 @@ static void keep_rest(struct network_passt *passt, size_t n_vectors, size_t sent
 		passt->going_end += vector->iov_len - part;
 		sent -= part;
 	}
+	passt->network.rest = passt->going_end > 0;
 }
 
 static enum network_result passt_send(struct network *network, const struct iovec *from, int n, size_t size,
@@ -165,7 +169,7 @@ static enum network_result passt_send(struct network *network, const struct iove
 {
 	struct network_passt *passt = passt_of(network);
 	uint32_t length = htobe32((uint32_t)(size - NETWORK_HEADER));
-	enum network_result result = send_rest(passt, errp);
+	enum network_result result = passt_send_rest(network, errp);
 	if (result != NETWORK_DONE)
 		return result == NETWORK_ENDED ? NETWORK_ENDED : NETWORK_DONE;
 	size_t n_vectors = frame_vectors(passt, &length, from, n);
@@ -194,8 +198,11 @@ static void passt_free(struct network *network)
 	free(passt);
 }
 
-static const struct network_ops passt_ops = {
-	.receive = passt_receive, .send = passt_send, .descriptors = passt_descriptors, .free = passt_free};
+static const struct network_ops passt_ops = {.receive = passt_receive,
+					     .send = passt_send,
+					     .send_rest = passt_send_rest,
+					     .descriptors = passt_descriptors,
+					     .free = passt_free};
 
 static bool connect_to(struct network_passt *passt, struct err **errp)
 {

@@ -285,15 +285,25 @@ static bool write_map(struct overlay_file *overlay, bool *ret_written, struct er
 
 static bool sync_or_fail(struct overlay_file *overlay, struct err **errp)
 {
-	if (overlay->failed)
-		return err_set(errp, ERR_FAILED, "it could not be written before, and is as it was last flushed");
-	overlay->failed = !sync_data(overlay, errp);
-	return !overlay->failed;
+	if (fdatasync(overlay->fd) == 0)
+		return true;
+	overlay->failed = true;
+	return err_set(errp, ERR_FAILED, "sync: %s", strerror(errno));
+}
+
+bool overlay_file_check(const struct overlay_file *overlay, struct err **errp)
+{
+	return !overlay->failed ||
+	       err_set(errp, ERR_FAILED,
+		       "overlay %s: a flush failed before, so nothing more is written until it is opened anew",
+		       overlay->path);
 }
 
 bool overlay_file_flush(struct overlay_file *overlay, struct err **errp)
 {
 	bool written;
+	if (!overlay_file_check(overlay, errp))
+		return false;
 	return (sync_or_fail(overlay, errp) && write_map(overlay, &written, errp) &&
 		(!written || sync_or_fail(overlay, errp))) ||
 	       err_prefix(errp, "overlay %s", overlay->path);

@@ -24,9 +24,7 @@
 enum {
 	VENDOR = 0x00,
 	DEVICE = 0x02,
-	COMMAND = 0x04,
 	COMMAND_MEMORY = 0x0002,
-	COMMAND_MASTER = 0x0004,
 	COMMAND_NO_INTX = 0x0400,
 	CLASS = 0x0a,
 	CACHE_LINE = 0x0c,
@@ -82,7 +80,7 @@ static uint64_t wanted_address(const struct pci_function *function, unsigned bar
 {
 	uint64_t size = function->bars[bar].size;
 	uint64_t address = bytes_load_le32(function->config + BAR_0 + 4 * bar);
-	if (size == 0 || !(bytes_load_le16(function->config + COMMAND) & COMMAND_MEMORY))
+	if (size == 0 || !(bytes_load_le16(function->config + PCI_COMMAND) & COMMAND_MEMORY))
 		return 0;
 	return address >= PCI_WINDOW_BASE && address + size <= PCI_WINDOW_END ? address : 0;
 }
@@ -117,6 +115,8 @@ static void claim(struct pci *pci, struct slot *slot, unsigned bar, uint64_t add
 				    .ops = function->bars[bar].ops,
 				    .device = function->device};
 	if (!bus_claim(pci->board->mmio, &region, &err)) {
+		err_prefix(&err, "PCI device 00:%02tx.0: the guest laid its BAR %u where it cannot answer",
+			   slot - pci->slots, bar);
 		tell_misuse(pci, err_message(err));
 		return;
 	}
@@ -183,7 +183,7 @@ static void write_config(struct pci *pci, unsigned port, unsigned size, uint32_t
 	}
 	if (function->written)
 		function->written(function->device, offset, size, value);
-	if (touches(offset, size, COMMAND, COMMAND + 2) || touches(offset, size, BAR_0, BAR_END))
+	if (touches(offset, size, PCI_COMMAND, PCI_COMMAND + 2) || touches(offset, size, BAR_0, BAR_END))
 		decode(pci);
 }
 
@@ -278,7 +278,7 @@ static void find_writable(struct slot *slot)
 {
 	const struct pci_function *function = slot->function;
 	memcpy(slot->writable, function->writable, sizeof(slot->writable));
-	bytes_store_le16(slot->writable + COMMAND, COMMAND_MEMORY | COMMAND_MASTER | COMMAND_NO_INTX);
+	bytes_store_le16(slot->writable + PCI_COMMAND, COMMAND_MEMORY | PCI_COMMAND_MASTER | COMMAND_NO_INTX);
 	slot->writable[CACHE_LINE] = slot->writable[INTERRUPT_LINE] = UINT8_MAX;
 	for (unsigned i = 0; i < PCI_BARS; i++) {
 		uint32_t size = function->bars[i].size;

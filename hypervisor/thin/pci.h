@@ -17,6 +17,11 @@ struct board;
 struct err;
 struct pci;
 
+/* The command register, and its bit without which a function reaches no memory, nor sends messages (PCI Local Bus
+ * Specification 3.0, section 6.2.2). */
+#define PCI_COMMAND 0x04U
+#define PCI_COMMAND_MASTER 0x0004U
+
 #define PCI_BARS 6
 #define PCI_CONFIG_SIZE 256
 /* Where BARs may lie: told to the firmware by ACPI. */

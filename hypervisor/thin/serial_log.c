@@ -14,7 +14,7 @@ enum { COPY_SIZE = 16384 };
 
 bool serial_log_open(struct serial_log *log, const char *path, struct err **errp)
 {
-	*log = (struct serial_log){.fd = -1};
+	*log = (struct serial_log){.fd = -1, .path = path};
 	if (!path)
 		return true;
 	log->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
@@ -40,17 +40,35 @@ static bool begin_anew(struct serial_log *log)
 		if (pread(log->fd, data, COPY_SIZE, (off_t)(from + at)) != COPY_SIZE ||
 		    pwrite(log->fd, data, COPY_SIZE, (off_t)at) != COPY_SIZE)
 			return false;
+	if (ftruncate(log->fd, (off_t)SERIAL_LOG_KEPT) != 0)
+		return false;
 	log->size = SERIAL_LOG_KEPT;
-	return ftruncate(log->fd, (off_t)log->size) == 0;
+	return true;
+}
+
+/* Whole or not at all: a part of it is overwritten by what comes next. */
+static bool append(struct serial_log *log, const uint8_t *data, size_t size)
+{
+	if (log->size >= SERIAL_LOG_MAX && !begin_anew(log))
+		return false;
+	errno = ENOSPC; /* of a write that stops short */
+	if (pwrite(log->fd, data, size, (off_t)log->size) != (ssize_t)size)
+		return false;
+	log->size += size;
+	return true;
 }
 
 void serial_log_append(struct serial_log *log, const uint8_t *data, size_t size)
 {
-	if (log->fd < 0 || log->failed)
+	if (log->fd < 0)
 		return;
-	bool ok = log->size < SERIAL_LOG_MAX || begin_anew(log);
-	log->failed = !ok || pwrite(log->fd, data, size, (off_t)log->size) != (ssize_t)size;
-	log->size += size;
-	if (log->failed)
-		log_warning("the log of the serial line cannot be written any more: %s", strerror(errno));
+	bool failed = !append(log, data, size);
+	if (failed && !log->failed)
+		log_warning(
+			"%s cannot be written: %s; what the guest says on its serial line is lost until it can: make "
+			"room there",
+			log->path, strerror(errno));
+	else if (!failed && log->failed)
+		log_info("%s is written again", log->path);
+	log->failed = failed;
 }

@@ -17,13 +17,15 @@ struct err;
 #define SERIAL_LOG_KEPT (UINT64_C(1) << 20)
 
 struct serial_log {
-	int fd; /* -1: there is none */
-	uint64_t size;
-	bool failed; /* it was said, and nothing is written any more */
+	int fd;		  /* -1: there is none */
+	const char *path; /* for messages; borrowed */
+	uint64_t size;	  /* of what was written whole */
+	bool failed;	  /* the last could not be written, and that was told */
 };
 
-/* Appends to the file, which is made where there is none. path NULL: writes nowhere. */
+/* Appends to the file, which is made where there is none. path is borrowed; NULL: writes nowhere. */
 NODISCARD bool serial_log_open(struct serial_log *log, const char *path, struct err **errp);
 void serial_log_close(struct serial_log *log);
-/* By one thread at a time. A failure is told once, in the log: it is no reason for a guest to wait. */
+/* By one thread at a time. It is no reason for a guest to wait when that fails: what it said is lost then, and the
+ * next is tried again. Told once, in the log, until it works again. */
 void serial_log_append(struct serial_log *log, const uint8_t *data, size_t size);

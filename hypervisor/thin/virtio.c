@@ -33,6 +33,7 @@ bool virtio_init(struct virtio_device *device, const struct board *board, const 
 					 .type = kind->type,
 					 .n_queues = kind->n_queues,
 					 .offered = kind->features | COMMON_FEATURES,
+					 .has_memory = true,
 					 .config_size = kind->config_size};
 	snprintf(device->name, sizeof(device->name), "%s", kind->name);
 	if (kind->config_size > 0)
@@ -58,8 +59,8 @@ void virtio_release(struct virtio_device *device)
 
 bool virtio_is_up(const struct virtio_device *device)
 {
-	return (device->state.status & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) ==
-	       VIRTIO_STATUS_DRIVER_OK;
+	return device->has_memory && (device->state.status & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) ==
+					     VIRTIO_STATUS_DRIVER_OK;
 }
 
 void virtio_break(struct virtio_device *device, const char *what)
@@ -117,11 +118,12 @@ bool virtio_listen(struct virtio_device *device, unsigned queue)
 void virtio_drain(struct virtio_device *device, unsigned queue, virtio_serve_one *one)
 {
 	virtqueue_silence(&device->state.queues[queue], device->board->memory);
-	for (unsigned left = VIRTIO_AT_ONCE; left > 0; left--) {
+	unsigned left = VIRTIO_AT_ONCE;
+	do {
 		bool taken = virtio_take(device, queue);
 		if (taken ? !one(device, queue) : !virtio_listen(device, queue))
 			return;
-	}
+	} while (--left > 0 && !(device->worker && worker_shall_stop(device->worker)));
 	virtio_kick(device, queue);
 }
 
@@ -138,6 +140,25 @@ void virtio_reset(struct virtio_device *device)
 		device->ops->reset(device);
 }
 
+void virtio_power_on(struct virtio_device *device)
+{
+	virtio_reset(device);
+	atomic_store(&device->taken_over, false);
+}
+
+bool virtio_was_taken_over(const struct virtio_device *device)
+{
+	return atomic_load(&device->taken_over);
+}
+
+void virtio_let_reach_memory(struct virtio_device *device, bool may)
+{
+	bool again = may && !device->has_memory && device->state.status & VIRTIO_STATUS_DRIVER_OK;
+	device->has_memory = may;
+	if (again)
+		virtio_kick_all(device);
+}
+
 static bool accepts_features(const struct virtio_device *device)
 {
 	uint64_t features = device->state.features;
@@ -148,6 +169,8 @@ void virtio_set_status(struct virtio_device *device, uint8_t status)
 {
 	uint8_t was = device->state.status;
 	if (status == 0) {
+		if (was & VIRTIO_STATUS_DRIVER_OK)
+			atomic_store(&device->taken_over, true);
 		virtio_reset(device);
 		return;
 	}
@@ -190,6 +213,7 @@ bool virtio_watch(struct virtio_device *device, struct worker *worker, struct er
 	for (unsigned i = 0; i < device->n_queues; i++)
 		if (!worker_watch(worker, device->kicks[i].fd, on_kick, &device->kicks[i], errp))
 			return err_prefix(errp, "%s", device->name);
+	device->worker = worker;
 	return !device->ops->watch || device->ops->watch(device, worker, errp);
 }
 

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -95,10 +96,13 @@ struct virtio_device {
 	size_t config_size; /* of the device's own configuration, section 2.4: a driver can only read ours */
 	struct virtio_kick kicks[VIRTIO_QUEUES_MAX];
 	struct virtio_transport transport;
+	atomic_bool taken_over;	     /* see virtio_was_taken_over() */
+	const struct worker *worker; /* that serves it, borrowed; NULL: none yet */
 	/* ---- with the lock held */
 	pthread_mutex_t lock;
 	uint8_t config[VIRTIO_CONFIG_MAX];
 	struct virtio_state state;
+	bool has_memory; /* its transport lets it reach the guest's memory; without one it may */
 	bool misuse_told;
 	struct virtqueue_chain chain; /* the request that the worker is at */
 };
@@ -120,7 +124,7 @@ struct virtio_kind {
 NODISCARD bool virtio_init(struct virtio_device *device, const struct board *board, const struct virtio_kind *kind,
 			   struct err **errp);
 void virtio_release(struct virtio_device *device);
-/* The driver is up, and has not gone wrong. */
+/* The driver is up, has not gone wrong, and lets the device reach its memory. */
 bool virtio_is_up(const struct virtio_device *device);
 /* Takes the next chain of a queue into device->chain. False where there is none, or where the queue is broken: that is
  * told. */
@@ -131,8 +135,8 @@ void virtio_put(struct virtio_device *device, unsigned queue, uint32_t written);
 void virtio_give_back(struct virtio_device *device, unsigned queue);
 /*
  * Takes chains and has `one` put each of them, until the queue is empty, or it gives one back and returns false. Kicks
- * are off meanwhile. After VIRTIO_AT_ONCE chains it kicks once more for what is left, and returns, so that its worker
- * can be parked.
+ * are off meanwhile. When its worker shall park, and after VIRTIO_AT_ONCE chains, so that others are served, it kicks
+ * once more for what is left, and returns. It does one at least.
  */
 typedef bool virtio_serve_one(struct virtio_device *device, unsigned queue);
 void virtio_drain(struct virtio_device *device, unsigned queue, virtio_serve_one *one);
@@ -144,12 +148,21 @@ void virtio_break(struct virtio_device *device, const char *what);
 /* New bytes of the configuration are there: its generation goes on, and the driver is told. */
 void virtio_config_changed(struct virtio_device *device);
 
+/* A driver began anew behind one that was up, as a system's does behind the firmware's; until the power-on. From any
+ * thread. */
+bool virtio_was_taken_over(const struct virtio_device *device);
+
 /* For transports, with the lock held but for virtio_kick(): */
 
 /* The device status as the driver writes it; 0 is a reset. */
 void virtio_set_status(struct virtio_device *device, uint8_t status);
 void virtio_start_queue(struct virtio_device *device, unsigned queue);
 void virtio_reset(struct virtio_device *device);
+/* A reset, and it was never driven. */
+void virtio_power_on(struct virtio_device *device);
+/* Whether the device may reach the guest's memory; a reset changes nothing of it. When it may again, all queues are
+ * looked at. */
+void virtio_let_reach_memory(struct virtio_device *device, bool may);
 
 /* For the machine: */
 

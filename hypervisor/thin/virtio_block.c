@@ -41,12 +41,20 @@ enum {
 
 /* Section 5.2.6: what a request asks for, and how it ended. */
 enum { TYPE_IN = 0, TYPE_OUT = 1, TYPE_FLUSH = 4, TYPE_GET_ID = 8, TYPE_DISCARD = 11, TYPE_WRITE_ZEROES = 13 };
+enum { SENTENCE_SIZE = 400 };
 enum { HEADER_SIZE = 16, HEADER_SECTOR = 8, STATUS_SIZE = 1, ID_SIZE = 20 };
 enum { RANGE_SIZE = 16, RANGE_SECTORS = 8, RANGE_FLAGS = 12, RANGE_UNMAP = 1, RANGES_MAX = 32 };
 enum status { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_UNSUPPORTED = 2 };
 
-/* A host that has to write its zeros shall not do so for long: 32 MiB a range. Discarding is quick: 2 GiB. */
-enum { ZERO_SECTORS_MAX = 1 << 16, DISCARD_SECTORS_MAX = 1 << 22 };
+/* How many ranges a request may have, of how many sectors each, with what flags. */
+struct range_rules {
+	uint32_t ranges, sectors, flags;
+};
+
+/* No request shall hold the machine up for long. A host may have to write its zeros: 32 MiB a request. Discarding is
+ * quick: 2 GiB a request. */
+static const struct range_rules zero_rules = {.ranges = 1, .sectors = 1 << 16, .flags = RANGE_UNMAP};
+static const struct range_rules discard_rules = {.ranges = RANGES_MAX, .sectors = 1 << 17};
 
 struct request {
 	uint32_t type;
@@ -125,11 +133,12 @@ static enum status do_get_id(struct virtio_block *block, const struct request *r
 }
 
 /* All ranges are looked at before the first is acted on. */
-static enum status read_ranges(struct virtio_block *block, const struct request *request, uint32_t sectors_max,
-			       uint32_t flags, struct range ret[RANGES_MAX])
+static enum status read_ranges(struct virtio_block *block, const struct request *request,
+			       const struct range_rules *rules, struct range ret[RANGES_MAX])
 {
 	uint8_t bytes[RANGES_MAX * RANGE_SIZE];
-	if (block->disk->read_only || request->readable > sizeof(bytes) || request->readable % RANGE_SIZE != 0)
+	if (block->disk->read_only || request->readable > rules->ranges * RANGE_SIZE ||
+	    request->readable % RANGE_SIZE != 0)
 		return STATUS_FAILED;
 	virtqueue_chain_read(&block->device.chain, block->device.board->memory, HEADER_SIZE, bytes, request->readable);
 	for (uint32_t at = 0; at < request->readable; at += RANGE_SIZE) {
@@ -137,9 +146,9 @@ static enum status read_ranges(struct virtio_block *block, const struct request 
 		uint32_t sectors = bytes_load_le32(bytes + at + RANGE_SECTORS);
 		uint32_t asked = bytes_load_le32(bytes + at + RANGE_FLAGS);
 		uint64_t length = (uint64_t)sectors * DISK_SECTOR;
-		if (asked & ~flags)
+		if (asked & ~rules->flags)
 			return STATUS_UNSUPPORTED;
-		if (sectors == 0 || sectors > sectors_max || !is_on_disk(block, sector, length))
+		if (sectors == 0 || sectors > rules->sectors || !is_on_disk(block, sector, length))
 			return STATUS_FAILED;
 		ret[at / RANGE_SIZE] = (struct range){sector * DISK_SECTOR, length, asked & RANGE_UNMAP};
 	}
@@ -149,7 +158,7 @@ static enum status read_ranges(struct virtio_block *block, const struct request 
 static enum status do_discard(struct virtio_block *block, const struct request *request, struct err **errp)
 {
 	struct range ranges[RANGES_MAX];
-	enum status status = read_ranges(block, request, DISCARD_SECTORS_MAX, 0, ranges);
+	enum status status = read_ranges(block, request, &discard_rules, ranges);
 	for (uint32_t i = 0; status == STATUS_OK && i < request->readable / RANGE_SIZE; i++)
 		if (!block->disk->ops->discard(block->disk, ranges[i].offset, ranges[i].length, errp))
 			return STATUS_FAILED;
@@ -159,7 +168,7 @@ static enum status do_discard(struct virtio_block *block, const struct request *
 static enum status do_write_zeroes(struct virtio_block *block, const struct request *request, struct err **errp)
 {
 	struct range ranges[RANGES_MAX];
-	enum status status = read_ranges(block, request, ZERO_SECTORS_MAX, RANGE_UNMAP, ranges);
+	enum status status = read_ranges(block, request, &zero_rules, ranges);
 	for (uint32_t i = 0; status == STATUS_OK && i < request->readable / RANGE_SIZE; i++)
 		if (!block->disk->ops->zero(block->disk, ranges[i].offset, ranges[i].length, ranges[i].unmap, errp))
 			return STATUS_FAILED;
@@ -214,6 +223,17 @@ static bool can_be_helped(const struct err *err)
 	return err && (err_code(err) == ERR_NO_SPACE || err_code(err) == ERR_GONE);
 }
 
+/* The machine pauses, and the person is told what happened to which disk, and what to do. */
+static void ask_for_help(struct virtio_block *block, const struct err *err)
+{
+	const struct happenings *happenings = &block->device.board->happenings;
+	bool gone = err_code(err) == ERR_GONE;
+	char sentence[SENTENCE_SIZE];
+	snprintf(sentence, sizeof(sentence), "%s: %.300s; %s", block->device.name, err_message(err),
+		 gone ? "see to it that it is there again" : "make room");
+	happenings->trouble(happenings->arg, gone ? TROUBLE_DISK : TROUBLE_HOST, sentence);
+}
+
 static void report_failure(struct virtio_block *block, const struct err *err)
 {
 	if (!block->failure_told)
@@ -223,7 +243,6 @@ static void report_failure(struct virtio_block *block, const struct err *err)
 
 static bool serve_one(struct virtio_device *device, unsigned queue)
 {
-	const struct happenings *happenings = &device->board->happenings;
 	AUTO(err_freep) struct err *err = NULL;
 	struct request request;
 	if (!read_request(device, &request)) {
@@ -232,9 +251,8 @@ static bool serve_one(struct virtio_device *device, unsigned queue)
 	}
 	enum status status = carry_out(block_of(device), &request, &err);
 	if (can_be_helped(err)) {
-		err_prefix(&err, "%s", device->name);
 		virtio_give_back(device, queue);
-		happenings->trouble(happenings->arg, err_message(err));
+		ask_for_help(block_of(device), err);
 		return false;
 	}
 	if (err)
@@ -263,11 +281,11 @@ static void describe(const struct disk *disk, uint8_t config[CONFIG_SIZE])
 	bytes_store_le64(config + CONFIG_CAPACITY, disk->size / DISK_SECTOR);
 	bytes_store_le32(config + CONFIG_SEG_MAX, VIRTQUEUE_SEGMENTS - 2); /* header and status have one each */
 	bytes_store_le32(config + CONFIG_BLOCK_SIZE, DISK_SECTOR);
-	bytes_store_le32(config + CONFIG_DISCARD_SECTORS, DISCARD_SECTORS_MAX);
-	bytes_store_le32(config + CONFIG_DISCARD_RANGES, RANGES_MAX);
+	bytes_store_le32(config + CONFIG_DISCARD_SECTORS, discard_rules.sectors);
+	bytes_store_le32(config + CONFIG_DISCARD_RANGES, discard_rules.ranges);
 	bytes_store_le32(config + CONFIG_DISCARD_ALIGNMENT, 1);
-	bytes_store_le32(config + CONFIG_ZERO_SECTORS, ZERO_SECTORS_MAX);
-	bytes_store_le32(config + CONFIG_ZERO_RANGES, RANGES_MAX);
+	bytes_store_le32(config + CONFIG_ZERO_SECTORS, zero_rules.sectors);
+	bytes_store_le32(config + CONFIG_ZERO_RANGES, zero_rules.ranges);
 	config[CONFIG_ZERO_MAY_UNMAP] = 1;
 }
 
@@ -309,6 +327,11 @@ void virtio_block_free(struct virtio_block *block)
 	virtio_release(&block->device);
 	disk_free(block->disk);
 	free(block);
+}
+
+bool virtio_block_flush(struct virtio_block *block, struct err **errp)
+{
+	return block->disk->read_only || block->disk->ops->flush(block->disk, errp);
 }
 
 struct virtio_device *virtio_block_device(struct virtio_block *block)

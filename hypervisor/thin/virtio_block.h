@@ -9,6 +9,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/compiler.h"
 
 struct board;
@@ -21,5 +23,7 @@ struct virtio_device;
 NODISCARD struct virtio_block *virtio_block_new(const struct board *board, struct disk *disk, struct err **errp);
 void virtio_block_free(struct virtio_block *block);
 DEFINE_AUTO_FREE(struct virtio_block, virtio_block_free);
+/* All that the guest has written is durable. At a clean point. */
+NODISCARD bool virtio_block_flush(struct virtio_block *block, struct err **errp);
 /* For its transport and its worker (JAIL_DISK). Borrowed. */
 struct virtio_device *virtio_block_device(struct virtio_block *block);

@@ -2,7 +2,8 @@
 /*
  * Frames that have come are read straight into the buffers that the driver left in the receive queue. When there are
  * none the network is not listened to, and what comes waits in the host, until the driver kicks for new buffers. Frames
- * that are sent go straight from the guest's memory.
+ * that are sent go straight from the guest's memory; what the network has taken of one is no longer the guest's matter,
+ * so its rest goes out also while the driver is away.
  */
 #include "hypervisor/thin/virtio_net.h"
 
@@ -38,7 +39,8 @@ struct virtio_net {
 	struct virtio_device device;
 	struct network *network;
 	struct worker *worker;
-	bool listening;
+	bool receives;	  /* there is room for frames */
+	unsigned listens; /* to the network, as worker_listen() */
 };
 
 static struct virtio_net *net_of(struct virtio_device *device)
@@ -51,11 +53,12 @@ static bool is_link_up(const struct virtio_net *net)
 	return bytes_load_le16(net->device.config + CONFIG_STATUS) & STATUS_LINK_UP;
 }
 
-static void listen_to_network(struct virtio_net *net, bool on)
+static void listen_to_network(struct virtio_net *net)
 {
-	if (net->listening != on && is_link_up(net))
-		worker_listen(net->worker, net->network->ready, on);
-	net->listening = on;
+	unsigned what = (net->receives ? WORKER_CAN_READ : 0) | (net->network->rest ? WORKER_CAN_WRITE : 0);
+	if (net->listens != what && is_link_up(net))
+		worker_listen(net->worker, net->network->ready, what);
+	net->listens = what;
 }
 
 /* The network has closed its descriptor, so the worker hears no more of it. */
@@ -121,14 +124,13 @@ static bool receive_one(struct virtio_net *net)
 static void receive(struct virtio_net *net)
 {
 	struct virtqueue *ring = &net->device.state.queues[RECEIVE];
-	bool up = virtio_is_up(&net->device) && ring->ready && is_link_up(net);
-	listen_to_network(net, up);
-	if (!up)
+	net->receives = virtio_is_up(&net->device) && ring->ready && is_link_up(net);
+	if (!net->receives)
 		return;
 	virtqueue_silence(ring, net->device.board->memory);
 	for (int i = 0; i < FRAMES_AT_ONCE; i++) {
 		if (!has_room(net)) {
-			listen_to_network(net, false);
+			net->receives = false;
 			return;
 		}
 		if (!receive_one(net))
@@ -137,29 +139,39 @@ static void receive(struct virtio_net *net)
 	virtio_kick(&net->device, RECEIVE); /* a network may hold frames that its descriptor does not tell of */
 }
 
+static void send_rest(struct virtio_net *net)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	if (net->network->rest && net->network->ops->send_rest(net->network, &err) == NETWORK_ENDED)
+		end_link(net, err);
+}
+
 static void on_ready(void *arg)
 {
 	struct virtio_net *net = arg;
 	pthread_mutex_lock(&net->device.lock);
+	send_rest(net);
 	receive(net);
+	listen_to_network(net);
 	pthread_mutex_unlock(&net->device.lock);
 }
 
 /* ---- From the guest to the network */
 
-/* Frames are lost where the network cannot take them, as on a wire. */
+/* Frames are lost where the network cannot take them, as on a wire, and so is what is no frame for its size. */
 static bool send_one(struct virtio_device *device, unsigned queue)
 {
 	struct virtio_net *net = net_of(device);
 	uint32_t size = device->chain.readable_bytes;
 	AUTO(err_freep) struct err *err = NULL;
 	struct iovec from[VIRTQUEUE_SEGMENTS];
-	if (size <= NETWORK_HEADER || size > NETWORK_HEADER + NETWORK_FRAME_MAX) {
-		virtio_break(device, "sent a frame without its header, or one that is too large");
+	if (size <= NETWORK_HEADER) {
+		virtio_break(device, "sent a frame without its header");
 		return false;
 	}
 	int n = virtqueue_chain_readable(&device->chain, device->board->memory, 0, size, from);
-	if (is_link_up(net) && net->network->ops->send(net->network, from, n, size, &err) == NETWORK_ENDED)
+	if (size <= NETWORK_HEADER + NETWORK_FRAME_MAX && is_link_up(net) &&
+	    net->network->ops->send(net->network, from, n, size, &err) == NETWORK_ENDED)
 		end_link(net, err);
 	virtio_put(device, queue, 0);
 	return true;
@@ -171,6 +183,7 @@ static void serve(struct virtio_device *device, unsigned queue)
 		virtio_drain(device, SEND, send_one);
 	else
 		receive(net_of(device));
+	listen_to_network(net_of(device));
 }
 
 /* ---- Life */
@@ -179,7 +192,7 @@ static bool watch(struct virtio_device *device, struct worker *worker, struct er
 {
 	struct virtio_net *net = net_of(device);
 	net->worker = worker;
-	net->listening = true;
+	net->listens = WORKER_CAN_READ;
 	return worker_watch(worker, net->network->ready, on_ready, net, errp);
 }
 

@@ -142,13 +142,29 @@ static uint32_t config_read(void *arg, unsigned offset, unsigned size, uint32_t 
 	return (uint32_t)window.ops->read(transport, window.offset, window.size);
 }
 
+static bool touches(unsigned offset, unsigned size, unsigned field)
+{
+	return offset < field + 2 && offset + size > field;
+}
+
+/* Kernels take that bit away to be sure that a device of their predecessor writes nothing into their memory. */
+static void set_master(struct virtio_pci *transport, bool master)
+{
+	pthread_mutex_lock(&transport->device->lock);
+	virtio_let_reach_memory(transport->device, master);
+	pthread_mutex_unlock(&transport->device->lock);
+	msix_set_master(transport->msix, master);
+}
+
 static void config_written(void *arg, unsigned offset, unsigned size, uint32_t value)
 {
 	struct virtio_pci *transport = arg;
 	struct window window;
 	if (offset == WINDOW_DATA && look_through(transport, &window) && size >= window.size)
 		window.ops->write(transport, window.offset, window.size, value);
-	if (offset < MSIX_CONTROL + 2 && offset + size > MSIX_CONTROL)
+	if (touches(offset, size, PCI_COMMAND))
+		set_master(transport, bytes_load_le16(transport->function.config + PCI_COMMAND) & PCI_COMMAND_MASTER);
+	if (touches(offset, size, MSIX_CONTROL))
 		msix_control(transport->msix, bytes_load_le16(transport->function.config + MSIX_CONTROL));
 }
 
@@ -239,6 +255,7 @@ struct virtio_pci *virtio_pci_new(const struct board *board, struct pci *pci, st
 	virtio_pci_reset_state(transport);
 	device->transport = (struct virtio_transport){.used = raise_used, .changed = raise_changed, .arg = transport};
 	describe(transport);
+	set_master(transport, false);
 	return pci_add(pci, &transport->function, errp) ? STEAL(&transport) : NULL;
 }
 
@@ -254,8 +271,9 @@ void virtio_pci_free(struct virtio_pci *transport)
 void virtio_pci_reset(struct virtio_pci *transport)
 {
 	pthread_mutex_lock(&transport->device->lock);
-	virtio_reset(transport->device);
+	virtio_power_on(transport->device);
 	virtio_pci_reset_state(transport);
 	pthread_mutex_unlock(&transport->device->lock);
 	msix_reset(transport->msix);
+	set_master(transport, false);
 }

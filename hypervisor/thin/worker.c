@@ -11,6 +11,9 @@
  *
  * Both are under the lock. Watches are touched by the thread while it runs, and by others while it is parked: the lock
  * of the change between both orders them.
+ *
+ * A watch is late while epoll does not know what is wanted of it, since the host had no memory for that. It is tried
+ * again before each wait, which then is no longer than RETRY_MS.
  */
 #include "hypervisor/thin/worker.h"
 
@@ -27,16 +30,17 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/thread.h"
 
-enum { EVENTS_AT_ONCE = 16, NAME_SIZE = 16 };
+enum { EVENTS_AT_ONCE = 16, NAME_SIZE = 16, RETRY_MS = 100 };
 
 enum state { BEGINNING, PARKED, RUNNING, ENDED };
 
 struct watch {
 	struct watch *next;
 	int fd;
-	bool on;
+	unsigned wanted, known; /* WORKER_…: known to epoll */
 	worker_function *call;
 	void *arg;
 };
@@ -53,6 +57,7 @@ struct worker {
 	bool has_thread;
 	int epoll, wake;
 	struct watch *watches;
+	bool late, lateness_told;
 };
 
 static void set_state(struct worker *worker, enum state state)
@@ -84,15 +89,48 @@ static void drain_wake(struct worker *worker)
 	assert(n == (ssize_t)sizeof(count) || errno == EAGAIN);
 }
 
+/* Taken out where nothing is wanted, and not just waited for nothing: epoll tells of a hang-up all the same, without
+ * end.
+ */
+static bool tell_epoll(const struct worker *worker, struct watch *watch)
+{
+	struct epoll_event event = {.events = (watch->wanted & WORKER_CAN_READ ? EPOLLIN : 0U) |
+					      (watch->wanted & WORKER_CAN_WRITE ? EPOLLOUT : 0U),
+				    .data.ptr = watch};
+	int change = !watch->wanted ? EPOLL_CTL_DEL : !watch->known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+	if (watch->wanted == watch->known)
+		return true;
+	if (epoll_ctl(worker->epoll, change, watch->fd, &event) != 0)
+		return false;
+	watch->known = watch->wanted;
+	return true;
+}
+
+static bool is_no_memory(int errnum)
+{
+	return errnum == ENOMEM || errnum == ENOSPC;
+}
+
+/* One that has been closed since is nobody's any more. */
+static void tell_epoll_again(struct worker *worker)
+{
+	worker->late = false;
+	for (struct watch *watch = worker->watches; watch; watch = watch->next)
+		if (!tell_epoll(worker, watch) && is_no_memory(errno))
+			worker->late = true;
+}
+
 /* What is not called because of an interruption is still readable, and comes again. */
 static void serve(struct worker *worker)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int n = epoll_wait(worker->epoll, events, EVENTS_AT_ONCE, -1);
+	if (worker->late)
+		tell_epoll_again(worker);
+	int n = epoll_wait(worker->epoll, events, EVENTS_AT_ONCE, worker->late ? RETRY_MS : -1);
 	assert(n >= 0 || errno == EINTR);
 	for (int i = 0; i < n && !atomic_load(&worker->interrupted); i++) {
 		struct watch *watch = events[i].data.ptr;
-		if (watch && watch->on)
+		if (watch && watch->wanted)
 			watch->call(watch->arg);
 	}
 }
@@ -198,9 +236,8 @@ bool worker_watch(struct worker *worker, int fd, worker_function *call, void *ar
 	struct watch *watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return err_set_no_memory(errp);
-	*watch = (struct watch){.next = worker->watches, .fd = fd, .on = true, .call = call, .arg = arg};
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = watch};
-	if (epoll_ctl(worker->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+	*watch = (struct watch){.next = worker->watches, .fd = fd, .wanted = WORKER_CAN_READ, .call = call, .arg = arg};
+	if (!tell_epoll(worker, watch)) {
 		err_set_errno(errp, errno, "the thread '%s' cannot wait for a descriptor", worker->name);
 		free(watch);
 		return false;
@@ -209,19 +246,27 @@ bool worker_watch(struct worker *worker, int fd, worker_function *call, void *ar
 	return true;
 }
 
-void worker_listen(struct worker *worker, int fd, bool on)
+void worker_listen(struct worker *worker, int fd, unsigned what)
 {
 	struct watch *watch = worker->watches;
 	while (watch && watch->fd != fd)
 		watch = watch->next;
 	assert(watch);
-	if (watch->on == on)
+	watch->wanted = what;
+	if (tell_epoll(worker, watch))
 		return;
-	watch->on = on;
-	/* Taken out, and not just waited for nothing: epoll tells of a hang-up all the same, without end. */
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = watch};
-	int result = epoll_ctl(worker->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event);
-	assert(result == 0);
+	assert(is_no_memory(errno));
+	worker->late = true;
+	if (!worker->lateness_told)
+		log_warning(
+			"thread '%s': the host has no memory to wait for a descriptor: %s; tried again until it has",
+			worker->name, strerrordesc_np(errno));
+	worker->lateness_told = true;
+}
+
+bool worker_shall_stop(const struct worker *worker)
+{
+	return atomic_load(&worker->interrupted);
 }
 
 void worker_park(struct worker *worker)

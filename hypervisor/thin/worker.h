@@ -26,8 +26,14 @@ NODISCARD struct worker *worker_new(const char *name, enum jail_role role, struc
 /* fd is borrowed until worker_free(). The function reads it empty, or is called again. While parked, or in the worker.
  */
 NODISCARD bool worker_watch(struct worker *worker, int fd, worker_function *call, void *arg, struct err **errp);
-/* Stops or goes on waiting for this descriptor, as with a full buffer. While parked, or in the worker. */
-void worker_listen(struct worker *worker, int fd, bool on);
+/* What to wait for of a descriptor. */
+#define WORKER_CAN_READ 1U
+#define WORKER_CAN_WRITE 2U
+/* Waits from now on for any of these, at first WORKER_CAN_READ, or with 0 for nothing, as with a full buffer. While
+ * parked, or in the worker. Where the host has no memory for that it is told once in the log, and soon tried again. */
+void worker_listen(struct worker *worker, int fd, unsigned what);
+/* It shall park, or end: for calls that have much to do, which then leave the rest for later. From any thread. */
+bool worker_shall_stop(const struct worker *worker);
 /* Blocks until it is parked. Parking twice is fine. Never called by a worker of itself. */
 void worker_park(struct worker *worker);
 void worker_go_on(struct worker *worker);

@@ -72,6 +72,52 @@ class Machines(CommandTest):
         self.succeed("vm", "delete", "b")
         self.create("d")
         self.assertEqual(uid("d"), was)
+        self.succeed("vm", "create", "a", "--disk", "disk.raw", SALVOR_STATE_DIR=self.path("other"))
+        with open(self.path("other", "machines", "a", "uid"), encoding="ascii") as file:
+            self.assertNotIn(int(file.read()), {uid("a"), uid("c"), uid("d")})
+
+    def test_folders_of_others(self):
+        """Whoever can write to a machine's folder would decide what is run, given away and removed."""
+        self.create()
+        for place in (self.machine(), self.machine("web01")):
+            os.chmod(place, 0o770)
+            self.fail_with(1, "denied", f"{place} belongs to user .* nobody else can write to", "vm", "start", "web01")
+            self.fail_with(1, "denied", f"{place} belongs", "vm", "delete", "web01")
+            os.chmod(place, 0o700)
+            if os.geteuid() == 0:
+                os.chown(place, 65534, 65534)
+                self.fail_with(1, "denied", f"{place} belongs to user 65534", "vm", "stop", "--force", "web01")
+                os.chown(place, 0, 0)
+        os.chmod(self.machine(), 0o777)
+        self.fail_with(1, "denied", "belongs", "vm", "list")
+        self.fail_with(1, "denied", "belongs", "vm", "create", "other", "--disk", "disk.raw")
+        os.chmod(self.machine(), 0o700)
+        os.rename(self.machine("web01"), self.machine("other"))
+        os.symlink("other", self.machine("web01"))
+        self.fail_with(1, "failed", "web01", "vm", "delete", "web01")
+        self.assertTrue(os.path.exists(self.machine("other", "vm.conf")))
+
+    def test_links_are_removed_and_not_followed(self):
+        self.create()
+        os.mkdir(self.path("elsewhere"))
+        with open(self.path("elsewhere", "file"), "w", encoding="ascii") as file:
+            file.write("stays")
+        os.symlink(self.path("elsewhere"), self.machine("web01", "nbd"))
+        self.succeed("vm", "delete", "web01")
+        self.assertTrue(os.path.exists(self.path("elsewhere", "file")))
+        self.assertFalse(os.path.exists(self.machine("web01")))
+
+    def test_no_machine_of_root_is_root(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root's machines have users of their own")
+        self.create()
+        for text in ("", "0\n", "1900000001 and more\n", "-1\n"):
+            with open(self.machine("web01", "uid"), "w", encoding="ascii") as file:
+                file.write(text)
+            self.fail_with(1, "failed", "machine 'web01': .*/uid is missing or damaged", "vm", "start", "web01")
+        os.remove(self.machine("web01", "uid"))
+        self.fail_with(1, "failed", "machine 'web01': .*/uid is missing or damaged", "vm", "start", "web01")
+        self.succeed("vm", "delete", "web01")
 
     def test_wrong_words(self):
         self.fail_with(2, "usage", "did you mean 'vm start'", "vm", "strat")
@@ -135,7 +181,7 @@ class Machines(CommandTest):
             self.addCleanup(other.kill)
             with open(self.machine("web01", "pid"), "w", encoding="ascii") as file:
                 file.write(f"{other.pid} 1 00000000-0000-0000-0000-000000000000\n")
-            self.assertEqual(self.run_salvor("vm", "stop", "--force", "web01").returncode, 1)
+            self.fail_with(1, "busy", "machine 'web01' runs, but its file pid does not say as which process", "vm", "stop", "--force", "web01")
             self.assertIsNone(other.poll())
         self.fail_with(1, "not-found", "does not run", "vm", "stop", "web01")
 
@@ -164,9 +210,102 @@ class Machines(CommandTest):
         self.assertEqual(self.succeed("vm", "start", "web01", **environment)["state"], "running")
         self.assertTrue(os.path.exists(self.machine("web01", "vda.overlay")))
         self.assertNotEqual(self.listed()["web01"]["state"], "stopped")
+        self.lose_server()
+        self.wait_for_disk()
         self.succeed("vm", "stop", "--force", "web01")
         self.assertEqual(self.listed()["web01"]["state"], "stopped")
         self.assertFalse(os.path.exists(self.machine("web01", "nbd", "socket")))
+        self.end_by_signals(environment)
+
+    def servers(self):
+        """The numbers of the processes that serve the machine's disks."""
+        def words(pid):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    return file.read().split(b"\0")
+            except OSError:
+                return []
+        place = self.machine("web01", "nbd", "socket").encode()
+        found = [(int(pid), words(pid)) for pid in os.listdir("/proc") if pid.isdigit()]
+        return [pid for pid, said in found if place in said and said[0].endswith(b"nbdkit")]
+
+    def log(self):
+        with open(self.machine("web01", "log"), encoding="utf-8") as file:
+            return file.read()
+
+    def wait_for(self, what, condition, seconds=60):
+        for _ in range(seconds * 10):
+            if condition():
+                return
+            time.sleep(0.1)
+        self.fail(f"waited in vain for {what}: {self.log()}")
+
+    def kill_server(self):
+        """And no other can take its place."""
+        os.remove(self.machine("web01", "nbd", "socket"))
+        os.mkdir(self.machine("web01", "nbd", "socket"))
+        os.kill(self.servers()[0], signal.SIGKILL)
+
+    def lose_server(self):
+        """It cannot be started again for a while: that is told once, and nothing else ends."""
+        self.kill_server()
+        self.wait_for("the word of it", lambda: "cannot be started again" in self.log())
+        time.sleep(3)
+        self.assertEqual(self.log().count("cannot be started again"), 1)
+        self.assertRegex(self.log(), "machine 'web01': its NBD server at .*/socket ended, and cannot be started again: .*tried again")
+        os.rmdir(self.machine("web01", "nbd", "socket"))
+        self.wait_for("the server", lambda: "was started again" in self.log())
+        self.assertEqual(len(self.servers()), 1)
+        self.assertEqual(os.stat(self.machine("web01", "nbd")).st_mode & 0o777, 0o711)
+        self.assertEqual(os.stat(self.machine("web01", "nbd")).st_uid, os.geteuid())
+        if os.geteuid() == 0:
+            self.assertGreaterEqual(os.stat(self.machine("web01", "nbd", "socket")).st_uid, 1_900_000_000)
+
+    def status(self, order="status"):
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(self.machine("web01", "control"))
+            control.sendall(json.dumps({"do": order}).encode() + b"\n")
+            with control.makefile(encoding="utf-8") as answers:
+                return json.loads(answers.readline())
+
+    def wait_for_disk(self):
+        """What paused for its server is let go on when that serves again; what a person paused is not."""
+        def take_server_away():
+            self.wait_for("the firmware", lambda: self.status()["by"] == "guest")
+            self.kill_server()
+            self.status("restart")
+            self.status("go-on")
+            self.wait_for("the pause for the disk", lambda: self.status()["by"] == "disk")
+
+        def give_server_back():
+            os.rmdir(self.machine("web01", "nbd", "socket"))
+            self.wait_for("the server", self.servers)
+        take_server_away()
+        self.assertIn("nbd/socket", self.status()["reason"])
+        give_server_back()
+        self.wait_for("the firmware, again", lambda: self.status()["by"] == "guest")
+        time.sleep(3)  # and it is not let go on out of that
+        self.assertEqual(self.status()["by"], "guest")
+        take_server_away()
+        self.assertEqual(self.status("pause")["by"], "person")
+        give_server_back()
+        time.sleep(5)
+        self.assertEqual((self.status()["state"], self.status()["by"]), ("paused", "person"))
+        self.assertEqual(self.succeed("vm", "start", "web01")["state"], "running")
+        self.wait_for("the firmware at last", lambda: self.status()["by"] == "guest")
+
+    def end_by_signals(self, environment):
+        """The first presses the power button, which nobody in there hears; the second ends the machine."""
+        self.succeed("vm", "start", "web01", **environment)
+        with open(f"/proc/{self.servers()[0]}/stat", encoding="ascii") as file:
+            keeper = int(file.read().rsplit(")", 1)[1].split()[1])
+        self.status("restart")
+        self.status("go-on")
+        os.kill(keeper, signal.SIGTERM)
+        self.wait_for("the power button", lambda: "power button is pressed" in self.log())
+        os.kill(keeper, signal.SIGTERM)
+        self.wait_for("the end", lambda: self.listed()["web01"]["state"] == "stopped", 20)
+        self.assertIn("was ended", self.log())
 
 
 @unittest.skipUnless(has_kvm(), "there is no /dev/kvm that this user may open")
@@ -210,11 +349,27 @@ class Running(CommandTest):
         self.assertEqual((self.state()["state"], self.state()["pid"]), ("stopped", None))
         self.succeed("vm", "start", "web01")
 
+    def test_the_same_pause_is_logged_once(self):
+        self.succeed("vm", "start", "web01")
+        for _ in range(2):
+            self.wait_for("the firmware's word", lambda: self.order('{"do": "status"}')[0]["by"] == "guest")
+            self.order('{"do": "restart"}', '{"do": "go-on"}')
+        with open(os.path.join(self.folder_of_machine, "log"), encoding="utf-8") as log:
+            self.assertEqual(log.read().count("is paused"), 1)
+
     def test_killed(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
         os.kill(pid, signal.SIGKILL)
         self.wait_for("its end", lambda: self.state()["state"] == "stopped")
         self.succeed("vm", "start", "web01")
+
+    def test_killed_by_force(self):
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        stopped = self.run_salvor("vm", "stop", "--force", "web01")
+        self.assertEqual(stopped.returncode, 0, stopped.stderr)
+        self.assertIn("machine 'web01' did not answer and was killed", stopped.stderr)
+        self.assertEqual(self.state()["state"], "stopped")
 
     def test_jailed(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
@@ -239,7 +394,9 @@ class Running(CommandTest):
         paused, again, status = self.order('{"do": "pause"}', '{"do": "pause"}', '{"do": "status"}')
         self.assertEqual([answer["state"] for answer in (paused, again, status)], ["paused"] * 3)
         self.assertEqual((status["name"], status["ok"], status["restarts"]), ("web01", True, 0))
-        self.assertEqual(self.order('{"do": "go-on"}')[0]["state"], "running")
+        self.assertEqual(paused["by"], "person")
+        going_on = self.order('{"do": "go-on"}')[0]
+        self.assertEqual((going_on["state"], going_on["by"]), ("running", None))
         wrong = self.order("nonsense", "{}", "[]", '{"do": 5}', '{"do": "fly"}', "", '{"do": "status"}')
         self.assertEqual([answer["ok"] for answer in wrong], [False] * 6 + [True])
         self.assertTrue(all(answer["error"] for answer in wrong[:-1]))
@@ -290,6 +447,24 @@ class Running(CommandTest):
         os.close(main)
         os.close(terminal)
 
+    def test_what_is_typed_behind_the_order(self):
+        """All of it comes to a guest that says what it hears: firmware of a few instructions."""
+        hear_and_say = bytes.fromhex("bafd03 ec a801 74f8 baf803 ec ee ebf1")  # in a loop: wait for a byte of COM1, send it back
+        reset = bytes.fromhex("ea000000f0")  # to where the loop is
+        with open(self.path("firmware"), "wb") as file:
+            file.write(bytes(0x10000) + hear_and_say.ljust(0xFFF0, b"\0") + reset.ljust(16, b"\0"))
+        with open(os.path.join(self.folder_of_machine, "vm.conf"), "a", encoding="utf-8") as file:
+            file.write(f"firmware = '{self.path('firmware')}'\n")
+        self.succeed("vm", "start", "web01")
+        typed = bytes(ord("a") + i % 26 for i in range(2000))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(os.path.join(self.folder_of_machine, "control"))
+            client.settimeout(30)
+            client.sendall(b'{"do": "console"}\n' + typed)
+            with client.makefile("rb") as said:
+                self.assertTrue(json.loads(said.readline())["ok"])
+                self.assertEqual(said.read(len(typed)), typed)
+
     def test_agent(self):
         self.succeed("vm", "start", "web01")
         for _ in range(3):
@@ -297,6 +472,29 @@ class Running(CommandTest):
                 agent.connect(os.path.join(self.folder_of_machine, "agent"))
                 agent.sendall(b'{"execute": "guest-ping"}\n' * 100)
         self.assertTrue(self.order('{"do": "status"}')[0]["ok"])
+
+    def switches(self, pid):
+        """How often the main thread has slept until now."""
+        with open(f"/proc/{pid}/task/{pid}/status", encoding="ascii") as file:
+            return int(re.search(r"\nvoluntary_ctxt_switches:\s*(\d+)", file.read())[1])
+
+    def test_an_agent_that_does_not_listen_is_asked_seldom(self):
+        pid = self.succeed("vm", "start", "web01")["pid"]
+
+        def count(seconds):
+            before = self.switches(pid)
+            time.sleep(seconds)
+            return (self.switches(pid) - before) / seconds
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.connect(os.path.join(self.folder_of_machine, "agent"))
+            agent.sendall(b"x" * 20000)
+            time.sleep(1)
+            if self.order('{"do": "status"}')[0]["state"] == "running":
+                self.assertLess(count(1), 40)
+            self.order('{"do": "pause"}')
+            self.assertLess(count(2), 3)
+            self.order('{"do": "go-on"}')
+            self.assertLess(count(1), 40)
 
     def test_what_it_needs_is_gone(self):
         os.truncate(self.path("disk.raw"), 100)

@@ -76,7 +76,7 @@ static void restart(void)
 	assert(driver.n_rings == 0);
 	write_config(BAR_0, 4, REGISTERS);
 	write_config(BAR_0 + 4, 4, VECTORS);
-	write_config(COMMAND, 2, 2);
+	write_config(COMMAND, 2, 6);
 }
 
 static void take(const struct step *step)

@@ -43,8 +43,9 @@ static void restart(void *arg)
 	((struct recorded_board *)arg)->restarts++;
 }
 
-static void trouble(void *arg, const char *sentence)
+static void trouble(void *arg, enum trouble kind, const char *sentence)
 {
+	(void)kind;
 	struct recorded_board *record = arg;
 	record->troubles++;
 	snprintf(record->sentence, sizeof(record->sentence), "%s", sentence);

@@ -183,7 +183,6 @@ static void a_server_that_comes_back_is_found(void **state)
 	assert_false(disk->ops->read(disk, 0, &part, 1, &err));
 	assert_int_equal(err_code(err), ERR_GONE);
 	assert_non_null(strstr(err_message(err), "the NBD server at nbd is gone"));
-	assert_non_null(strstr(err_message(err), "once it serves again, let the machine go on"));
 	err_clear(&err);
 	assert_false(disk->ops->write(disk, 0, &part, 1, &err));
 	assert_int_equal(err_code(err), ERR_GONE);

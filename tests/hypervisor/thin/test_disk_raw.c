@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Images and the locks on them, also those of QEMU's own programs. */
+#include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <string.h>
@@ -13,6 +14,18 @@
 #include "tests/unit.h"
 
 enum { SIZE = 1 << 20 };
+
+static int sync_error; /* what the next fdatasync() says, once, as the kernel does */
+
+int __wrap_fdatasync(int fd);
+int __real_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+	errno = sync_error;
+	sync_error = 0;
+	return errno ? -1 : __real_fdatasync(fd);
+}
 
 static void make_image(const char *path, off_t size)
 {
@@ -108,6 +121,37 @@ static void zeros_are_zeros(void **state)
 	assert_true(is(disk, (582 << 10) + 512, 'x'));
 }
 
+static void assert_io_error(bool ok, struct err **err, const char *words)
+{
+	assert_false(ok);
+	assert_int_equal(err_code(*err), ERR_FAILED);
+	if (!strstr(err_message(*err), words) || !strstr(err_message(*err), "disk.img"))
+		fail_msg("%s", err_message(*err));
+	err_clear(err);
+}
+
+/* Nor can it be helped: also not where room would help a write. */
+static void a_flush_that_failed_is_the_last(void **state)
+{
+	(void)state;
+	static const int errors[] = {EIO, ENOSPC, EDQUOT, ENODEV, ENXIO};
+	AUTO(err_freep) struct err *err = NULL;
+	char bytes[512] = {0};
+	const struct iovec whole = {bytes, sizeof(bytes)};
+	make_image("disk.img", SIZE);
+	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
+		AUTO(disk_freep) struct disk *disk = must_open("disk.img", false);
+		assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
+		sync_error = errors[i];
+		assert_io_error(disk->ops->flush(disk, &err), &err, "flush");
+		assert_io_error(disk->ops->flush(disk, &err), &err, "failed before");
+		assert_io_error(disk->ops->write(disk, 0, &whole, 1, &err), &err, "failed before");
+		assert_io_error(disk->ops->zero(disk, 0, 512, true, &err), &err, "failed before");
+		assert_io_error(disk->ops->discard(disk, 0, 512, &err), &err, "failed before");
+		assert_true(disk->ops->read(disk, 0, &whole, 1, &err));
+	}
+}
+
 static void what_is_no_disk_is_refused(void **state)
 {
 	(void)state;
@@ -183,6 +227,7 @@ int main(void)
 		TEST(vectors_are_read_and_written),
 		TEST(an_image_that_shrinks_is_an_error),
 		TEST(zeros_are_zeros),
+		TEST(a_flush_that_failed_is_the_last),
 		TEST(what_is_no_disk_is_refused),
 		TEST(one_machine_at_a_time),
 		TEST(qemu_is_refused),

@@ -3,6 +3,7 @@
 #include "hypervisor/thin/jail.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/kvm.h>
 #include <sched.h>
 #include <signal.h>
@@ -117,6 +118,26 @@ static int try_socket(void)
 static int try_unix_socket(void)
 {
 	return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? 1 : 0;
+}
+
+static int try_send_to(void)
+{
+	const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "x"};
+	return sendto(KEPT, "", 1, 0, (const struct sockaddr *)&address, sizeof(address)) < 0 ? 1 : 0;
+}
+
+static int try_receive_from(void)
+{
+	char byte;
+	struct sockaddr_un address;
+	socklen_t size = sizeof(address);
+	return recvfrom(KEPT, &byte, 1, 0, (struct sockaddr *)&address, &size) < 0 ? 1 : 0;
+}
+
+static int try_receive_message(void)
+{
+	struct msghdr message = {0};
+	return recvmsg(KEPT, &message, 0) < 0 ? 1 : 0;
 }
 
 static int try_execve(void)
@@ -238,6 +259,9 @@ static trial_function *const denied_to_all[] = {
 	try_open,
 	try_openat,
 	try_socket,
+	try_send_to,
+	try_receive_from,
+	try_receive_message,
 	try_execve,
 	try_fork,
 	try_thread,
@@ -328,6 +352,17 @@ static int try_random(void)
 	return syscall(SYS_getrandom, &byte, 1, 0) == 1 ? 7 : 0;
 }
 
+static int try_send(void)
+{
+	return send(KEPT, "", 1, 0) < 0 ? 7 : 0;
+}
+
+static int try_receive(void)
+{
+	char byte;
+	return recv(KEPT, &byte, 1, 0) < 0 ? 7 : 0;
+}
+
 static void roles_differ(void **state)
 {
 	static const struct {
@@ -338,8 +373,10 @@ static void roles_differ(void **state)
 		{try_registers, 1U << JAIL_MAIN},
 		{try_interrupt,
 		 1U << JAIL_MAIN | 1U << JAIL_VCPU | 1U << JAIL_DISK | 1U << JAIL_NETWORK | 1U << JAIL_SLOW},
-		{try_sync, 1U << JAIL_DISK},
+		{try_sync, 1U << JAIL_DISK | 1U << JAIL_MAIN},
 		{try_accept, 1U << JAIL_MAIN},
+		{try_send, 1U << JAIL_MAIN | 1U << JAIL_NETWORK},
+		{try_receive, 1U << JAIL_MAIN | 1U << JAIL_NETWORK},
 		{try_random, 1U << JAIL_SLOW | 1U << JAIL_MAIN},
 	};
 	(void)state;
@@ -432,6 +469,26 @@ static void root_becomes_another(void **state)
 	assert_non_null(strstr(trial.said, "only root"));
 }
 
+static int look_at_groups(void)
+{
+	return getgroups(0, NULL) == 0 ? 7 : 1;
+}
+
+static void root_leaves_its_groups(void **state)
+{
+	gid_t before[64], other = NOBODY;
+	int n = getgroups(ARRAY_LENGTH(before), before);
+	(void)state;
+	need_jail();
+	if (geteuid() != 0 || n < 0 || setgroups(1, &other) != 0)
+		skip();
+	use(&plain, JAIL_MAIN, true);
+	int status = outcome(look_at_groups);
+	assert_int_equal(setgroups((size_t)n, before), 0);
+	assert_int_equal(status, 7);
+	assert_non_null(strstr(trial.said, "without --uid"));
+}
+
 /* ---- folders of sockets ---- */
 
 static char folder[64];
@@ -495,6 +552,7 @@ int main(void)
 		cmocka_unit_test(roles_differ),
 		cmocka_unit_test(the_process_has_nothing),
 		cmocka_unit_test(root_becomes_another),
+		cmocka_unit_test(root_leaves_its_groups),
 		cmocka_unit_test(a_shown_folder_has_its_sockets),
 		cmocka_unit_test(without_a_jail_nothing_is_denied),
 	};

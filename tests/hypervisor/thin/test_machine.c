@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -25,6 +27,27 @@
 enum { SECTOR = 512, SECTORS = 2048, SAID_MAX = 65536, PATIENCE_MS = 120000 };
 
 static int kvm = -1;
+
+/* ---- what the machine asks of the host's disk ---- */
+
+static struct {
+	unsigned n;
+	bool fails;
+} syncs;
+
+int __wrap_fdatasync(int fd);
+int __real_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+	syncs.n++;
+	if (!syncs.fails)
+		return __real_fdatasync(fd);
+	errno = EIO;
+	return -1;
+}
+
+/* ---- machines ---- */
 
 /* What a machine says on its serial line, as a person at it sees it. */
 struct listener {
@@ -135,6 +158,8 @@ static void firmware_shows_itself_and_is_restarted(void **state)
 	end(machine, &listener);
 }
 
+enum { PACKET = 0x41 }; /* where the code below has that of int 0x13 */
+
 /* Reads sector 1, counts its first byte up, and writes it back; says the number on the serial line; restarts by port
  * 0xcf9 until it is 3, and then switches off by ACPI's port. */
 static const char counts_boots[] =
@@ -195,8 +220,57 @@ static void a_disk_is_booted_restarts_and_switches_off(void **state)
 	machine_pause(machine);
 	machine_look(machine, &status);
 	assert_int_equal(status.state, MACHINE_ENDED);
+	syncs.n = 0;
+	machine_finish(machine);
+	assert_int_equal(syncs.n, 1);
 	end(machine, &listener);
 	assert_int_equal(byte_of_disk("disk.img", SECTOR), 3);
+}
+
+/* On a file system of its own, which has no room for the byte that the guest writes, and then has. */
+static void without_room_it_pauses_and_says_what_to_do(void **state)
+{
+	char code[sizeof(counts_boots) - 1];
+	struct listener listener;
+	(void)state;
+	if (mkdir("full", 0700) != 0 || mount("tmpfs", "full", "tmpfs", 0, "size=4k") != 0)
+		skip();
+	assert_int_equal(chdir("full"), 0);
+	memcpy(code, counts_boots, sizeof(code));
+	code[PACKET + 8] = 16; /* its sector: in another page than the boot sector */
+	const struct machine_config config = config_with_disk(code, sizeof(code));
+	struct machine *machine = start(&config, &listener);
+	machine_go_on(machine);
+	struct machine_status status = serve_until(machine, &listener, NULL, 0);
+	assert_int_equal(status.state, MACHINE_PAUSED);
+	if (!strstr(status.sentence, "disk vda: write disk.img") ||
+	    !strstr(status.sentence, "No space left on device; make room, then 'salvor vm start m'"))
+		fail_msg("%s", status.sentence);
+	assert_int_equal(mount("tmpfs", ".", "tmpfs", MS_REMOUNT, "size=1m"), 0);
+	machine_go_on(machine);
+	status = serve_until(machine, &listener, NULL, 0);
+	assert_end(&status, MACHINE_POWERED_OFF);
+	end(machine, &listener);
+	assert_int_equal(byte_of_disk("disk.img", 16 * SECTOR), 3);
+	assert_int_equal(chdir(".."), 0);
+	assert_int_equal(umount("full"), 0);
+}
+
+/* As by the order `end`, or a second signal. */
+static void one_that_runs_is_parked_and_its_disks_flushed(void **state)
+{
+	const struct machine_config config = config_with_disk(counts_boots, sizeof(counts_boots) - 1);
+	struct listener listener;
+	(void)state;
+	struct machine *machine = start(&config, &listener);
+	machine_go_on(machine);
+	serve_until(machine, &listener, "SeaBIOS", 1);
+	syncs.n = 0;
+	syncs.fails = true;
+	machine_finish(machine); /* which the log has */
+	syncs.fails = false;
+	assert_int_equal(syncs.n, 1);
+	end(machine, &listener);
 }
 
 static void a_crash_ends_it_with_evidence(void **state)
@@ -258,6 +332,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(firmware_shows_itself_and_is_restarted),
 		cmocka_unit_test_setup_teardown(a_disk_is_booted_restarts_and_switches_off, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(without_room_it_pauses_and_says_what_to_do, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(one_that_runs_is_parked_and_its_disks_flushed, folder_enter,
+						folder_leave),
 		cmocka_unit_test_setup_teardown(a_crash_ends_it_with_evidence, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_disk_with_nothing_to_boot_pauses_it, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(what_is_missing_is_named, folder_enter, folder_leave),

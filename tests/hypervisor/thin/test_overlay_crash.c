@@ -4,6 +4,7 @@
  * keeps a random part of what waits, sector by sector. Then each sector of the disk must read as it was last flushed,
  * or as something that was written since.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ static struct {
 	struct pending pending[PENDING_MAX];
 	size_t n_pending;
 	unsigned calls, cut_at;
+	int sync_error;	  /* what the next sync says, once, as the kernel does */
 	bool counts, cut; /* what comes behind the cut changes nothing */
 } power;
 
@@ -104,6 +106,10 @@ ssize_t __wrap_pwritev64(int fd, const struct iovec *parts, int n, off_t offset)
 int __wrap_fdatasync(int fd)
 {
 	call();
+	errno = power.sync_error;
+	power.sync_error = 0;
+	if (errno)
+		return -1;
 	for (size_t i = 0; !power.cut && i < power.n_pending; i++)
 		keep(&power.pending[i]);
 	if (!power.cut)
@@ -277,10 +283,46 @@ static void every_cut_is_survived(void **state)
 	assert_true(cuts > OPERATIONS);
 }
 
+static void assert_io_error(bool ok, struct err **err, const char *words)
+{
+	assert_false(ok);
+	assert_int_equal(err_code(*err), ERR_FAILED);
+	if (!strstr(err_message(*err), words) || !strstr(err_message(*err), "overlay"))
+		fail_msg("%s", err_message(*err));
+	err_clear(err);
+}
+
+static void a_flush_that_failed_is_the_last(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC, EDQUOT};
+	static uint8_t bytes[SECTORS * SECTOR];
+	const struct iovec whole = {bytes, SECTOR};
+	AUTO(err_freep) struct err *err = NULL;
+	(void)state;
+	if (!nbd_server_is_there())
+		skip();
+	memset(&power, 0, sizeof(power));
+	assert_true(file_replace("base", SPAN_OF(bytes), 0600, &err));
+	pid_t server = nbd_server_start("base", false);
+	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
+		AUTO(disk_freep) struct disk *disk = open_disk("overlay");
+		assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
+		power.sync_error = errors[i];
+		assert_io_error(disk->ops->flush(disk, &err), &err, "sync");
+		assert_io_error(disk->ops->flush(disk, &err), &err, "failed before");
+		assert_io_error(disk->ops->write(disk, 0, &whole, 1, &err), &err, "failed before");
+		assert_io_error(disk->ops->zero(disk, 0, SECTOR, true, &err), &err, "failed before");
+		assert_io_error(disk->ops->discard(disk, 0, SECTOR, &err), &err, "failed before");
+		assert_true(disk->ops->read(disk, 0, &whole, 1, &err));
+	}
+	nbd_server_kill(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_cut_is_survived, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(a_flush_that_failed_is_the_last, folder_enter, folder_leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -244,6 +244,7 @@ static void two_bars_over_each_other_end_apart(void **state)
 	assert_true(bench->devices[0].there);
 	assert_false(bench->devices[1].there);
 	assert_int_equal(bench->record->misuses, 1);
+	assert_non_null(strstr(bench->record->sentence, "PCI device 00:02.0: the guest laid its BAR 0"));
 	out(bench, 2, BAR_0, 4, 0xe0000000);
 	assert_int_equal(bench->record->misuses, 1);
 	out(bench, 1, BAR_0, 4, 0xd0000000);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hypervisor/thin/serial_log.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,12 +88,36 @@ static void a_full_disk_is_told_once(void **state)
 	serial_log_close(&log);
 }
 
+static void it_goes_on_when_there_is_room_again(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(bytes_release) struct bytes bytes = {0};
+	AUTO(serial_log_close) struct serial_log log = open_log();
+	struct rlimit before, narrow;
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	narrow = (struct rlimit){.rlim_cur = 6, .rlim_max = before.rlim_max};
+	say(&log, "one ");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &narrow), 0);
+	say(&log, "lost ");
+	say(&log, "lost ");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_true(log.failed);
+	say(&log, "two ");
+	assert_false(log.failed);
+	assert_true(file_read_all("log", 100, &bytes, &err));
+	assert_int_equal(bytes.len, 8);
+	assert_memory_equal(bytes.data, "one two ", 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(it_goes_on_where_it_ended, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(it_keeps_its_end_and_no_more, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(without_a_file_nothing_happens, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(it_goes_on_when_there_is_room_again, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_full_disk_is_told_once, folder_enter, folder_leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

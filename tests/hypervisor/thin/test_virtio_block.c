@@ -242,6 +242,31 @@ static void room_is_given_up(void **state)
 	assert_int_equal(request(driver, DISCARD, 0, 33 * 16, DRIVER_READS), FAILED);
 }
 
+/* 2 GiB are discarded, or 32 MiB zeroed, by one request. */
+static void no_request_is_for_long(void **state)
+{
+	(void)state;
+	struct driver *driver = &fixture_of_test.driver;
+	uint8_t ranges[32 * 16];
+	assert_int_equal(truncate("disk.img", INT64_C(4) << 30), 0);
+	start(&fixture_of_test, false, FEATURE_FLUSH);
+	const uint8_t *config = driver->device->config;
+	assert_true((uint64_t)bytes_load_le32(config + 36) * bytes_load_le32(config + 40) * 512 <= UINT64_C(2) << 30);
+	assert_true((uint64_t)bytes_load_le32(config + 48) * bytes_load_le32(config + 52) * 512 <= 32 << 20);
+	assert_int_equal(range_request(driver, WRITE_ZEROES, 0, 65536, 1), OK);
+	assert_int_equal(range_request(driver, WRITE_ZEROES, 0, 65537, 1), FAILED);
+	assert_int_equal(range_request(driver, DISCARD, 0, 131072, 0), OK);
+	assert_int_equal(range_request(driver, DISCARD, 0, 131073, 0), FAILED);
+	for (size_t i = 0; i < sizeof(ranges); i += 16) {
+		bytes_store_le64(ranges + i, 0);
+		bytes_store_le64(ranges + i + 8, 1);
+	}
+	driver_write(driver, DATA, ranges, sizeof(ranges));
+	assert_int_equal(request(driver, DISCARD, 0, sizeof(ranges), DRIVER_READS), OK);
+	assert_int_equal(request(driver, WRITE_ZEROES, 0, 32, DRIVER_READS), FAILED);
+	assert_int_equal(request(driver, WRITE_ZEROES, 0, 16, DRIVER_READS), OK);
+}
+
 static void a_read_only_disk_stays_as_it_is(void **state)
 {
 	(void)state;
@@ -305,7 +330,7 @@ static void without_room_a_request_is_held(void **state)
 	assert_held(driver, 1);
 	assert_non_null(strstr(driver->sentence, "disk vda"));
 	assert_non_null(strstr(driver->sentence, "disk.img"));
-	assert_non_null(strstr(driver->sentence, "No space left"));
+	assert_non_null(strstr(driver->sentence, "No space left on device; make room"));
 	assert_held(driver, 2); /* gone on without help */
 	assert_int_equal(mount("tmpfs", ".", "tmpfs", MS_REMOUNT, "size=1m"), 0);
 	driver_serve(driver, 0);
@@ -340,6 +365,25 @@ static void a_worker_serves_many_requests(void **state)
 	assert_int_equal(driver->used[0], 2000);
 }
 
+/* One at least, also of a worker that is asked to park again and again. */
+static void a_worker_parks_between_two_requests(void **state)
+{
+	(void)state;
+	struct driver *driver = &fixture_of_test.driver;
+	uint16_t head;
+	uint32_t length;
+	start(&fixture_of_test, false, FEATURE_FLUSH);
+	driver_make_worker(driver,
+			   JAIL_DISK); /* parked: it shall stop, as one that is asked to in the middle of a request */
+	for (int i = 0; i < 4; i++)
+		add_request(driver, FLUSH, 0, 0, 0);
+	driver_serve(driver, 0);
+	assert_true(driver_take_used(driver, 0, &head, &length));
+	assert_false(driver_take_used(driver, 0, &head, &length));
+	worker_go_on(driver->worker);
+	driver_wait_used(driver, 0, 3);
+}
+
 /* A reset that comes from another thread waits for the request in flight, and nothing is written behind it. */
 static void a_reset_waits_for_the_request(void **state)
 {
@@ -369,6 +413,8 @@ int main(void)
 		TEST(what_is_not_on_the_disk_fails),
 		TEST(it_says_its_name),
 		TEST(room_is_given_up),
+		TEST(no_request_is_for_long),
+		TEST(a_worker_parks_between_two_requests),
 		TEST(a_read_only_disk_stays_as_it_is),
 		TEST(requests_without_a_status_are_a_misuse),
 		TEST(without_room_a_request_is_held),

@@ -2,6 +2,7 @@
 /* The card over a real socket, in the place of passt. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 
 enum { RECEIVE = 0, SEND = 1, RING = 16, FRAME = 100, ROOM = 2048 };
 #define SENT DRIVER_BUFFERS
+#define LARGE (DRIVER_BUFFERS + 0x200000)
 #define RECEIVED(head) (DRIVER_BUFFERS + 0x10000 + 0x1000 * (uint64_t)(head))
 
 static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
@@ -26,6 +28,7 @@ static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
 static struct {
 	struct driver driver;
 	struct virtio_net *net;
+	struct network *network; /* the card's */
 	int peer;
 } fixture;
 
@@ -40,8 +43,8 @@ static int set_up(void **state)
 		return -1;
 	memset(&fixture, 0, sizeof(fixture));
 	driver_init(&fixture.driver);
-	struct network *network = network_open_passt("sock", &err);
-	fixture.net = virtio_net_new(&fixture.driver.board, "net0", mac, network, &err);
+	fixture.network = network_open_passt("sock", &err);
+	fixture.net = virtio_net_new(&fixture.driver.board, "net0", mac, fixture.network, &err);
 	fixture.peer = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
 	driver_attach(&fixture.driver, virtio_net_device(fixture.net));
 	driver_start_worker(&fixture.driver, JAIL_NETWORK);
@@ -193,6 +196,67 @@ static void frames_are_sent(void **state)
 	}
 }
 
+/* A frame of zeros, which the card is done with before this returns. */
+static void send_large_frame(uint32_t size)
+{
+	uint16_t head;
+	uint32_t length;
+	driver_add(&fixture.driver, SEND, &(struct driver_buffer){LARGE, NETWORK_HEADER + size, DRIVER_READS}, 1);
+	virtio_kick(fixture.driver.device, SEND);
+	driver_wait_used(&fixture.driver, SEND, 1);
+	assert_true(driver_take_used(&fixture.driver, SEND, &head, &length));
+}
+
+static uint32_t read_frame(uint8_t *to, size_t room)
+{
+	uint32_t length;
+	read_all((uint8_t *)&length, sizeof(length));
+	assert_true(ntohl(length) <= room);
+	read_all(to, ntohl(length));
+	return ntohl(length);
+}
+
+/* As large as Linux makes them, with a VLAN tag; what is larger is lost, and harms nobody. */
+static void frames_that_are_too_large_are_lost(void **state)
+{
+	(void)state;
+	static uint8_t bytes[NETWORK_FRAME_MAX];
+	driver_bring_up(&fixture.driver, 0, RING);
+	send_large_frame(NETWORK_FRAME_MAX + 1);
+	send_large_frame(1 << 20);
+	send_large_frame(65554);
+	assert_int_equal(read_frame(bytes, sizeof(bytes)), 65554);
+	assert_int_equal(fixture.driver.misuses, 0);
+}
+
+static bool has_rest(void)
+{
+	pthread_mutex_lock(&fixture.driver.device->lock);
+	bool rest = fixture.network->rest;
+	pthread_mutex_unlock(&fixture.driver.device->lock);
+	return rest;
+}
+
+/* Though the guest sends nothing more. */
+static void the_rest_of_a_frame_follows(void **state)
+{
+	(void)state;
+	static uint8_t bytes[NETWORK_FRAME_MAX];
+	const struct timeval patience = {.tv_sec = 20};
+	struct pollfd waiting = {.fd = fixture.peer, .events = POLLIN};
+	unsigned frames = 0;
+	assert_int_equal(setsockopt(fixture.peer, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	driver_bring_up(&fixture.driver, 0, RING);
+	for (int i = 0; i < 100 && !has_rest(); i++)
+		send_large_frame(60001);
+	assert_true(has_rest());
+	for (; has_rest() || poll(&waiting, 1, 0) == 1; frames++)
+		assert_int_equal(read_frame(bytes, sizeof(bytes)), 60001);
+	assert_true(frames > 0);
+	send_large_frame(FRAME);
+	assert_int_equal(read_frame(bytes, sizeof(bytes)), FRAME);
+}
+
 static void wait_misuse(void)
 {
 	struct driver *driver = &fixture.driver;
@@ -267,6 +331,8 @@ int main(void)
 		TEST(frames_from_before_the_driver_are_no_harm),
 		TEST(a_small_buffer_loses_the_frame),
 		TEST(frames_are_sent),
+		TEST(frames_that_are_too_large_are_lost),
+		TEST(the_rest_of_a_frame_follows),
 		TEST(a_frame_without_a_header_is_a_misuse),
 		TEST(a_buffer_without_room_is_a_misuse),
 		TEST(passt_that_goes_takes_the_link_down),

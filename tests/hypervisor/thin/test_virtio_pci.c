@@ -2,6 +2,7 @@
 /* The transport as a driver finds it: by PCI's ports, the capabilities, and the registers in its BARs. */
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/err.h"
@@ -12,7 +13,7 @@
 #include "tests/hypervisor/thin/virtio_driver.h"
 #include "tests/unit.h"
 
-enum { SLOT = 1, COMMAND = 4, COMMAND_MEMORY = 2, FIRST_CAPABILITY = 0x34, BAR_0 = 0x10, RING = 8 };
+enum { SLOT = 1, COMMAND = 4, COMMAND_MEMORY = 2, COMMAND_MASTER = 4, FIRST_CAPABILITY = 0x34, BAR_0 = 0x10, RING = 8 };
 enum { KIND_COMMON = 1, KIND_KICKS = 2, KIND_ISR = 3, KIND_DEVICE = 4, KIND_WINDOW = 5, KINDS = 6 };
 enum {
 	DEVICE_FEATURE_SELECT = 0,
@@ -108,7 +109,7 @@ static int set_up(void **state)
 	find_capabilities(&fixture);
 	config_write(&fixture, BAR_0, 4, REGISTERS);
 	config_write(&fixture, BAR_0 + 4, 4, VECTORS);
-	config_write(&fixture, COMMAND, 2, COMMAND_MEMORY);
+	config_write(&fixture, COMMAND, 2, COMMAND_MEMORY | COMMAND_MASTER);
 	fixture.common = place_of(&fixture, KIND_COMMON);
 	*state = &fixture;
 	return 0;
@@ -308,7 +309,7 @@ static void kvm_rings_where_the_bar_is(void **state)
 	}
 	config_write(fixture, COMMAND, 2, 0);
 	assert_int_equal(driver->n_rings, 0);
-	config_write(fixture, COMMAND, 2, COMMAND_MEMORY);
+	config_write(fixture, COMMAND, 2, COMMAND_MEMORY | COMMAND_MASTER);
 	assert_int_equal(driver->n_rings, 6);
 }
 
@@ -338,6 +339,34 @@ static void queues_interrupt_by_their_vectors(void **state)
 	assert_true(peek(fixture, STATUS, 1) & NEEDS_RESET);
 }
 
+/* As a kernel leaves it for the next one. */
+static void without_bus_mastering_nothing_is_written(void **state)
+{
+	struct fixture *fixture = *state;
+	struct driver *driver = &fixture->driver;
+	uint16_t head;
+	uint32_t length;
+	uint64_t count;
+	enable_vectors(fixture);
+	bring_up(fixture);
+	config_write(fixture, COMMAND, 2, COMMAND_MEMORY);
+	say_something(fixture);
+	assert_false(driver_take_used(driver, PORT_OUT, &head, &length));
+	pthread_mutex_lock(&driver->device->lock);
+	virtio_config_changed(driver->device);
+	pthread_mutex_unlock(&driver->device->lock);
+	assert_int_equal(driver->messages, 0);
+	assert_int_equal(read(driver->device->kicks[PORT_OUT].fd, &count, sizeof(count)), sizeof(count));
+	config_write(fixture, COMMAND, 2, COMMAND_MEMORY | COMMAND_MASTER);
+	assert_int_equal(driver->messages, 1);
+	assert_int_equal(driver->message_data, 0x46);
+	assert_true(is_kicked(fixture, PORT_OUT));
+	driver_serve(driver, PORT_OUT);
+	assert_true(driver_take_used(driver, PORT_OUT, &head, &length));
+	assert_int_equal(driver->messages, 2);
+	assert_int_equal(driver->message_data, 0x40 + PORT_OUT);
+}
+
 /* Firmware drives first, by polling and without vectors; then the kernel resets it and drives anew. */
 static void a_second_driver_finds_it_as_new(void **state)
 {
@@ -349,7 +378,9 @@ static void a_second_driver_finds_it_as_new(void **state)
 	say_something(fixture);
 	assert_true(driver_take_used(driver, PORT_OUT, &head, &length));
 	assert_int_equal(driver->messages, 0);
+	assert_false(virtio_was_taken_over(driver->device));
 	poke(fixture, STATUS, 1, 0);
+	assert_true(virtio_was_taken_over(driver->device));
 	poke(fixture, QUEUE_SELECT, 2, PORT_OUT);
 	assert_int_equal(peek(fixture, QUEUE_ENABLE, 2), 0);
 	assert_int_equal(peek(fixture, QUEUE_SIZE, 2), 256);
@@ -366,13 +397,15 @@ static void power_on_finds_it_as_new(void **state)
 	struct fixture *fixture = *state;
 	enable_vectors(fixture);
 	bring_up(fixture);
+	poke(fixture, STATUS, 1, 0);
 	pci_reset(fixture->pci);
 	virtio_pci_reset(fixture->transport);
 	assert_int_equal(fixture->driver.device->state.status, 0);
+	assert_false(virtio_was_taken_over(fixture->driver.device));
 	assert_int_equal(config_read(fixture, fixture->msix + 2, 2), 6);
 	config_write(fixture, BAR_0, 4, REGISTERS);
 	config_write(fixture, BAR_0 + 4, 4, VECTORS);
-	config_write(fixture, COMMAND, 2, COMMAND_MEMORY);
+	config_write(fixture, COMMAND, 2, COMMAND_MEMORY | COMMAND_MASTER);
 	assert_int_equal(bus_read(fixture->driver.board.mmio, VECTORS + 12, 4), 1);
 	bring_up(fixture);
 }
@@ -424,6 +457,7 @@ int main(void)
 		TEST(a_kick_that_leaves_the_guest_arrives),
 		TEST(kvm_rings_where_the_bar_is),
 		TEST(queues_interrupt_by_their_vectors),
+		TEST(without_bus_mastering_nothing_is_written),
 		TEST(a_second_driver_finds_it_as_new),
 		TEST(power_on_finds_it_as_new),
 		TEST(the_window_reaches_registers),

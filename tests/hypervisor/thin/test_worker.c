@@ -2,13 +2,29 @@
 /* Workers: they call when something can be read, and parked they do not. */
 #include "hypervisor/thin/worker.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "tests/unit.h"
+
+static atomic_int failures; /* so often the host has no memory */
+
+int __wrap_epoll_ctl(int epoll, int change, int fd, struct epoll_event *event);
+int __real_epoll_ctl(int epoll, int change, int fd, struct epoll_event *event);
+
+int __wrap_epoll_ctl(int epoll, int change, int fd, struct epoll_event *event)
+{
+	if (atomic_load(&failures) == 0)
+		return __real_epoll_ctl(epoll, change, fd, event);
+	atomic_fetch_sub(&failures, 1);
+	errno = ENOMEM;
+	return -1;
+}
 
 struct bell {
 	int in, out; /* each ring at in is passed on to out */
@@ -41,7 +57,7 @@ static void pass_on(void *arg)
 	take(bell->in);
 	atomic_fetch_add(&bell->calls, 1);
 	if (bell->stop_listening)
-		worker_listen(bell->worker, bell->in, false);
+		worker_listen(bell->worker, bell->in, 0);
 	ring(bell->out);
 }
 
@@ -129,14 +145,49 @@ static void it_stops_listening_and_begins_again(void **state)
 	take(barrier.out);
 	assert_int_equal(atomic_load(&bell.calls), 1);
 	worker_park(worker);
-	worker_listen(worker, bell.in, true);
-	worker_listen(worker, bell.in, true);
+	worker_listen(worker, bell.in, WORKER_CAN_READ);
+	worker_listen(worker, bell.in, WORKER_CAN_READ);
 	worker_go_on(worker);
 	take(bell.out);
 	assert_int_equal(atomic_load(&bell.calls), 2);
 	worker_free(STEAL(&worker));
 	close_bell(&bell);
 	close_bell(&barrier);
+}
+
+static void without_memory_it_listens_later(void **state)
+{
+	AUTO(worker_freep) struct worker *worker = new_worker();
+	struct bell bell;
+	(void)state;
+	open_bell(&bell, worker);
+	worker_listen(worker, bell.in, 0);
+	atomic_store(&failures, 3);
+	worker_listen(worker, bell.in, WORKER_CAN_READ);
+	ring(bell.in);
+	worker_go_on(worker);
+	take(bell.out);
+	assert_int_equal(atomic_load(&failures), 0);
+	worker_free(STEAL(&worker));
+	close_bell(&bell);
+}
+
+static void it_calls_for_what_can_be_written(void **state)
+{
+	AUTO(worker_freep) struct worker *worker = new_worker();
+	struct bell bell;
+	(void)state;
+	open_bell(&bell, worker);
+	bell.stop_listening = true;
+	assert_int_equal(write(bell.in, &(uint64_t){UINT64_MAX - 1}, 8), 8); /* full, and waited for by no reader */
+	worker_listen(worker, bell.in, WORKER_CAN_WRITE);
+	worker_go_on(worker);
+	assert_false(is_rung(bell.out));
+	take(bell.in);
+	ring(bell.in);
+	take(bell.out);
+	worker_free(STEAL(&worker));
+	close_bell(&bell);
 }
 
 /* A bell that is always rung again, so that the worker is never idle. */
@@ -182,6 +233,8 @@ int main(void)
 		cmocka_unit_test(it_calls_for_each_descriptor),
 		cmocka_unit_test(parked_it_calls_nobody),
 		cmocka_unit_test(it_stops_listening_and_begins_again),
+		cmocka_unit_test(without_memory_it_listens_later),
+		cmocka_unit_test(it_calls_for_what_can_be_written),
 		cmocka_unit_test(a_busy_one_parks_between_two_calls),
 		cmocka_unit_test(a_descriptor_that_cannot_be_waited_for_is_an_error),
 	};

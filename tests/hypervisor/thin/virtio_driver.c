@@ -30,8 +30,9 @@ static void keep_sentence(struct driver *driver, const char *sentence, unsigned 
 	pthread_mutex_unlock(&driver->lock);
 }
 
-static void on_trouble(void *arg, const char *sentence)
+static void on_trouble(void *arg, enum trouble kind, const char *sentence)
 {
+	(void)kind;
 	struct driver *driver = arg;
 	keep_sentence(driver, sentence, &driver->troubles);
 }
