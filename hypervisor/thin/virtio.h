@@ -11,7 +11,8 @@
  * - Everything in `state`, the queues, and what a device adds of its own is touched with the lock held, by whatever
  *   thread. So a reset that a vCPU asks for waits for the request in flight, and behind it the device touches no memory
  *   of the driver.
- * - The lock is taken with nothing but the PCI bus's lock held, and under it only those of MSI-X are taken.
+ * - The lock is taken with at most a bus's lock (for reading) and PCI's held. Under it those of MSI-X and of the
+ *   machine's news are taken, each for a moment and nothing below them.
  * - A driver that does what none may makes its device need a reset: it then serves nothing more until it was reset.
  */
 #pragma once
