@@ -13,8 +13,8 @@ const struct verb verb_status = {
 	.summary = "show what is protected, and what needs a person",
 	.synopses = {""},
 	.about = "Shows for every workload its newest point and that point's age, how many points are hurt, the age of "
-		 "the newest point that passed its verification and is not known to be hurt, the newest session of "
-		 "every writer "
+		 "the newest point that passed its verification and is not known to be hurt, when the last scrub of "
+		 "each level from this machine ended, the newest session of every writer "
 		 "(the heads, to be compared with what another machine or a sheet of paper says), and what needs a "
 		 "person. Times are UTC.\n\n"
 		 "Hurt is what scrubs from this machine found, until a scrub of that level finds otherwise; '?' before "

@@ -148,10 +148,15 @@ static void tell(struct context *context, const struct summaries *summaries)
 				 damaged);
 }
 
-static double age(const struct point *point)
+static double seconds_since(uint64_t ns)
 {
 	uint64_t now = clock_now_ns();
-	return now > point->cut_ns ? (double)(now - point->cut_ns) / 1e9 : 0;
+	return now > ns ? (double)(now - ns) / 1e9 : 0;
+}
+
+static double age(const struct point *point)
+{
+	return seconds_since(point->cut_ns);
 }
 
 static const char *writer_name(const struct repository *repository, const struct session_id *session)
@@ -269,11 +274,32 @@ static bool print_heads(const struct repository *repository, const struct heads 
 	return table_print(&table, errp);
 }
 
+/* The levels whose last pass from here came to its end. */
+static bool print_scrubs(const struct findings *findings, struct err **errp)
+{
+	static const char *const names[] = {"SCRUBBED BY", "TIME", ">AGE"};
+	AUTO(table_release) struct table table;
+	table_init(&table, names, ARRAY_LENGTH(names));
+	for (enum scrub_level level = SCRUB_SIZES; level <= SCRUB_CONTENTS; level++) {
+		char time[CLOCK_TEXT_SIZE], text[WORDS_SIZE];
+		uint64_t ended = findings->ended_ns[level];
+		if (ended == 0)
+			continue;
+		table_cell(&table, "%s", scrub_level_text(level));
+		table_cell(&table, "%s", clock_format(ended, time));
+		table_cell(&table, "%s", words_duration(seconds_since(ended), text));
+	}
+	if (findings_any(findings))
+		putchar('\n');
+	return table_print(&table, errp);
+}
+
 static bool report(struct context *context, const struct repository *repository, const struct point_list *list,
 		   const struct summaries *summaries, const struct heads *heads, struct err **errp)
 {
 	if (!context->options.json)
-		return print_workloads(summaries, errp) && print_heads(repository, heads, errp);
+		return print_workloads(summaries, errp) && print_scrubs(&summaries->known.findings, errp) &&
+		       print_heads(repository, heads, errp);
 	struct json *json = json_new_object();
 	json_set(json, "repository", json_new_text(repository_url(repository)));
 	json_set(json, "workloads", workloads_to_json(summaries));

@@ -227,8 +227,14 @@ class Repository(CommandTest):
 
     def test_scrub_levels(self):
         self.backup()
-        for level in "sizes", "digests", "contents":
+        self.assertNotIn("SCRUBBED BY", self.run_salvor("status").stdout)
+        for level in "sizes", "contents":
             self.assertEqual(self.succeed("scrub", "--level", level)["damaged"], [])
+        scrubs = self.succeed("status")["scrubs"]
+        self.assertIsNone(scrubs["digests"])
+        self.assertRegex(self.run_salvor("status").stdout, r"\n\nSCRUBBED BY +TIME +AGE\n"
+                         rf"sizes +{scrubs['sizes']} .*\ncontents +{scrubs['contents']} .*\n\nHEAD OF")
+        self.assertEqual(self.succeed("scrub", "--level", "digests")["damaged"], [])
         self.damage(self.pack())
         self.assertEqual(self.succeed("scrub", "--level", "sizes")["damaged"], [])
         self.assertEqual(len(self.run_json(4, "scrub", "--level", "contents")["damaged"]), 1)
