@@ -90,7 +90,7 @@ static struct json *shape_to_json(const struct comparison *comparison, const str
 static void add_outcome(struct json *json, const struct change *change)
 {
 	json_set(json, "change", json_new_text(change_text(change)));
-	json_set(json, "bytes_changed", json_new_number(change->bytes));
+	json_set(json, "bytes_differing", json_new_number(change->bytes));
 }
 
 static struct json *outcome_to_json(const struct change *change)

@@ -113,7 +113,7 @@ class Repository(CommandTest):
         said = self.succeed("diff", first[:12], "web01@latest", "--ranges", "--key", "host7.key", SALVOR_PASSPHRASE="")
         ranges = [{"offset": chunk, "length": chunk}, {"offset": 7 * chunk, "length": 2 * chunk}]
         vda = {"name": "vda", "change": "changed", "from_size": 10 * chunk, "to_size": 10 * chunk, "comparable": True,
-               "bytes_changed": 3 * chunk, "ranges": ranges}
+               "bytes_differing": 3 * chunk, "ranges": ranges}
         self.assertEqual(said, {"from": first, "to": second, "streams": [vda]})
         self.assertEqual(self.run_salvor("diff", first, second, "--ranges").stdout, f"vda {chunk} {chunk}\nvda {7 * chunk} {2 * chunk}\n")
         self.assertRegex(self.run_salvor("diff", first, second).stdout, r"vda +changed .* 192 KiB +2\n1 of 1 streams differ, in 2 ranges of 192 KiB\n")
@@ -140,7 +140,7 @@ class Repository(CommandTest):
                 file.write(b"x")
         second = self.backup()["point"]
         said = self.succeed("diff", first, second, "--ranges")["streams"][0]
-        self.assertEqual((len(said["ranges"]), said["bytes_changed"]), (n, n * chunk))
+        self.assertEqual((len(said["ranges"]), said["bytes_differing"]), (n, n * chunk))
         for words in ["--ranges"], ["--ranges", "--json"]:
             with open("/dev/full", "w", encoding="ascii") as full:
                 done = self.run_salvor("diff", first, second, *words, stdout=full)
@@ -151,9 +151,10 @@ class Repository(CommandTest):
     def test_diff_of_other_workloads(self):
         self.write("disk.raw", b"x" * 100_000 + bytes(900_000))
         self.write("longer.raw", b"x" * 100_000 + bytes(1_900_000))
-        self.succeed("backup", "a", "--disk", "vda=disk.raw", "--disk", "vdb=disk.raw")
+        self.write("same.raw", b"x" * 100_000 + bytes(900_000))
+        self.succeed("backup", "a", "--disk", "vda=disk.raw", "--disk", "vdb=same.raw")
         self.succeed("backup", "b", "--disk", "vda=longer.raw", "--disk", "vdc=disk.raw")
-        said = {s["name"]: (s["change"], s["from_size"], s["to_size"], s["bytes_changed"]) for s in self.succeed("diff", "a", "b")["streams"]}
+        said = {s["name"]: (s["change"], s["from_size"], s["to_size"], s["bytes_differing"]) for s in self.succeed("diff", "a", "b")["streams"]}
         self.assertEqual(said, {"vda": ("resized", 1_000_000, 2_000_000, 0), "vdb": ("removed", 1_000_000, None, 131_072),
                                 "vdc": ("added", None, 1_000_000, 131_072)})
         self.fail_with(1, "not-found", "web03", "diff", "a", "web03")
