@@ -20,7 +20,7 @@ struct backend *backend_open(const char *url, const struct backend_options *opti
 		return backend_local_open(url, options->create, errp);
 	if (backend_s3_speaks(url))
 		return backend_s3_open(url, options, errp);
-	err_set(errp, ERR_UNSUPPORTED,
+	err_set(errp, ERR_USAGE,
 		"'%s': a repository is in a folder, as /backup, or in a bucket, as s3://bucket/prefix or "
 		"s3+https://host/bucket/prefix; '%.*s' is neither",
 		url, (int)scheme, url);

@@ -117,15 +117,41 @@ static bool copy_workload(const struct files_engine *files, struct workload *ret
 	return err_set_no_memory(errp);
 }
 
+/* Whatever path leads to it. */
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static bool refuse_twice(const struct workload *workload, const struct stat *opened, size_t i, struct err **errp)
+{
+	const struct workload_disk *disk = &workload->disks[i];
+	for (size_t j = 0; j < i; j++) {
+		if (is_same_file(&opened[i], &opened[j]))
+			return err_set(errp, ERR_USAGE, "disks '%s' and '%s' are one image: %s",
+				       workload->disks[j].name, disk->name, disk->source);
+	}
+	return true;
+}
+
 /* The sizes are asked of the images themselves. */
 static bool measure(const struct workload *workload, struct err **errp)
 {
+	struct stat opened[ENGINE_DISKS_MAX];
 	for (size_t i = 0; i < workload->n_disks; i++) {
 		struct workload_disk *disk = &workload->disks[i];
 		AUTO(image_release) struct image image = {.fd = -1};
 		if (!image_open(&(struct image_options){.path = disk->source}, &image, errp))
 			return err_prefix(errp, "disk '%s'", disk->name);
+		if (image.size == 0)
+			return err_set(errp, ERR_FAILED, "disk '%s': %s is empty: there is nothing to protect",
+				       disk->name, disk->source);
 		disk->size = image.size;
+		opened[i] = image.opened;
+		if (!refuse_twice(workload, opened, i, errp))
+			return false;
 	}
 	return true;
 }

@@ -84,6 +84,13 @@ class Repository(CommandTest):
 
     def test_bad_disks(self):
         self.fail_with(1, "not-found", "missing.raw", "backup", "web01", "--disk", "missing.raw")
+        self.write("empty.raw", b"")
+        self.write("disk.raw", bytes(1000))
+        self.fail_with(1, "failed", "disk 'vdb': empty.raw is empty", "backup", "web01", "--disk", "disk.raw", "--disk", "empty.raw")
+        os.symlink("disk.raw", self.path("link.raw"))
+        for other in ("disk.raw", "./disk.raw", "link.raw"):
+            self.fail_with(2, "usage", f"disks 'vda' and 'data' are one image: {other}", "backup", "web01",
+                           "--disk", "disk.raw", "--disk", f"data={other}")
         self.assertEqual(self.succeed("points")["points"], [])
 
     def test_restore(self):

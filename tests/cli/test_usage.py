@@ -25,6 +25,7 @@ class Usage(CommandTest):
 
     def test_values(self):
         self.wrong("--repo URL", "points")
+        self.wrong("'http://host/x': a repository is in a folder.* 'http' is neither", "points", "--repo", "http://host/x", SALVOR_PASSPHRASE="x")
         self.wrong("--recovery-key FILE", "init", "--repo", "r")
         self.wrong("contradict", "init", "--repo", "r", "--recovery-key", "k", "--no-recovery-key")
         self.wrong("--connect", "backup", "a", "--disk", "x", "--connect", "test:///default")
