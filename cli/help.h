@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "base/manual.h"
+
 struct verb;
 
 /* verb NULL: of salvor as a whole. */
@@ -11,10 +13,6 @@ void help_print(const struct verb *verb, FILE *out);
 void man_print(const struct verb *verb, FILE *out);
 void completion_print(FILE *out);
 
-struct status_spec {
-	int status; /* 0 ends the list */
-	const char *text;
-};
 #define STATUSES_MAX 8
-/* What it may exit with, apart from 0; the texts are borrowed from the verb. */
-void help_statuses(const struct verb *verb, struct status_spec ret[STATUSES_MAX]);
+/* What it may exit with; the texts are borrowed from the verb. */
+void verb_statuses(const struct verb *verb, struct status_spec ret[STATUSES_MAX]);

@@ -92,4 +92,5 @@ const struct verb verb_vm = {
 	.examples = examples,
 	.attention = "done, but a commit that may be of a newer point cannot be read, or has vanished",
 	.damage = "the point is damaged",
+	.see_also = "salvor-vmm 8",
 };

@@ -1,45 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of a verb: what it takes, and what is to be said about it. The one source of parsing, --help, manual page
- * and completion. Pure data: the programs that make the manual pages link it without the rooms below.
- *
- * Texts are plain. In `about`, an empty line ends a paragraph. Lists end with an entry whose first member is NULL.
+ * The table of a verb: what it takes, and what is to be said about it (base/manual.h). The one source of parsing,
+ * --help, manual page and completion. Pure data: the programs that make the manual pages link it without the rooms
+ * below.
  */
 #pragma once
 
-#include <stddef.h>
-
+#include "base/manual.h"
 #include "cli/options.h"
-
-enum option_kind {
-	OPTION_FLAG, /* a bool */
-	OPTION_TEXT, /* a const char *; said twice, the last one counts */
-	OPTION_LIST, /* a struct text_list */
-};
-
-/* What a shell may offer in an option's place. */
-enum completion { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_FOLDER, COMPLETE_WORDS };
-
-struct option_spec {
-	const char *name; /* without dashes */
-	char letter;	  /* 0: none */
-	enum option_kind kind;
-	const char *argument; /* "FILE"; NULL for flags */
-	const char *fallback; /* what counts when it is not said; NULL where that goes without saying */
-	const char *text;     /* a phrase without a capital and without a full stop */
-	enum completion completion;
-	const char *words; /* for COMPLETE_WORDS, separated by blanks */
-	size_t offset;	   /* into struct options */
-};
-
-struct example {
-	const char *text, *command;
-};
-
-/* Environment variables, and files, of the whole program. */
-struct place_spec {
-	const char *name, *text;
-};
 
 #define VERB_SYNOPSES 8
 #define ANY_NUMBER 65535u
@@ -55,6 +23,7 @@ struct verb {
 	const struct example *examples;
 	const char *attention; /* why it may exit with 3; NULL: it never does */
 	const char *damage;    /* why it may exit with 4; likewise */
+	const char *see_also;  /* one more manual page, "salvor-vmm 8"; or NULL */
 };
 
 extern const struct verb verb_init, verb_backup, verb_points, verb_show, verb_diff, verb_restore, verb_export,

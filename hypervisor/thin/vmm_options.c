@@ -1,56 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* popt gives an option's place in the table of vmm_manual.h; where its value goes is in its spec. */
 #include "hypervisor/thin/vmm_options.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <popt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "hypervisor/thin/vmm_manual.h"
 
-static const char help[] =
-	"salvor-vmm - runs one virtual machine on KVM\n"
-	"\n"
-	"  salvor-vmm --config FILE --control SOCKET [--serial-log FILE] [options]\n"
-	"\n"
-	"Reads what the machine is from the file, opens all that it needs, locks itself into a jail, and\n"
-	"runs it until it powers off, somebody orders its end, or a second SIGTERM comes; the first one\n"
-	"presses the machine's power button. 'salvor vm start' does all this, and more, for machines\n"
-	"that 'salvor vm create' made.\n"
-	"\n"
-	"Options:\n"
-	"  --config FILE      what the machine is; etc/vm.conf of the source is a sample with words\n"
-	"  --control SOCKET   where it takes orders: one JSON object a line, as {\"do\": \"status\"}\n"
-	"                     status, pause, go-on, press-power, restart, end, and console, behind\n"
-	"                     which the connection is the serial line itself\n"
-	"  --agent SOCKET     where the QEMU guest agent in the guest is spoken to, as virsh does\n"
-	"  --serial-log FILE  what the guest says on its serial line is appended here\n"
-	"  --log FILE         once it runs, what it has to say of itself is appended here\n"
-	"                     (default: standard error)\n"
-	"  --uid N, --gid N   who it becomes in its jail, when root starts it\n"
-	"                     (default: root of nothing, in a user namespace of its own; --gid: as --uid)\n"
-	"  --paused           it waits for the order go-on before its first instruction\n"
-	"  --no-jail          it stays outside, for debuggers and sanitizers\n"
-	"  --ready FD         one byte is written to this descriptor when it runs\n"
-	"  --hold FD          this descriptor stays open as long as it lives, so that its lock tells\n"
-	"  --verbose          more words\n"
-	"  --help, --version\n"
-	"\n"
-	"Examples:\n"
-	"  A machine in the foreground:\n"
-	"      salvor-vmm --config web01.conf --control web01.sock --serial-log web01.log\n"
-	"  How it is:\n"
-	"      echo '{\"do\": \"status\"}' | socat - UNIX-CONNECT:web01.sock\n"
-	"  What its agent says:\n"
-	"      echo '{\"execute\": \"guest-ping\"}' | socat -t 5 - UNIX-CONNECT:web01.agent\n"
-	"\n"
-	"Exit status:\n"
-	"  0    the machine powered off, or was ended\n"
-	"  1    it crashed, or could not be started or go on; the last line says why\n"
-	"  2    the command line or the configuration is wrong\n"
-	"  159  the jail ended it: it did what none of its threads has to do\n";
-
-enum { OPTION_HELP = 1, OPTION_VERSION };
+enum { OPTIONS_MAX = 16 };
 
 static void popt_freep(poptContext *popt)
 {
@@ -63,58 +25,92 @@ static void refuse_word(poptContext popt, int reason, struct err **errp)
 		poptStrerror(reason));
 }
 
+static bool parse_number(const char *name, const char *text, int *ret, struct err **errp)
+{
+	char *end;
+	errno = 0;
+	long number = strtol(text, &end, 10);
+	if (end == text || *end || errno != 0 || number < 0 || number > INT_MAX)
+		return err_set(errp, ERR_USAGE, "--%s '%s' is not a number of 0 or more", name, text);
+	*ret = (int)number;
+	return true;
+}
+
+/* Takes over value, which is NULL for flags. */
+static bool store(const struct option_spec *spec, char *value, struct vmm_options *ret, struct err **errp)
+{
+	void *place = (char *)ret + spec->offset;
+	AUTO(freep) char *owned = value;
+	if (spec->kind == OPTION_FLAG) {
+		*(bool *)place = true;
+		return true;
+	}
+	if (!owned)
+		return err_set_no_memory(errp);
+	if (spec->kind == OPTION_NUMBER)
+		return parse_number(spec->name, owned, place, errp);
+	char **text = place;
+	free(*text);
+	*text = STEAL(&owned);
+	return true;
+}
+
+static bool parse(poptContext popt, struct vmm_options *ret, struct err **errp)
+{
+	int place;
+	while ((place = poptGetNextOpt(popt)) > 0)
+		if (!store(&vmm_option_specs[place - 1], poptGetOptArg(popt), ret, errp))
+			return false;
+	if (place < -1)
+		refuse_word(popt, place, errp);
+	return place == -1;
+}
+
 static bool check(poptContext popt, const struct vmm_options *options, struct err **errp)
 {
 	const char *operand = poptGetArg(popt);
 	if (operand)
 		return err_set(errp, ERR_USAGE, "'%s' is no option; 'salvor-vmm --help' lists all", operand);
-	if (!options->config || !options->control)
-		return err_set(errp, ERR_USAGE,
-			       "--config FILE and --control SOCKET are needed; see 'salvor-vmm --help'");
-	if (options->uid < 0 || options->gid < 0)
-		return err_set(errp, ERR_USAGE, "--uid and --gid are numbers of 0 or more");
-	return true;
+	return (options->config && options->control) ||
+	       err_set(errp, ERR_USAGE, "--config FILE and --control SOCKET are needed; see 'salvor-vmm --help'");
+}
+
+static enum vmm_options_outcome say(const struct vmm_options *options, struct err **errp)
+{
+	if (options->help)
+		vmm_help_print(stdout);
+	else
+		puts("salvor-vmm " SALVOR_VERSION);
+	if (fflush(stdout) == 0)
+		return VMM_SAID;
+	err_set_errno(errp, errno, "standard output");
+	return VMM_WRONG;
 }
 
 enum vmm_options_outcome vmm_options_parse(int argc, char **argv, struct vmm_options *ret, struct err **errp)
 {
-	int paused = 0, no_jail = 0, verbose = 0, what;
+	struct poptOption table[OPTIONS_MAX + 1] = {0};
 	*ret = (struct vmm_options){.ready = -1, .hold = -1};
-	const struct poptOption table[] = {
-		{.longName = "config", .argInfo = POPT_ARG_STRING, .arg = &ret->config},
-		{.longName = "control", .argInfo = POPT_ARG_STRING, .arg = &ret->control},
-		{.longName = "agent", .argInfo = POPT_ARG_STRING, .arg = &ret->agent},
-		{.longName = "serial-log", .argInfo = POPT_ARG_STRING, .arg = &ret->serial_log},
-		{.longName = "log", .argInfo = POPT_ARG_STRING, .arg = &ret->log},
-		{.longName = "uid", .argInfo = POPT_ARG_INT, .arg = &ret->uid},
-		{.longName = "gid", .argInfo = POPT_ARG_INT, .arg = &ret->gid},
-		{.longName = "ready", .argInfo = POPT_ARG_INT, .arg = &ret->ready},
-		{.longName = "hold", .argInfo = POPT_ARG_INT, .arg = &ret->hold},
-		{.longName = "paused", .argInfo = POPT_ARG_NONE, .arg = &paused},
-		{.longName = "no-jail", .argInfo = POPT_ARG_NONE, .arg = &no_jail},
-		{.longName = "verbose", .shortName = 'v', .argInfo = POPT_ARG_NONE, .arg = &verbose},
-		{.longName = "help", .shortName = 'h', .argInfo = POPT_ARG_NONE, .val = OPTION_HELP},
-		{.longName = "version", .argInfo = POPT_ARG_NONE, .val = OPTION_VERSION},
-		POPT_TABLEEND,
-	};
+	for (int i = 0; vmm_option_specs[i].name; i++) {
+		const struct option_spec *spec = &vmm_option_specs[i];
+		assert(i < OPTIONS_MAX);
+		table[i] = (struct poptOption){.longName = spec->name,
+					       .shortName = spec->letter,
+					       .argInfo = spec->kind == OPTION_FLAG ? POPT_ARG_NONE : POPT_ARG_STRING,
+					       .val = i + 1};
+	}
 	AUTO(popt_freep) poptContext popt = poptGetContext("salvor-vmm", argc, (const char **)argv, table, 0);
-	while ((what = poptGetNextOpt(popt)) > 0) {
-		if (what == OPTION_HELP)
-			fputs(help, stdout);
-		else
-			puts("salvor-vmm " SALVOR_VERSION);
-		if (fflush(stdout) == 0)
-			return VMM_SAID;
-		err_set_errno(errp, errno, "standard output");
+	if (!popt) {
+		err_set_no_memory(errp);
 		return VMM_WRONG;
 	}
+	if (!parse(popt, ret, errp))
+		return VMM_WRONG;
+	if (ret->help || ret->version)
+		return say(ret, errp);
 	ret->gid = ret->gid ? ret->gid : ret->uid;
-	ret->paused = paused;
-	ret->no_jail = no_jail || SALVOR_NO_JAIL;
-	ret->verbose = verbose;
-	if (what < -1)
-		refuse_word(popt, what, errp);
-	return what == -1 && check(popt, ret, errp) ? VMM_GO : VMM_WRONG;
+	ret->no_jail = ret->no_jail || SALVOR_NO_JAIL;
+	return check(popt, ret, errp) ? VMM_GO : VMM_WRONG;
 }
 
 void vmm_options_release(struct vmm_options *options)

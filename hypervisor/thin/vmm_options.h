@@ -13,7 +13,7 @@ struct vmm_options {
 	char *config, *control, *agent, *serial_log, *log; /* each but the first two may be NULL */
 	int uid, gid;					   /* 0: as it is; gid 0: the number of uid */
 	int ready, hold;				   /* descriptors, -1: none */
-	bool paused, no_jail, verbose;
+	bool paused, no_jail, verbose, help, version;
 };
 
 enum vmm_options_outcome { VMM_GO, VMM_SAID, VMM_WRONG };

@@ -7,13 +7,15 @@ import subprocess
 import unittest
 
 BIN = os.environ["SALVOR_BIN"]
+VMM = os.path.join(os.path.dirname(BIN), "salvor-vmm")
 SHARE = os.path.join(os.environ["SALVOR_BUILD"], "share")
 MAN = os.path.join(SHARE, "man", "man1")
+MAN8 = os.path.join(SHARE, "man", "man8")
 COMPLETION = os.path.join(SHARE, "bash-completion", "completions", "salvor")
 
 
-def run(*words):
-    return subprocess.run([BIN, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+def run(*words, program=BIN):
+    return subprocess.run([program, *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
 
 
 def helped_verbs():
@@ -21,18 +23,30 @@ def helped_verbs():
     return [line.split()[0] for line in section.splitlines()]
 
 
-def helped_options(*words):
+def options_in_help(text):
     """As the lines of the section Options begin."""
-    return set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", run("help", *words).stdout, re.MULTILINE))
+    return set(re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE))
 
 
-def man_page(*verb):
-    with open(os.path.join(MAN, "-".join(["salvor", *verb]) + ".1"), encoding="utf-8") as file:
+def helped_options(*words):
+    return options_in_help(run("help", *words).stdout)
+
+
+def read(*names):
+    with open(os.path.join(*names), encoding="utf-8") as file:
         return file.read()
 
 
+def man_page(*verb):
+    return read(MAN, "-".join(["salvor", *verb]) + ".1")
+
+
+def options_in_page(text):
+    return {"--" + name for name in re.findall(r"^\.It .*Fl \\-([\w-]+)", text, re.MULTILINE)}
+
+
 def man_options(*verb):
-    return {"--" + name for name in re.findall(r"^\.It .*Fl \\-([\w-]+)", man_page(*verb), re.MULTILINE)}
+    return options_in_page(man_page(*verb))
 
 
 def completed(*words):
@@ -72,7 +86,31 @@ class Documents(unittest.TestCase):
             self.assertIn("\nExit status:\n", text)
             self.assertEqual(run(verb, "--help").stdout, text)
             self.assertEqual(run("--help", verb).stdout, text)
-            self.assertLessEqual(max(map(len, re.sub(r"(?m)^      .*", "", text).splitlines())), 80)
+            self.check_width(text)
+
+    def check_width(self, text):
+        self.assertLessEqual(max(map(len, re.sub(r"(?m)^      .*", "", text).splitlines())), 80)
+
+    def test_salvor_vmm(self):
+        text, page = run("--help", program=VMM).stdout, read(MAN8, "salvor-vmm.8")
+        self.assertEqual(os.listdir(MAN8), ["salvor-vmm.8"])
+        self.assertTrue(text.startswith("salvor-vmm - "))
+        self.check_width(text)
+        self.assertLessEqual({"--config", "--control", "--uid", "--no-jail"}, options_in_help(text))
+        self.assertEqual(options_in_page(page), options_in_help(text))
+        for option in options_in_help(text):
+            self.assertNotIn("unknown option", run(option, program=VMM).stderr)
+        for section in "Orders", "Files", "Examples", "Exit status":
+            self.assertIn(f"\n{section}:\n", text)
+            self.assertIn(f"\n.Sh {section.upper()}\n", page)
+        orders = re.findall(r"^  ([\w-]+)\n", text.split("\nOrders:\n")[1].split("\n\n")[0], re.MULTILINE)
+        self.assertEqual(re.findall(r"^\.It Cm ([\w-]+)", page, re.MULTILINE), orders)
+        self.assertRegex(man_page("vm"), r"\n\.Xr salvor-vmm 8\n")
+        for words, wrong in ((["--no-such-option"], "unknown option"), (["--uid", "root"], "--uid 'root' is not a number"),
+                             (["--config", "x"], "--control SOCKET are needed")):
+            done = run(*words, program=VMM)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(wrong, done.stderr)
 
     def test_values(self):
         self.assertEqual(completed("restore", "--format", ""), {"raw", "qcow2"})
@@ -82,8 +120,8 @@ class Documents(unittest.TestCase):
     def test_lint(self):
         if not any(os.access(os.path.join(folder, "mandoc"), os.X_OK) for folder in os.environ["PATH"].split(":")):
             self.skipTest("the program 'mandoc' is not installed")
-        for name in os.listdir(MAN):
-            done = subprocess.run(["mandoc", "-T", "lint", os.path.join(MAN, name)], capture_output=True, text=True, check=False)
+        for name in [os.path.join(folder, name) for folder in (MAN, MAN8) for name in os.listdir(folder)]:
+            done = subprocess.run(["mandoc", "-T", "lint", name], capture_output=True, text=True, check=False)
             # The pages refer to each other, and are not installed yet.
             complaints = [line for line in done.stdout.splitlines() if "referenced manual not found" not in line]
             self.assertEqual(complaints, [])
