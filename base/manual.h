@@ -19,7 +19,7 @@ enum option_kind {
 };
 
 /* What a shell may offer in an option's place. */
-enum completion { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_FOLDER, COMPLETE_WORDS };
+enum completion { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_FOLDER, COMPLETE_WORDS, COMPLETE_POINT };
 
 struct option_spec {
 	const char *name; /* without dashes */

@@ -53,6 +53,7 @@ const struct verb verb_backup = {
 	.synopses = {"DOMAIN [--connect URI]", "NAME --disk [NAME=]PATH ..."},
 	.min_operands = 1,
 	.max_operands = 1,
+	.names = NAMES_WORKLOADS,
 	.about = "Protects a libvirt domain while it runs, or a set of disk files. The guest agent, where there is "
 		 "one, freezes the file systems for an instant; all disks are cut at that instant. The first backup "
 		 "reads everything, later ones only what changed.\n\n"

@@ -35,6 +35,7 @@ const struct verb verb_boot = {
 	.synopses = {"POINT"},
 	.min_operands = 1,
 	.max_operands = 1,
+	.names = NAMES_POINTS,
 	.about = "Starts the machine of a point at once, from the repository, made fit for this host; what is changed "
 		 "or left out is said. Its serial console is on standard input and output. What it writes goes to a "
 		 "throw-away overlay, and it cannot reach any network: the point and the world stay as they are. Any "

@@ -2,18 +2,61 @@
 #include "cli/help.h"
 #include "cli/verb.h"
 
+static const char start[] = "# SPDX-License-Identifier: Apache-2.0\n"
+			    "# shellcheck shell=bash\n"
+			    "# Completion of salvor for bash; made from the tables of its verbs.\n\n";
+
+/*
+ * Names are asked of salvor itself, and only where it has to ask nobody: those of a repository only where that is a
+ * folder, and the key or the passphrase is at hand. compgen expands its words as the shell does, so a name with
+ * anything in it but what is let through here is not offered.
+ */
+static const char names[] =
+	"_salvor_ask() { [[ $current == -* ]] || \"${COMP_WORDS[0]}\" \"$@\" 2>/dev/null </dev/null; }\n\n"
+	"_salvor_machines() { _salvor_ask vm list | sed -nE '2,$s/^([[:alnum:]._-]+) .*/\\1/p'; }\n\n"
+	"_salvor_may_ask()\n"
+	"{\n"
+	"\t[[ -d ${SALVOR_REPO:-} && \" ${COMP_WORDS[*]} \" != *\" --\"@(repo|key)[\\ =]* ]] ||\n"
+	"\t\treturn\n"
+	"\tif [[ -n ${SALVOR_KEY_FILE:-} ]]; then\n"
+	"\t\t[[ -f $SALVOR_KEY_FILE ]]\n"
+	"\telif [[ -n ${SALVOR_PASSPHRASE_FILE+said} ]]; then\n"
+	"\t\t[[ -f $SALVOR_PASSPHRASE_FILE ]]\n"
+	"\telse\n"
+	"\t\t[[ -n ${SALVOR_PASSPHRASE:-} ]]\n"
+	"\tfi\n"
+	"}\n\n"
+	"_salvor_workloads()\n"
+	"{\n"
+	"\t_salvor_may_ask && _salvor_ask points |\n"
+	"\t\tsed -nE 's/^[[:xdigit:]]{12}  ([[:alnum:]._-]+)  .*/\\1/p' | sort -u\n"
+	"}\n\n"
+	"# A workload is its newest point. Ids are for whoever has begun one.\n"
+	"_salvor_points()\n"
+	"{\n"
+	"\tif [[ $current == @* ]]; then\n"
+	"\t\techo @latest\n"
+	"\telif [[ $current == +([[:xdigit:]]) ]]; then\n"
+	"\t\t_salvor_may_ask && _salvor_ask points |\n"
+	"\t\t\tsed -nE 's/^([[:xdigit:]]{12})  (([[:alnum:]._-]+)  )?.*/\\1 \\3/p' |\n"
+	"\t\t\ttr ' ' '\\n' | sort -u\n"
+	"\telse\n"
+	"\t\t_salvor_workloads\n"
+	"\tfi\n"
+	"}\n\n";
+
 static const char head[] =
-	"# SPDX-License-Identifier: Apache-2.0\n"
-	"# shellcheck shell=bash\n"
-	"# Completion of salvor for bash; made from the tables of its verbs.\n\n"
 	"_salvor()\n"
 	"{\n"
-	"\tlocal current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' word\n"
-	"\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-	"\t\tcase $word in\n";
+	"\tlocal current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' operand='' i\n"
+	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	"\t\tcase ${COMP_WORDS[i]} in\n";
 
 static const char middle[] = "\t\tesac\n"
 			     "\tdone\n"
+			     "\t((i + 1 >= COMP_CWORD)) || operand=${COMP_WORDS[i + 1]}\n"
+			     "\t# The shell splits words there, and replaces the sign with what is offered.\n"
+			     "\t[[ $previous != @ ]] || current=@$current\n"
 			     "\tcompopt -o default 2>/dev/null\n"
 			     "\tCOMPREPLY=()\n"
 			     "\tcase $verb:$previous in\n";
@@ -41,6 +84,8 @@ static void print_values(FILE *out, const char *pattern, const struct option_spe
 			fprintf(out, "mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$current\"); ", specs->words);
 		else if (specs->completion == COMPLETE_FOLDER)
 			fputs("mapfile -t COMPREPLY < <(compgen -d -- \"$current\"); ", out);
+		else if (specs->completion == COMPLETE_POINT)
+			fputs("mapfile -t COMPREPLY < <(compgen -W \"$(_salvor_points)\" -- \"$current\"); ", out);
 		else if (specs->completion == COMPLETE_NOTHING)
 			fputs("compopt +o default 2>/dev/null; ", out);
 		fputs("return ;;\n", out);
@@ -56,22 +101,43 @@ static void print_option_names(FILE *out, const struct option_spec *specs)
 	}
 }
 
+static void print_names(FILE *out, const struct verb *verb)
+{
+	static const char *const functions[] = {[NAMES_MACHINES] = "_salvor_machines",
+						[NAMES_WORKLOADS] = "_salvor_workloads",
+						[NAMES_POINTS] = "_salvor_points"};
+	if (verb->names == NAMES_UNKNOWN)
+		return;
+	fputs("\n\t\t", out);
+	if (verb->named_words)
+		fprintf(out, "[[ ' %s ' != *\" $operand \"* ]] || ", verb->named_words);
+	fprintf(out, "words=$(%s)", functions[verb->names]);
+}
+
 static void print_words(FILE *out, const struct verb *verb)
 {
-	fprintf(out, "\t%s) options+='", verb->name);
+	fprintf(out, "\t%s)\n\t\toptions+='", verb->name);
 	print_option_names(out, verb->options);
-	fprintf(out, "' words='%s", verb->operand_words ? verb->operand_words : "");
-	if (verb == &verb_help)
+	fputc('\'', out);
+	if (verb->operand_words)
+		fprintf(out, "\n\t\t[[ -n $operand ]] || words='%s'", verb->operand_words);
+	if (verb == &verb_help) {
+		fputs("\n\t\twords='", out);
 		print_verb_names(out, " ");
-	fputs("' ;;\n", out);
+		fputc('\'', out);
+	}
+	print_names(out, verb);
+	fputs("\n\t\t;;\n", out);
 }
 
 void completion_print(FILE *out)
 {
+	fputs(start, out);
+	fputs(names, out);
 	fputs(head, out);
 	fputs("\t\t", out);
 	print_verb_names(out, " | ");
-	fputs(") verb=$word && break ;;\n", out);
+	fputs(") verb=${COMP_WORDS[i]} && break ;;\n", out);
 	fputs(middle, out);
 	for (const struct verb *const *verb = verbs; *verb; verb++)
 		print_values(out, (*verb)->name, (*verb)->options);

@@ -21,6 +21,7 @@ const struct verb verb_diff = {
 	.synopses = {"POINT POINT"},
 	.min_operands = 2,
 	.max_operands = 2,
+	.names = NAMES_POINTS,
 	.about = "Compares the streams of two points by their names: which were added, removed or resized, and where "
 		 "the others differ. The points may be of different workloads.\n\n"
 		 "Only the structure of the points is read, and of that only what differs, so it is quick, and a key "

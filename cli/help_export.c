@@ -29,6 +29,7 @@ const struct verb verb_export = {
 	.synopses = {"POINT --socket PATH [--disk NAME]"},
 	.min_operands = 1,
 	.max_operands = 1,
+	.names = NAMES_POINTS,
 	.about = "Serves the disks read-only, as an NBD export each, named as the disk. Prints their URIs first and "
 		 "serves until SIGINT or SIGTERM, which is the way to end it and no failure. Anything that speaks NBD "
 		 "can read them: qemu-img, nbdcopy, nbdfuse, QEMU.",

@@ -14,6 +14,7 @@ const struct verb verb_points = {
 	.summary = "list recovery points",
 	.synopses = {"[WORKLOAD]"},
 	.max_operands = 1,
+	.names = NAMES_WORKLOADS,
 	.about =
 		"Lists the recovery points of one workload or of all, newest first. Times are UTC.\n\n"
 		"SCRUBBED says how the last scrub from this machine found a point: whole, hurt, or that it may be "

@@ -31,6 +31,8 @@ const struct verb verb_receipt = {
 	.min_operands = 1,
 	.max_operands = 2,
 	.operand_words = "list show",
+	.named_words = "list show",
+	.names = NAMES_POINTS,
 	.about =
 		"A receipt says that a point was booted by 'salvor verify', and what came of it: the verdict, the time "
 		"to ready, what the screen showed and what the serial console said. It is signed with the key of "

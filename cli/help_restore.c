@@ -48,6 +48,7 @@ const struct verb verb_restore = {
 	.synopses = {"POINT --to DIR", "POINT --disk [NAME=]PATH ..."},
 	.min_operands = 1,
 	.max_operands = 1,
+	.names = NAMES_POINTS,
 	.about =
 		"With --to, writes DISK.raw (or DISK.qcow2) for every disk, domain.xml and the firmware variables "
 		"into a folder. With --disk, writes single disks to files or block devices. Every byte is "

@@ -15,6 +15,7 @@ const struct verb verb_show = {
 	.synopses = {"POINT"},
 	.min_operands = 1,
 	.max_operands = 1,
+	.names = NAMES_POINTS,
 	.about = "Shows when and how a point was made, and its streams: disks, firmware variables and the machine's "
 		 "definition, with their sizes. The root of a stream stands for its whole content: streams with the "
 		 "same root are the same. Says how the last scrub from this machine found the point: which streams are "

@@ -83,6 +83,7 @@ const struct verb verb_verify = {
 	.summary = "prove that points boot",
 	.synopses = {"POINT...", "--all [WORKLOAD...]", "--newest [WORKLOAD...]"},
 	.max_operands = ANY_NUMBER,
+	.names = NAMES_POINTS,
 	.about = "Boots each point from the repository, as boot does: on a throw-away machine, in a network without a "
 		 "way out. It passes when it shows a sign of life: the guest agent answers, or the serial console asks "
 		 "for a login. It fails when no disk boots, the kernel panics, the machine restarts again and again or "

@@ -15,6 +15,7 @@ static const struct option_spec options[] = {
 	 .argument = "POINT",
 	 .text = "create: with the disks of a point, read from the repository as long as it runs; what it writes stays "
 		 "here",
+	 .completion = COMPLETE_POINT,
 	 .offset = offsetof(struct options, from)},
 	{.name = "memory",
 	 .kind = OPTION_TEXT,
@@ -69,6 +70,8 @@ const struct verb verb_vm = {
 	.min_operands = 1,
 	.max_operands = 2,
 	.operand_words = "create start stop list console delete",
+	.named_words = "start stop console delete",
+	.names = NAMES_MACHINES,
 	.about =
 		"Hosts ordinary Linux machines by salvor-vmm, a small hypervisor on KVM: one process a machine, in a "
 		"jail "

@@ -12,12 +12,17 @@
 #define VERB_SYNOPSES 8
 #define ANY_NUMBER 65535u
 
+/* What operands are the names of, for completion. */
+enum names { NAMES_UNKNOWN, NAMES_MACHINES, NAMES_WORKLOADS, NAMES_POINTS };
+
 struct verb {
 	const char *name;
 	const char *summary;		     /* "makes a repository" */
 	const char *synopses[VERB_SYNOPSES]; /* what stands behind "salvor NAME" */
 	unsigned min_operands, max_operands;
 	const char *operand_words; /* what the first operand may be, for completion; or NULL */
+	const char *named_words;   /* those of them that a name stands behind; NULL: names need no word before them */
+	enum names names;
 	const char *about;
 	const struct option_spec *options;
 	const struct example *examples;
