@@ -60,6 +60,7 @@ struct request {
 	uint32_t type;
 	uint64_t sector;
 	uint32_t readable, writable; /* bytes without header and status */
+	uint32_t filled;	     /* of writable, from the first on: what the driver may take for our answer */
 };
 
 struct range {
@@ -92,7 +93,7 @@ static bool flush_for_simple_drivers(struct virtio_block *block, struct err **er
 
 /* ---- One function a type of request. They set *errp where the disk failed. */
 
-static enum status do_in(struct virtio_block *block, const struct request *request, struct err **errp)
+static enum status do_in(struct virtio_block *block, struct request *request, struct err **errp)
 {
 	struct guest_memory *memory = block->device.board->memory;
 	const struct virtqueue_chain *chain = &block->device.chain;
@@ -102,6 +103,7 @@ static enum status do_in(struct virtio_block *block, const struct request *reque
 	int n = virtqueue_chain_writable(chain, memory, 0, request->writable, to);
 	bool ok = block->disk->ops->read(block->disk, request->sector * DISK_SECTOR, to, n, errp);
 	virtqueue_chain_wrote(chain, memory, 0, request->writable); /* what failed may have begun */
+	request->filled = ok ? request->writable : 0;
 	return ok ? STATUS_OK : STATUS_FAILED;
 }
 
@@ -122,13 +124,13 @@ static enum status do_flush(struct virtio_block *block, const struct request *re
 	return block->disk->ops->flush(block->disk, errp) ? STATUS_OK : STATUS_FAILED;
 }
 
-static enum status do_get_id(struct virtio_block *block, const struct request *request, struct err **errp)
+static enum status do_get_id(struct virtio_block *block, struct request *request, struct err **errp)
 {
 	char id[ID_SIZE + 1] = {0}; /* no NUL where it fills the field */
 	(void)errp;
 	snprintf(id, sizeof(id), "%s", block->disk->name);
-	virtqueue_chain_write(&block->device.chain, block->device.board->memory, 0, id,
-			      request->writable < ID_SIZE ? request->writable : ID_SIZE);
+	request->filled = request->writable < ID_SIZE ? request->writable : ID_SIZE;
+	virtqueue_chain_write(&block->device.chain, block->device.board->memory, 0, id, request->filled);
 	return STATUS_OK;
 }
 
@@ -175,7 +177,7 @@ static enum status do_write_zeroes(struct virtio_block *block, const struct requ
 	return status == STATUS_OK && !flush_for_simple_drivers(block, errp) ? STATUS_FAILED : status;
 }
 
-static enum status carry_out(struct virtio_block *block, const struct request *request, struct err **errp)
+static enum status carry_out(struct virtio_block *block, struct request *request, struct err **errp)
 {
 	switch (request->type) {
 	case TYPE_IN:
@@ -210,12 +212,14 @@ static bool read_request(struct virtio_device *device, struct request *ret)
 	return true;
 }
 
-static void put_status(struct virtio_device *device, unsigned queue, enum status status)
+/* A used length counts from the first byte on (Virtual I/O Device 1.2, section 2.7.8.2): the status behind a gap is not
+ * of it. */
+static void put_status(struct virtio_device *device, unsigned queue, const struct request *request, enum status status)
 {
-	uint32_t last = device->chain.writable_bytes - STATUS_SIZE;
+	bool gap = request->filled < request->writable;
 	uint8_t byte = (uint8_t)status;
-	virtqueue_chain_write(&device->chain, device->board->memory, last, &byte, sizeof(byte));
-	virtio_put(device, queue, device->chain.writable_bytes);
+	virtqueue_chain_write(&device->chain, device->board->memory, request->writable, &byte, sizeof(byte));
+	virtio_put(device, queue, request->filled + (gap ? 0 : STATUS_SIZE));
 }
 
 static bool can_be_helped(const struct err *err)
@@ -257,7 +261,7 @@ static bool serve_one(struct virtio_device *device, unsigned queue)
 	}
 	if (err)
 		report_failure(block_of(device), err);
-	put_status(device, queue, status);
+	put_status(device, queue, &request, status);
 	return true;
 }
 

@@ -199,6 +199,37 @@ static void what_is_not_on_the_disk_fails(void **state)
 	assert_int_equal(driver->misuses, 0);
 }
 
+static uint32_t used_length(struct driver *driver, uint32_t type, uint32_t data, uint8_t status)
+{
+	uint16_t head;
+	uint32_t length;
+	add_request(driver, type, 0, data, DRIVER_WRITES);
+	driver_serve(driver, 0);
+	assert_true(driver_take_used(driver, 0, &head, &length));
+	assert_int_equal(driver_byte(driver, STATUS), status);
+	return length;
+}
+
+/* A driver hands out as many bytes as it is told of: none that may still be what was there before. */
+static void the_used_length_ends_where_nothing_was_written(void **state)
+{
+	(void)state;
+	struct driver *driver = &fixture_of_test.driver;
+	start(&fixture_of_test, false, FEATURE_FLUSH);
+	assert_int_equal(used_length(driver, IN, 512, OK), 513);
+	assert_int_equal(used_length(driver, GET_ID, 20, OK), 21);
+	assert_int_equal(used_length(driver, GET_ID, 100, OK), 20);
+	assert_int_equal(used_length(driver, FLUSH, 0, OK), 1);
+	assert_int_equal(used_length(driver, FLUSH, 512, OK), 0);
+	assert_int_equal(used_length(driver, OUT, 0, OK), 1);
+	assert_int_equal(used_length(driver, OUT, 512, OK), 0);
+	assert_int_equal(used_length(driver, DISCARD, 512, OK), 0);
+	assert_int_equal(used_length(driver, 99, 512, UNSUPPORTED), 0);
+	assert_int_equal(used_length(driver, IN, 100, FAILED), 0);
+	assert_int_equal(truncate("disk.img", 512), 0);
+	assert_int_equal(used_length(driver, IN, 1024, FAILED), 0);
+}
+
 static void it_says_its_name(void **state)
 {
 	(void)state;
@@ -411,6 +442,7 @@ int main(void)
 		TEST(what_is_written_is_read),
 		TEST(buffers_may_be_cut_anywhere),
 		TEST(what_is_not_on_the_disk_fails),
+		TEST(the_used_length_ends_where_nothing_was_written),
 		TEST(it_says_its_name),
 		TEST(room_is_given_up),
 		TEST(no_request_is_for_long),
