@@ -17,7 +17,12 @@ struct disk;
 struct err;
 
 /* Called by one thread at a time. Ranges lie in the disk. All block until done. ERR_NO_SPACE and ERR_GONE mean: it may
- * succeed when a person has helped; everything else is the guest's I/O error. */
+ * succeed when a person has helped; everything else is the guest's I/O error.
+ *
+ * So a full disk of the host's is ERR_NO_SPACE wherever what was to be written is still in somebody's hands, the
+ * guest's or ours, and can be written again. What the kernel had taken, and could not bring onto its medium, it
+ * forgets: a second fdatasync() has nothing to write and says that all is well. That is an I/O error, for want of room,
+ * too. */
 struct disk_ops {
 	bool (*read)(struct disk *disk, uint64_t offset, const struct iovec *to, int n, struct err **errp);
 	bool (*write)(struct disk *disk, uint64_t offset, const struct iovec *from, int n, struct err **errp);

@@ -272,23 +272,35 @@ static bool write_map(struct overlay_file *overlay, bool *ret_written, struct er
 {
 	*ret_written = false;
 	for (size_t at = 0; at < overlay->map_size; at += MAP_PAGE) {
-		uint8_t *changed = &overlay->changed[at / MAP_PAGE];
-		if (!*changed)
+		if (!overlay->changed[at / MAP_PAGE])
 			continue;
 		if (!file_write_at(overlay->fd, overlay->map + at, MAP_PAGE, OVERLAY_HEADER_SIZE + at, "map", errp))
 			return false;
-		*changed = 0;
 		*ret_written = true;
 	}
 	return true;
 }
 
-static bool sync_or_fail(struct overlay_file *overlay, struct err **errp)
+static bool lose(struct overlay_file *overlay, int errnum, struct err **errp)
 {
-	if (fdatasync(overlay->fd) == 0)
-		return true;
 	overlay->failed = true;
-	return err_set(errp, ERR_FAILED, "sync: %s", strerror(errno));
+	return err_set(errp, ERR_FAILED, "sync: %s", strerror(errnum));
+}
+
+static bool sync_written(struct overlay_file *overlay, struct err **errp)
+{
+	return fdatasync(overlay->fd) == 0 || lose(overlay, errno, errp);
+}
+
+/* Nothing but the map was written since the last sync, and that is still here: where room is missing, it is written
+ * again. */
+static bool sync_map(struct overlay_file *overlay, struct err **errp)
+{
+	if (fdatasync(overlay->fd) != 0)
+		return errno == ENOSPC || errno == EDQUOT ? err_set_errno(errp, errno, "sync the map")
+							  : lose(overlay, errno, errp);
+	memset(overlay->changed, 0, overlay->map_size / MAP_PAGE);
+	return true;
 }
 
 bool overlay_file_check(const struct overlay_file *overlay, struct err **errp)
@@ -304,7 +316,7 @@ bool overlay_file_flush(struct overlay_file *overlay, struct err **errp)
 	bool written;
 	if (!overlay_file_check(overlay, errp))
 		return false;
-	return (sync_or_fail(overlay, errp) && write_map(overlay, &written, errp) &&
-		(!written || sync_or_fail(overlay, errp))) ||
+	return (sync_written(overlay, errp) && write_map(overlay, &written, errp) &&
+		(!written || sync_map(overlay, errp))) ||
 	       err_prefix(errp, "overlay %s", overlay->path);
 }

@@ -57,8 +57,9 @@ uint64_t overlay_file_place(const struct overlay_file *overlay, uint64_t offset)
 bool overlay_file_is_local(const struct overlay_file *overlay, uint64_t block);
 /* Their data is in the file, durable or not. */
 void overlay_file_set_local(struct overlay_file *overlay, uint64_t first, uint64_t n);
-/* All that was written is durable, then all bits are. Once the kernel could not write something that is ERR_FAILED, at
- * once and for ever, since the kernel forgets it. ERR_NO_SPACE is of the map alone, which is then written again. */
+/* All that was written is durable, then all bits are. ERR_NO_SPACE is of the map alone: the next flush writes all of it
+ * again that is not durable. Once the kernel could not write blocks that it had taken, that is ERR_FAILED, at once and
+ * for ever, since the kernel forgets it. */
 NODISCARD bool overlay_file_flush(struct overlay_file *overlay, struct err **errp);
 /* It can still be written: no flush has failed for ever. */
 NODISCARD bool overlay_file_check(const struct overlay_file *overlay, struct err **errp);

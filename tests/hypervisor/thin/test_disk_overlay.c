@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A disk over a real nbdkit: what was written is read, what was not is the export's, whatever happens to either. */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,13 +45,18 @@ static void need_nbdkit(void)
 		skip();
 }
 
-static struct disk *open_overlay(void)
+static struct disk *open_overlay_at(const char *path)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	struct disk *disk = disk_open_overlay("vda", "nbd", "", "overlay", &err);
+	struct disk *disk = disk_open_overlay("vda", "nbd", "", path, &err);
 	if (!disk)
 		fail_msg("%s", err_message(err));
 	return disk;
+}
+
+static struct disk *open_overlay(void)
+{
+	return open_overlay_at("overlay");
 }
 
 static void refuse_overlay(enum err_code code, const char *words)
@@ -235,6 +243,54 @@ static void a_read_that_fails_is_the_guests(void **state)
 	nbd_server_kill(server);
 }
 
+static void take_all_room(const char *path)
+{
+	char page[4096] = {1};
+	AUTO(file_closep) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	while (write(fd, page, sizeof(page)) > 0) {
+	}
+	assert_int_equal(errno, ENOSPC);
+}
+
+static void assert_no_room(bool ok, struct err **err)
+{
+	assert_false(ok);
+	assert_int_equal(err_code(*err), ERR_NO_SPACE);
+	assert_non_null(strstr(err_message(*err), "overlay"));
+	err_clear(err);
+}
+
+/* Needs a file system of its own, that is full and then is not. The map is the last that needs room. */
+static void without_room_nothing_is_lost(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	uint8_t block[4096];
+	const struct iovec whole = {block, sizeof(block)};
+	(void)state;
+	need_nbdkit();
+	if (mkdir("full", 0700) != 0 || mount("tmpfs", "full", "tmpfs", 0, "size=1m") != 0)
+		skip();
+	pid_t server = nbd_server_start("base", false);
+	struct disk *disk = open_overlay_at("full/overlay");
+	memset(block, 7, sizeof(block));
+	memset(model, 7, sizeof(block));
+	assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
+	take_all_room("full/ballast");
+	assert_no_room(disk->ops->write(disk, 65536, &whole, 1, &err), &err);
+	assert_no_room(disk->ops->flush(disk, &err), &err);
+	assert_no_room(disk->ops->flush(disk, &err), &err); /* gone on without help */
+	assert_int_equal(unlink("full/ballast"), 0);
+	memset(model + 65536, 7, sizeof(block));
+	assert_true(disk->ops->write(disk, 65536, &whole, 1, &err));
+	assert_true(disk->ops->flush(disk, &err));
+	disk_free(disk);
+	disk = open_overlay_at("full/overlay");
+	check_all(disk);
+	disk_free(disk);
+	nbd_server_kill(server);
+	assert_int_equal(umount("full"), 0);
+}
+
 static void one_machine_has_it(void **state)
 {
 	(void)state;
@@ -291,6 +347,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_server_that_comes_back_is_found, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(another_base_is_refused, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_read_that_fails_is_the_guests, enter, folder_leave),
+		cmocka_unit_test_setup_teardown(without_room_nothing_is_lost, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(one_machine_has_it, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(damage_is_told, enter, folder_leave),
 	};

@@ -2,8 +2,14 @@
 /* Images and the locks on them, also those of QEMU's own programs. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -152,6 +158,72 @@ static void a_flush_that_failed_is_the_last(void **state)
 	}
 }
 
+static void take_all_room(const char *path)
+{
+	char page[4096] = {1};
+	AUTO(file_closep) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	while (write(fd, page, sizeof(page)) > 0) {
+	}
+	assert_int_equal(errno, ENOSPC);
+}
+
+/* A device that promises more than it has: an image without blocks on a full file system. NULL where it cannot be had.
+ */
+static char *make_thin_device(void)
+{
+	char path[64];
+	AUTO(file_closep) int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	if (control < 0 || mkdir("full", 0700) != 0 || mount("tmpfs", "full", "tmpfs", 0, "size=1m") != 0)
+		return NULL;
+	make_image("full/disk.img", SIZE / 2);
+	take_all_room("full/ballast");
+	AUTO(file_closep) int image = open("full/disk.img", O_RDWR | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
+	AUTO(file_closep) int loop = open(path, O_RDWR | O_CLOEXEC);
+	return loop >= 0 && ioctl(loop, LOOP_SET_FD, image) == 0 ? strdup(path) : NULL;
+}
+
+static void end_thin_device(const char *path)
+{
+	AUTO(file_closep) int loop = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	if (loop >= 0)
+		ioctl(loop, LOOP_CLR_FD);
+	umount2("full", MNT_DETACH);
+}
+
+static bool is_flushed(struct disk *disk, char *ret_why, size_t size)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	bool ok = disk->ops->flush(disk, &err);
+	snprintf(ret_why, size, "%s", ok ? "" : err_message(err));
+	return ok;
+}
+
+/* The kernel's own answer to the second fdatasync() is that all is well, and what was written is gone. */
+static void room_does_not_bring_back_what_a_flush_lost(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) char *path = make_thin_device();
+	char bytes[4096] = {'x'}, first[200], second[200];
+	if (!path) {
+		end_thin_device(NULL);
+		skip();
+	}
+	struct disk *disk = must_open(path, false);
+	bool written = disk->ops->write(disk, 0, &(struct iovec){bytes, sizeof(bytes)}, 1, &err);
+	bool flushed = is_flushed(disk, first, sizeof(first));
+	unlink("full/ballast");
+	bool flushed_again = is_flushed(disk, second, sizeof(second));
+	disk_free(disk);
+	end_thin_device(path); /* before anything can fail: it outlives this process */
+	assert_true(written);
+	assert_false(flushed);
+	assert_non_null(strstr(first, "flush /dev/loop"));
+	assert_false(flushed_again);
+	assert_non_null(strstr(second, "failed before"));
+}
+
 static void what_is_no_disk_is_refused(void **state)
 {
 	(void)state;
@@ -228,6 +300,7 @@ int main(void)
 		TEST(an_image_that_shrinks_is_an_error),
 		TEST(zeros_are_zeros),
 		TEST(a_flush_that_failed_is_the_last),
+		TEST(room_does_not_bring_back_what_a_flush_lost),
 		TEST(what_is_no_disk_is_refused),
 		TEST(one_machine_at_a_time),
 		TEST(qemu_is_refused),

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,8 +43,9 @@ static struct {
 	struct pending pending[PENDING_MAX];
 	size_t n_pending;
 	unsigned calls, cut_at;
-	int sync_error;	  /* what the next sync says, once, as the kernel does */
-	bool counts, cut; /* what comes behind the cut changes nothing */
+	int sync_error;	     /* what a sync says, once, as the kernel does */
+	unsigned good_syncs; /* before that */
+	bool counts, cut;    /* what comes behind the cut changes nothing */
 } power;
 
 static unsigned seed;
@@ -106,10 +108,12 @@ ssize_t __wrap_pwritev64(int fd, const struct iovec *parts, int n, off_t offset)
 int __wrap_fdatasync(int fd)
 {
 	call();
-	errno = power.sync_error;
-	power.sync_error = 0;
-	if (errno)
+	if (power.sync_error && power.good_syncs == 0) {
+		errno = power.sync_error;
+		power.sync_error = 0;
 		return -1;
+	}
+	power.good_syncs -= power.good_syncs > 0;
 	for (size_t i = 0; !power.cut && i < power.n_pending; i++)
 		keep(&power.pending[i]);
 	if (!power.cut)
@@ -318,11 +322,69 @@ static void a_flush_that_failed_is_the_last(void **state)
 	nbd_server_kill(server);
 }
 
+/* What is in the file is not known to be there until the map is durable: here, at the next flush. */
+static void a_map_that_found_no_room_is_written_again(void **state)
+{
+	static const int errors[] = {ENOSPC, EDQUOT};
+	static uint8_t zeros[SECTORS * SECTOR];
+	uint8_t bytes[SECTOR];
+	const struct iovec whole = {bytes, SECTOR};
+	AUTO(err_freep) struct err *err = NULL;
+	(void)state;
+	if (!nbd_server_is_there())
+		skip();
+	assert_true(file_replace("base", SPAN_OF(zeros), 0600, &err));
+	pid_t server = nbd_server_start("base", false);
+	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
+		begin_round(UINT_MAX);
+		struct disk *disk = open_disk("overlay");
+		fill(bytes, 0x11111111);
+		assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
+		power.good_syncs = 1;
+		power.sync_error = errors[i];
+		assert_false(disk->ops->flush(disk, &err));
+		assert_int_equal(err_code(err), ERR_NO_SPACE);
+		err_clear(&err);
+		power.n_pending = 0; /* what the kernel says that it could not write, it forgets */
+		assert_true(disk->ops->flush(disk, &err));
+		disk_free(disk);
+		write_crashed("overlay", "crashed");
+		disk = open_disk("crashed");
+		memset(bytes, 0, SECTOR);
+		assert_true(disk->ops->read(disk, 0, &whole, 1, &err));
+		assert_int_equal(bytes[0], 0x11);
+		disk_free(disk);
+	}
+	nbd_server_kill(server);
+}
+
+static void a_map_that_was_lost_is_the_last(void **state)
+{
+	static uint8_t bytes[SECTORS * SECTOR];
+	const struct iovec whole = {bytes, SECTOR};
+	AUTO(err_freep) struct err *err = NULL;
+	(void)state;
+	if (!nbd_server_is_there())
+		skip();
+	memset(&power, 0, sizeof(power));
+	assert_true(file_replace("base", SPAN_OF(bytes), 0600, &err));
+	pid_t server = nbd_server_start("base", false);
+	AUTO(disk_freep) struct disk *disk = open_disk("overlay");
+	assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
+	power.good_syncs = 1;
+	power.sync_error = EIO;
+	assert_io_error(disk->ops->flush(disk, &err), &err, "sync");
+	assert_io_error(disk->ops->flush(disk, &err), &err, "failed before");
+	nbd_server_kill(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_cut_is_survived, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_flush_that_failed_is_the_last, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(a_map_that_found_no_room_is_written_again, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(a_map_that_was_lost_is_the_last, folder_enter, folder_leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
