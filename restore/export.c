@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  *   start ──spawn──► waiting ──"R" on control──► serving ──SIGTERM──► gone
- *                       └────── control closes: what the child said on standard error is the reason
+ *                       ├────── control closes: what the child said on standard error is the reason
+ *                       └────── nothing comes: its time is over, and it is ended
  *
  * The control socket carries the key to the child, and its one byte back. nbdkit gets SIGTERM from the kernel when the
  * thread that called export_start() ends, SIGKILL included, and removes its socket then: so that thread must live on.
@@ -25,14 +26,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hex.h"
 #include "hypervisor/program.h"
 #include "restore/export_relay.h"
 
+#define MS_NS UINT64_C(1000000)
+#define SECOND_NS UINT64_C(1000000000)
+
 enum {
 	CACHE_DEFAULT = 64 << 20,
+	START_S = 240, /* longer than the child itself waits for a store that answers no more (storage/s3/client.c) */
 	CONTROL_FD = 3,
 	TRACE_FD = 4,
 	STOP_MS = 5000,
@@ -186,16 +192,26 @@ static bool explain_start(struct export *export, struct err **errp)
 	return explain(text, kind, errp);
 }
 
-static bool hand_over(struct export *export, const struct repository *repository, struct err **errp)
+/* That it has said something, or closed its end. */
+static bool answers_within(const struct export *export, unsigned seconds)
+{
+	uint64_t now = clock_monotonic_ns(), end = now + seconds * SECOND_NS;
+	struct pollfd answer = {.fd = export->control, .events = POLLIN};
+	for (; now < end; now = clock_monotonic_ns())
+		if (poll(&answer, 1, (int)((end - now) / MS_NS) + 1) > 0)
+			return true;
+	return false;
+}
+
+static bool hand_over(struct export *export, const struct repository *repository, unsigned seconds, struct err **errp)
 {
 	char ready;
-	ssize_t got = send(export->control, repository_material(repository), MATERIAL_SIZE, MSG_NOSIGNAL);
-	if (got == MATERIAL_SIZE) {
-		do {
-			got = read(export->control, &ready, 1);
-		} while (got < 0 && errno == EINTR);
-	}
-	return got == 1 || explain_start(export, errp);
+	if (send(export->control, repository_material(repository), MATERIAL_SIZE, MSG_NOSIGNAL) != MATERIAL_SIZE)
+		return explain_start(export, errp);
+	if (!answers_within(export, seconds))
+		return err_set(errp, ERR_FAILED, "the NBD server did not begin to serve within %u s, and was ended",
+			       seconds);
+	return TEMP_FAILURE_RETRY(read(export->control, &ready, 1)) == 1 || explain_start(export, errp);
 }
 
 static bool make_channels(int control[2], int errors[2], struct err **errp)
@@ -210,7 +226,8 @@ static bool make_channels(int control[2], int errors[2], struct err **errp)
 	return false;
 }
 
-static bool run(struct export *export, struct command *command, const struct repository *repository, struct err **errp)
+static bool run(struct export *export, struct command *command, const struct repository *repository, unsigned seconds,
+		struct err **errp)
 {
 	int control[2], errors[2];
 	if (!make_channels(control, errors, errp))
@@ -220,7 +237,7 @@ static bool run(struct export *export, struct command *command, const struct rep
 	bool ok = spawn(export, command, control[1], errors[1], errp);
 	close(control[1]);
 	close(errors[1]);
-	return ok && hand_over(export, repository, errp);
+	return ok && hand_over(export, repository, seconds, errp);
 }
 
 static bool check_socket(const char *path, struct err **errp)
@@ -257,7 +274,7 @@ struct export *export_start(const struct repository *repository, const struct po
 		return NULL;
 	struct export *export = new_export(options, errp);
 	if (export &&
-	    (!run(export, &command, repository, errp) ||
+	    (!run(export, &command, repository, options->start_s ? options->start_s : START_S, errp) ||
 	     !export_relay_start(&export->relay, export->errors, options->complain, options->complain_arg, errp))) {
 		export_stop(export);
 		return NULL;

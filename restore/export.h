@@ -36,11 +36,13 @@ struct export_options {
 	 * since nbdkit 1.32 ends as a whole when a client goes while several threads answer it. A client may have many
 	 * connections. */
 	bool foreign_clients;
+	unsigned start_s; /* that it may take until it serves; 0: as long as a slow repository may need */
 	export_complaint_function *complain; /* may be NULL */
 	void *complain_arg;
 };
 
-/* Returns when clients can connect. ERR_UNSUPPORTED with a sentence when nbdkit is not installed. */
+/* Returns when clients can connect, or when the server has not come so far in its time, and was ended. ERR_UNSUPPORTED
+ * with a sentence when nbdkit is not installed. */
 NODISCARD struct export *export_start(const struct repository *repository, const struct point *point,
 				      const struct export_options *options, struct err **errp);
 /* "nbd+unix:///vda?socket=/path"; a new string, for the named disk. */

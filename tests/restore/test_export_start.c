@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An NBD server that comes to nothing: a program in nbdkit's place that says no word, or that ends at once. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "restore/export.h"
+#include "tests/storage/runs.h"
+#include "tests/unit.h"
+
+static void put_in_place_of_nbdkit(const char *script)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) char *here = realpath(".", NULL);
+	AUTO(freep) char *path = file_format("%s/programs:/usr/bin:/bin", here);
+	assert_true(mkdir("programs", 0700) == 0 || errno == EEXIST);
+	assert_true(file_replace("programs/nbdkit", SPAN(script, strlen(script)), 0700, &err));
+	assert_int_equal(setenv("PATH", path, 1), 0);
+}
+
+static void assert_no_export(struct runs *runs, const char *words)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	const struct point point = {0}; /* nobody comes so far as to look for it */
+	const struct export_options options = {.socket = "socket", .state_dir = "state", .start_s = 1};
+	assert_null(export_start(runs->repository, &point, &options, &err));
+	assert_int_equal(err_code(err), ERR_FAILED);
+	if (!strstr(err_message(err), words))
+		fail_msg("%s", err_message(err));
+}
+
+/* One that took the key and hangs then is the same to us: nothing comes. */
+static void a_server_that_hangs_is_given_up_and_ended(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(bytes_release) struct bytes text = {0};
+	put_in_place_of_nbdkit("#!/bin/sh\necho $$ >pid\nkill -STOP $$\n");
+	assert_no_export(*state, "did not begin to serve within 1 s,");
+	assert_true(file_read_all("pid", 16, &text, &err));
+	assert_int_equal(kill((pid_t)strtol((const char *)text.data, NULL, 10), 0), -1);
+	assert_int_equal(errno, ESRCH);
+}
+
+static void the_last_words_of_a_server_are_the_reason(void **state)
+{
+	put_in_place_of_nbdkit("#!/bin/sh\necho 'nbdkit: error: the sky fell' >&2\n");
+	assert_no_export(*state, "the NBD server ended: the sky fell");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_server_that_hangs_is_given_up_and_ended, runs_setup_local,
+						runs_teardown),
+		cmocka_unit_test_setup_teardown(the_last_words_of_a_server_are_the_reason, runs_setup_local,
+						runs_teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
