@@ -75,6 +75,18 @@ static bool check_folder(const char *path, struct err **errp)
 	return fd >= 0;
 }
 
+/* The folder of all machines, and what it lies in: who can write to that could put another in its place. It may be
+ * root's, and a link leads to it where an administrator has put it elsewhere. */
+static bool check_place(const char *state_dir, const char *all, struct err **errp)
+{
+	struct stat st;
+	if (stat(state_dir, &st) != 0)
+		return err_set_errno(errp, errno, "%s", state_dir);
+	if ((st.st_uid != geteuid() && st.st_uid != 0) || st.st_mode & (S_IWGRP | S_IWOTH))
+		return refuse_folder(state_dir, &st, errp);
+	return check_folder(all, errp);
+}
+
 /* ---- open ---- */
 
 void thin_machine_release(struct thin_machine *machine)
@@ -143,7 +155,7 @@ static bool open_machine(const char *state_dir, const char *name, struct thin_ma
 		return err_set_no_memory(errp);
 	if (access(conf, F_OK) != 0 && errno == ENOENT)
 		return err_set(errp, ERR_NOT_FOUND, "there is no machine '%s' here; 'salvor vm list' lists all", name);
-	if (!check_folder(all, errp) || !check_folder(machine->folder, errp))
+	if (!check_place(state_dir, all, errp) || !check_folder(machine->folder, errp))
 		return false;
 	machine->config = machine_config_read(conf, errp);
 	return machine->config && read_point(machine, errp) && read_uid(machine->folder, &machine->uid, errp);
@@ -212,7 +224,7 @@ bool thin_machine_names(const char *state_dir, char ***ret, size_t *ret_n, struc
 	if (access(all, F_OK) != 0 && errno == ENOENT)
 		return true;
 	AUTO(closedirp) DIR *folder = open_entries(AT_FDCWD, all, errp);
-	if (!folder || !check_folder(all, errp))
+	if (!folder || !check_place(state_dir, all, errp))
 		return false;
 	for (const struct dirent *entry; (entry = readdir(folder));) {
 		if (add_name(all, entry->d_name, ret, ret_n, errp))
@@ -428,7 +440,7 @@ static bool create_locked(const char *state_dir, const char *all, const char *fo
 	AUTO(file_closep) int lock = -1;
 	if (!conf || !lock_path)
 		return err_set_no_memory(errp);
-	if (!file_make_folders(all, FOLDER_MODE, errp) || !check_folder(all, errp) ||
+	if (!file_make_folders(all, FOLDER_MODE, errp) || !check_place(state_dir, all, errp) ||
 	    !file_lock(lock_path, &lock, errp))
 		return false;
 	if (access(conf, F_OK) == 0)

@@ -97,6 +97,27 @@ class Machines(CommandTest):
         self.fail_with(1, "failed", "web01", "vm", "delete", "web01")
         self.assertTrue(os.path.exists(self.machine("other", "vm.conf")))
 
+    def test_a_state_folder_of_others(self):
+        """Whoever can write to it could put other machines in the place of ours."""
+        self.create()
+        state = self.path("state")
+        orders = (("start", "web01"), ("delete", "web01"), ("list",), ("create", "other", "--disk", "disk.raw"))
+        for mode in (0o770, 0o703, 0o1777):
+            os.chmod(state, mode)
+            for words in orders:
+                self.fail_with(1, "denied", f"the folder {state} belongs to user .* mode {mode:04o}", "vm", *words)
+        os.chmod(state, 0o755)
+        self.assertEqual(list(self.listed()), ["web01"])
+        if os.geteuid() == 0:
+            os.chown(state, 65534, 65534)
+            for words in orders:
+                self.fail_with(1, "denied", f"the folder {state} belongs to user 65534", "vm", *words)
+            os.chown(state, 0, 0)
+        os.rename(state, self.path("moved"))
+        os.symlink("moved", state)
+        self.assertEqual(list(self.listed()), ["web01"])
+        self.succeed("vm", "delete", "web01")
+
     def test_links_are_removed_and_not_followed(self):
         self.create()
         os.mkdir(self.path("elsewhere"))
