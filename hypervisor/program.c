@@ -27,6 +27,18 @@ bool program_require(const char *name, const char *what_for, struct err **errp)
 	return err_set(errp, ERR_UNSUPPORTED, "%s needs the program %s, which is not installed", what_for, name);
 }
 
+char *program_near(const char *path, int access_mode)
+{
+	char program[4096];
+	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	program[len > 0 ? len : 0] = '\0';
+	char *slash = strrchr(program, '/');
+	if (slash)
+		*slash = '\0';
+	AUTO(freep) char *near = file_join(program, path);
+	return near && access(near, access_mode) == 0 ? STEAL(&near) : NULL;
+}
+
 void program_said(int fd, char *text, size_t size)
 {
 	size_t len = 0;

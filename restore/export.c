@@ -30,6 +30,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hex.h"
+#include "hypervisor/arguments.h"
 #include "hypervisor/program.h"
 #include "restore/export_relay.h"
 
@@ -54,82 +55,55 @@ struct export
 	struct export_relay relay; /* of errors, while it serves */
 };
 
-/* ---- command ---- */
+/* ---- arguments ---- */
 
 /* Beside the program, as in the build tree, else where it was installed. */
 static char *find_plugin(struct err **errp)
 {
-	char program[4096];
-	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	program[len > 0 ? len : 0] = '\0';
-	char *slash = strrchr(program, '/');
-	if (slash)
-		*slash = '\0';
-	AUTO(freep) char *near = file_format("%s/../lib/salvor/salvor-nbd.so", program);
-	if (near && access(near, R_OK) == 0)
-		return STEAL(&near);
+	char *near = program_near("../lib/salvor/salvor-nbd.so", R_OK);
+	if (near)
+		return near;
 	AUTO(freep) char *installed = file_format("%s/salvor-nbd.so", SALVOR_PLUGIN_FOLDER);
 	if (installed && access(installed, R_OK) == 0)
 		return STEAL(&installed);
-	err_set(errp, ERR_UNSUPPORTED, "salvor-nbd.so is neither in %s/../lib/salvor nor in %s", program,
+	err_set(errp, ERR_UNSUPPORTED, "salvor-nbd.so is neither in ../lib/salvor, seen from this program, nor in %s",
 		SALVOR_PLUGIN_FOLDER);
 	return NULL;
 }
 
-enum { ARGUMENTS_MAX = 28 };
-
-struct command {
-	char *arguments[ARGUMENTS_MAX];
-	size_t n;
-	bool no_memory;
-};
-
-static void command_release(struct command *command)
-{
-	for (size_t i = 0; i < command->n; i++)
-		free(command->arguments[i]);
-}
-
-static void add(struct command *command, char *argument)
-{
-	command->no_memory = command->no_memory || !argument;
-	if (argument)
-		command->arguments[command->n++] = argument;
-}
-
-static bool build_command(struct command *command, const struct repository *repository, const struct point *point,
-			  const struct export_options *options, struct err **errp)
+static bool build_arguments(struct arguments *arguments, const struct repository *repository, const struct point *point,
+			    const struct export_options *options, struct err **errp)
 {
 	char session[SESSION_TEXT_SIZE], run[2 * CACHE_RUN_SIZE + 1];
 	const struct backend_cache_options *cache = repository_cache(repository);
-	char *plugin = find_plugin(errp);
+	AUTO(freep) char *plugin = find_plugin(errp);
 	if (!plugin)
 		return false;
-	add(command, strdup("nbdkit"));
-	add(command, strdup("--foreground"));
-	add(command, strdup("--exit-with-parent"));
-	add(command, strdup("--readonly"));
+	arguments_add(arguments, "nbdkit");
+	arguments_add(arguments, "--foreground");
+	arguments_add(arguments, "--exit-with-parent");
+	arguments_add(arguments, "--readonly");
 	if (options->foreign_clients)
-		add(command, strdup("--threads=1"));
-	add(command, strdup("--unix"));
-	add(command, strdup(options->socket));
-	add(command, plugin);
-	add(command, file_format("url=%s", repository_url(repository)));
-	add(command, file_format("session=%s", session_id_text(&point->session, session)));
-	add(command, file_format("state-dir=%s", options->state_dir));
-	add(command, file_format("socket=%s", options->socket));
-	add(command, file_format("cache=%zu", options->cache_bytes ? options->cache_bytes : (size_t)CACHE_DEFAULT));
-	add(command, file_format("limit-rate=%" PRIu64, repository_limit_rate(repository)));
-	add(command, file_format("control=%d", CONTROL_FD));
+		arguments_add(arguments, "--threads=1");
+	arguments_add(arguments, "--unix");
+	arguments_add(arguments, "%s", options->socket);
+	arguments_add(arguments, "%s", plugin);
+	arguments_add(arguments, "url=%s", repository_url(repository));
+	arguments_add(arguments, "session=%s", session_id_text(&point->session, session));
+	arguments_add(arguments, "state-dir=%s", options->state_dir);
+	arguments_add(arguments, "socket=%s", options->socket);
+	arguments_add(arguments, "cache=%zu", options->cache_bytes ? options->cache_bytes : (size_t)CACHE_DEFAULT);
+	arguments_add(arguments, "limit-rate=%" PRIu64, repository_limit_rate(repository));
+	arguments_add(arguments, "control=%d", CONTROL_FD);
 	if (cache->folder)
-		add(command, file_format("keep=%s", cache->folder));
+		arguments_add(arguments, "keep=%s", cache->folder);
 	if (cache->fresh)
-		add(command, file_format("run=%s", hex_encode(cache->run, sizeof(cache->run), run)));
+		arguments_add(arguments, "run=%s", hex_encode(cache->run, sizeof(cache->run), run));
 	if (options->trace)
-		add(command, file_format("trace=%d", TRACE_FD));
+		arguments_add(arguments, "trace=%d", TRACE_FD);
 	if (options->disk)
-		add(command, file_format("disk=%s", options->disk));
-	return !command->no_memory || err_set_no_memory(errp);
+		arguments_add(arguments, "disk=%s", options->disk);
+	return arguments_check(arguments, errp);
 }
 
 /* ---- start ---- */
@@ -150,7 +124,7 @@ static int set_files(posix_spawn_file_actions_t *actions, const struct export *e
 }
 
 /* Its own process group: Ctrl-C is for us, and we end it when our clients are gone. */
-static bool spawn(struct export *export, struct command *command, int control, int errors, struct err **errp)
+static bool spawn(struct export *export, struct arguments *arguments, int control, int errors, struct err **errp)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -168,7 +142,7 @@ static bool spawn(struct export *export, struct command *command, int control, i
 	if (status == 0)
 		status = posix_spawnattr_setsigmask(&attributes, &none);
 	if (status == 0)
-		status = posix_spawnp(&export->pid, "nbdkit", &actions, &attributes, command->arguments, environ);
+		status = posix_spawnp(&export->pid, "nbdkit", &actions, &attributes, arguments->items, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	if (status != 0)
@@ -226,15 +200,15 @@ static bool make_channels(int control[2], int errors[2], struct err **errp)
 	return false;
 }
 
-static bool run(struct export *export, struct command *command, const struct repository *repository, unsigned seconds,
-		struct err **errp)
+static bool run(struct export *export, struct arguments *arguments, const struct repository *repository,
+		unsigned seconds, struct err **errp)
 {
 	int control[2], errors[2];
 	if (!make_channels(control, errors, errp))
 		return false;
 	export->control = control[0];
 	export->errors = errors[0];
-	bool ok = spawn(export, command, control[1], errors[1], errp);
+	bool ok = spawn(export, arguments, control[1], errors[1], errp);
 	close(control[1]);
 	close(errors[1]);
 	return ok && hand_over(export, repository, seconds, errp);
@@ -268,13 +242,13 @@ static struct export *new_export(const struct export_options *options, struct er
 struct export *export_start(const struct repository *repository, const struct point *point,
 			    const struct export_options *options, struct err **errp)
 {
-	AUTO(command_release) struct command command = {0};
+	AUTO(arguments_release) struct arguments arguments = {0};
 	if (!repository_check_readable(repository, errp) || !program_require("nbdkit", "serving a disk", errp) ||
-	    !check_socket(options->socket, errp) || !build_command(&command, repository, point, options, errp))
+	    !check_socket(options->socket, errp) || !build_arguments(&arguments, repository, point, options, errp))
 		return NULL;
 	struct export *export = new_export(options, errp);
 	if (export &&
-	    (!run(export, &command, repository, options->start_s ? options->start_s : START_S, errp) ||
+	    (!run(export, &arguments, repository, options->start_s ? options->start_s : START_S, errp) ||
 	     !export_relay_start(&export->relay, export->errors, options->complain, options->complain_arg, errp))) {
 		export_stop(export);
 		return NULL;

@@ -16,49 +16,12 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "hypervisor/arguments.h"
 #include "hypervisor/machines/machines.h"
 #include "hypervisor/machines/machines_internal.h"
 #include "hypervisor/program.h"
 
-enum { READY_FD = 3, LOCK_FD = 4, FIRST_OTHER_FD = 16, ARGUMENTS_MAX = 24 };
-
-struct command {
-	char *arguments[ARGUMENTS_MAX];
-	size_t n;
-	bool no_memory;
-};
-
-static void command_release(struct command *command)
-{
-	for (size_t i = 0; i < command->n; i++)
-		free(command->arguments[i]);
-}
-
-static void add(struct command *command, char *argument)
-{
-	command->no_memory = command->no_memory || !argument;
-	if (argument)
-		command->arguments[command->n++] = argument;
-}
-
-/* Beside this program, else on PATH. */
-static char *find_vmm(void)
-{
-	char program[4096];
-	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	program[len > 0 ? len : 0] = '\0';
-	char *slash = strrchr(program, '/');
-	if (slash)
-		*slash = '\0';
-	AUTO(freep) char *near = file_join(program, "salvor-vmm");
-	return near && access(near, X_OK) == 0 ? STEAL(&near) : strdup("salvor-vmm");
-}
-
-static void add_file(struct command *command, const char *option, const struct thin_machine *machine, const char *file)
-{
-	add(command, strdup(option));
-	add(command, thin_machine_file(machine, file));
-}
+enum { READY_FD = 3, LOCK_FD = 4, FIRST_OTHER_FD = 16 };
 
 /* Root's machine is never root. */
 static bool check_user(const struct thin_machine *machine, struct err **errp)
@@ -71,19 +34,21 @@ static bool check_user(const struct thin_machine *machine, struct err **errp)
 		       machine->name, machine->folder);
 }
 
-static bool build(struct command *command, const struct thin_machine *machine, struct err **errp)
+/* salvor-vmm beside this program, else on PATH. */
+static bool build(struct arguments *arguments, const struct thin_machine *machine, struct err **errp)
 {
-	add(command, find_vmm());
-	add_file(command, "--config", machine, "vm.conf");
-	add_file(command, "--control", machine, "control");
-	add_file(command, "--agent", machine, "agent");
-	add_file(command, "--serial-log", machine, "serial.log");
-	add_file(command, "--log", machine, "log");
-	add(command, file_format("--ready=%d", READY_FD));
-	add(command, file_format("--hold=%d", LOCK_FD));
+	AUTO(freep) char *near = program_near("salvor-vmm", X_OK);
+	arguments_add(arguments, "%s", near ? near : "salvor-vmm");
+	arguments_add(arguments, "--config=%s/vm.conf", machine->folder);
+	arguments_add(arguments, "--control=%s/control", machine->folder);
+	arguments_add(arguments, "--agent=%s/agent", machine->folder);
+	arguments_add(arguments, "--serial-log=%s/serial.log", machine->folder);
+	arguments_add(arguments, "--log=%s/log", machine->folder);
+	arguments_add(arguments, "--ready=%d", READY_FD);
+	arguments_add(arguments, "--hold=%d", LOCK_FD);
 	if (machine->uid)
-		add(command, file_format("--uid=%u", machine->uid));
-	return !command->no_memory || err_set_no_memory(errp);
+		arguments_add(arguments, "--uid=%u", machine->uid);
+	return arguments_check(arguments, errp);
 }
 
 /* What it has beside standard input and output; all numbers are above those that they get. */
@@ -119,7 +84,7 @@ static int set_attributes(posix_spawnattr_t *attributes)
 	return status == 0 ? posix_spawnattr_setsigmask(attributes, &none) : status;
 }
 
-static bool spawn(struct command *command, const struct ends *ends, pid_t *ret, struct err **errp)
+static bool spawn(struct arguments *arguments, const struct ends *ends, pid_t *ret, struct err **errp)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	char *environment[] = {path, NULL};
@@ -135,11 +100,10 @@ static bool spawn(struct command *command, const struct ends *ends, pid_t *ret, 
 	if (status == 0)
 		status = set_attributes(&attributes);
 	if (status == 0)
-		status = posix_spawnp(ret, command->arguments[0], &actions, &attributes, command->arguments,
-				      environment);
+		status = posix_spawnp(ret, arguments->items[0], &actions, &attributes, arguments->items, environment);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
-	return status == 0 || err_set_errno(errp, status, "run %s", command->arguments[0]);
+	return status == 0 || err_set_errno(errp, status, "run %s", arguments->items[0]);
 }
 
 /* The last of its lines, without what it puts before an error. */
@@ -179,11 +143,11 @@ static bool make_pipe(int ret[2], struct err **errp)
 	return high >= 0 || err_set_errno(errp, errno, "make a pipe");
 }
 
-static bool run(const struct thin_machine *machine, struct command *command, int lock, const int errors[2],
+static bool run(const struct thin_machine *machine, struct arguments *arguments, int lock, const int errors[2],
 		const int ready[2], pid_t *ret_pid, struct err **errp)
 {
 	const struct ends ends = {.errors = errors[1], .ready = ready[1], .lock = lock};
-	bool ok = spawn(command, &ends, ret_pid, errp);
+	bool ok = spawn(arguments, &ends, ret_pid, errp);
 	close(errors[1]);
 	close(ready[1]);
 	if (!ok)
@@ -197,15 +161,15 @@ static bool run(const struct thin_machine *machine, struct command *command, int
 
 bool thin_machine_start(const struct thin_machine *machine, int lock, pid_t *ret_pid, struct err **errp)
 {
-	AUTO(command_release) struct command command = {0};
+	AUTO(arguments_release) struct arguments arguments = {0};
 	int errors[2] = {-1, -1}, ready[2] = {-1, -1};
 	AUTO(file_closep) int held = fcntl(lock, F_DUPFD_CLOEXEC, FIRST_OTHER_FD);
 	if (held < 0)
 		return err_set_errno(errp, errno, "machine '%s': lock", machine->name);
-	if (!check_user(machine, errp) || !build(&command, machine, errp))
+	if (!check_user(machine, errp) || !build(&arguments, machine, errp))
 		return false;
 	bool ok = make_pipe(errors, errp) && make_pipe(ready, errp) &&
-		  run(machine, &command, held, errors, ready, ret_pid, errp);
+		  run(machine, &arguments, held, errors, ready, ret_pid, errp);
 	file_closep(&errors[0]);
 	file_closep(&ready[0]);
 	return ok;
