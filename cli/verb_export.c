@@ -15,9 +15,8 @@ DEFINE_AUTO_FREE(struct export, export_stop);
 /* Called by a thread of the export's own. */
 static void complain(void *arg, enum export_complaint kind, const char *text)
 {
-	atomic_bool *met_damage = arg;
-	if (kind == EXPORT_DAMAGE)
-		atomic_store(met_damage, true);
+	(void)arg;
+	(void)kind;
 	report_note(NULL, text);
 }
 
@@ -94,11 +93,19 @@ static bool announce(struct context *context, const struct export *export, const
 	return report_json(context, json, errp);
 }
 
+static bool serve(struct context *context, const struct repository *repository, const struct point *point,
+		  const struct export_options *options, struct err **errp)
+{
+	AUTO(export_stopp) struct export *export = export_start(repository, point, options, errp);
+	return export && announce(context, export, point, options->disk, errp) &&
+	       export_wait(export, &context->cancel, errp);
+}
+
 bool run_export(struct context *context, struct err **errp)
 {
 	AUTO(point_release) struct point point = {0};
 	atomic_bool met_damage = false;
-	struct export_options options = {.foreign_clients = true, .complain_arg = &met_damage};
+	struct export_options options = {.foreign_clients = true, .met_damage = &met_damage};
 	if (!choose(context, &options, errp))
 		return false;
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
@@ -107,10 +114,7 @@ bool run_export(struct context *context, struct err **errp)
 		return false;
 	report_missed(context, &point);
 	known_warn_of_damage(repository, &point);
-	AUTO(export_stopp) struct export *export = export_start(repository, &point, &options, errp);
-	if (!export)
-		return false;
-	if (!announce(context, export, &point, options.disk, errp) || !export_wait(export, &context->cancel, errp))
+	if (!serve(context, repository, &point, &options, errp))
 		return false;
 	return !atomic_load(&met_damage) ||
 	       err_set(errp, ERR_CORRUPT,

@@ -9,24 +9,17 @@
 #include "restore/machine.h"
 
 /* What the server of the disks says meanwhile, in a thread of its own. */
-struct listener {
-	const struct boot_options *options;
-	atomic_bool met_damage;
-};
-
 static void complain(void *arg, enum export_complaint kind, const char *text)
 {
-	struct listener *listener = arg;
-	const struct boot_options *options = listener->options;
-	if (kind == EXPORT_DAMAGE)
-		atomic_store(&listener->met_damage, true);
+	const struct boot_options *options = arg;
+	(void)kind;
 	if (options->note)
 		options->note(options->note_arg, text);
 }
 
-static bool judge(const struct listener *listener, struct err **errp)
+static bool judge(const atomic_bool *met_damage, struct err **errp)
 {
-	return !atomic_load(&listener->met_damage) ||
+	return !atomic_load(met_damage) ||
 	       err_set(errp, ERR_CORRUPT,
 		       "the machine met damage on its disks, which it saw as read errors; 'salvor scrub' says which "
 		       "points are hurt, and 'salvor points' which others there are");
@@ -36,7 +29,7 @@ static bool start_and_wait(const struct repository *repository, const struct poi
 			   const struct boot_options *options, struct runner *runner, uint64_t begin_ns,
 			   struct err **errp)
 {
-	struct listener listener = {.options = options};
+	atomic_bool met_damage = false;
 	const struct machine_options machine_options = {
 		.state_dir = options->state_dir,
 		.overlay_dir = options->overlay_dir,
@@ -48,7 +41,8 @@ static bool start_and_wait(const struct repository *repository, const struct poi
 		.note = options->note,
 		.note_arg = options->note_arg,
 		.complain = complain,
-		.complain_arg = &listener,
+		.complain_arg = (void *)(uintptr_t)options,
+		.met_damage = &met_damage,
 	};
 	struct machine *machine = machine_start(runner, repository, point, &machine_options, errp);
 	if (!machine)
@@ -57,7 +51,7 @@ static bool start_and_wait(const struct repository *repository, const struct poi
 		options->started(options->note_arg, clock_monotonic_ns() - begin_ns);
 	bool ok = runner->ops->wait(machine_run(machine), options->cancel, errp);
 	machine_stop(machine);
-	return ok && judge(&listener, errp);
+	return ok && judge(&met_damage, errp);
 }
 
 bool boot_point(const struct repository *repository, const struct point *point, const struct boot_options *options,

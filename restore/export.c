@@ -247,9 +247,8 @@ struct export *export_start(const struct repository *repository, const struct po
 	    !check_socket(options->socket, errp) || !build_arguments(&arguments, repository, point, options, errp))
 		return NULL;
 	struct export *export = new_export(options, errp);
-	if (export &&
-	    (!run(export, &arguments, repository, options->start_s ? options->start_s : START_S, errp) ||
-	     !export_relay_start(&export->relay, export->errors, options->complain, options->complain_arg, errp))) {
+	if (export && (!run(export, &arguments, repository, options->start_s ? options->start_s : START_S, errp) ||
+		       !export_relay_start(&export->relay, export->errors, options, errp))) {
 		export_stop(export);
 		return NULL;
 	}

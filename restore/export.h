@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/cancel.h"
 #include "storage/point.h"
 #include "storage/repository.h"
@@ -39,6 +41,9 @@ struct export_options {
 	unsigned start_s; /* that it may take until it serves; 0: as long as a slow repository may need */
 	export_complaint_function *complain; /* may be NULL */
 	void *complain_arg;
+	/* Set where a client's read failed for damage; may be NULL. All that there was is told of when export_stop()
+	 * has returned. */
+	atomic_bool *met_damage;
 };
 
 /* Returns when clients can connect, or when the server has not come so far in its time, and was ended. ERR_UNSUPPORTED

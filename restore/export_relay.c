@@ -52,6 +52,8 @@ static void pass_on(struct export_relay *relay, const char *line)
 	if (!*plain || strcmp(plain, relay->last) == 0)
 		return;
 	keep_last(relay, kind, plain);
+	if (relay->met_damage && kind == EXPORT_DAMAGE)
+		atomic_store(relay->met_damage, true);
 	if (relay->complain)
 		relay->complain(relay->arg, kind, plain);
 }
@@ -88,10 +90,12 @@ static void *relay_lines(void *arg)
 	}
 }
 
-bool export_relay_start(struct export_relay *relay, int fd, export_complaint_function *complain, void *arg,
-			struct err **errp)
+bool export_relay_start(struct export_relay *relay, int fd, const struct export_options *options, struct err **errp)
 {
-	*relay = (struct export_relay){.fd = fd, .complain = complain, .arg = arg};
+	*relay = (struct export_relay){.fd = fd,
+				       .complain = options->complain,
+				       .arg = options->complain_arg,
+				       .met_damage = options->met_damage};
 	relay->running = thread_start(&relay->thread, "nbd-relay", relay_lines, relay, errp);
 	return relay->running;
 }

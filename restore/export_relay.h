@@ -17,14 +17,15 @@ struct export_relay {
 	int fd;
 	export_complaint_function *complain;
 	void *arg;
+	atomic_bool *met_damage;
 	char last[EXPORT_LINE_MAX]; /* once the thread ended, or before it began: the server's last words */
 	enum export_complaint last_kind;
 	bool running;
 	pthread_t thread;
 };
 
-/* complain NULL: lines are read, and nobody hears them. fd is borrowed until export_relay_join(). */
-NODISCARD bool export_relay_start(struct export_relay *relay, int fd, export_complaint_function *complain, void *arg,
+/* Without complain, lines are read and nobody hears them. fd is borrowed until export_relay_join(). */
+NODISCARD bool export_relay_start(struct export_relay *relay, int fd, const struct export_options *options,
 				  struct err **errp);
 /* When the server is gone. */
 void export_relay_join(struct export_relay *relay);

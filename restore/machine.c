@@ -119,7 +119,8 @@ static bool serve(struct machine *machine, const struct repository *repository, 
 						      .state_dir = options->state_dir,
 						      .trace = machine->trace,
 						      .complain = options->complain,
-						      .complain_arg = options->complain_arg};
+						      .complain_arg = options->complain_arg,
+						      .met_damage = options->met_damage};
 	machine->export = export_start(repository, point, &export_options, errp);
 	if (!machine->export)
 		return false;

@@ -24,6 +24,7 @@ struct machine_options {
 	void *note_arg;
 	export_complaint_function *complain; /* what could not be read, or was read from elsewhere; may be NULL */
 	void *complain_arg;
+	atomic_bool *met_damage; /* as in export_options */
 };
 
 /* ERR_CORRUPT when the point is damaged where it is read. The thread that calls this must live until machine_stop(). */
