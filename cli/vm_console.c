@@ -1,53 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/vm.h"
+#include "hypervisor/terminal.h"
 
-enum { ESCAPE = 0x1d /* Ctrl-] */, BUFFER_SIZE = 4096 };
-
-/* The terminal as it was, while it is in raw mode. */
-struct terminal {
-	bool raw;
-	struct termios before;
-};
-
-static void enter_raw_mode(struct terminal *terminal)
-{
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &terminal->before) < 0)
-		return;
-	struct termios raw = terminal->before;
-	cfmakeraw(&raw);
-	terminal->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-}
-
-static void leave_raw_mode(struct terminal *terminal)
-{
-	if (terminal->raw)
-		tcsetattr(STDIN_FILENO, TCSANOW, &terminal->before);
-	terminal->raw = false;
-}
-
-static bool write_all(int fd, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t done = fd == STDOUT_FILENO ? write(fd, data, len) : send(fd, data, len, MSG_NOSIGNAL);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		data += done;
-		len -= (size_t)done;
-	}
-	return true;
-}
+enum { BUFFER_SIZE = 4096 };
 
 /* False at the end: the machine's, or of whoever reads along. */
 static bool relay_guest(int guest)
@@ -56,7 +18,7 @@ static bool relay_guest(int guest)
 	ssize_t got = read(guest, data, sizeof(data));
 	if (got < 0 && errno == EINTR)
 		return true;
-	return got > 0 && write_all(STDOUT_FILENO, data, (size_t)got);
+	return got > 0 && terminal_write(STDOUT_FILENO, data, (size_t)got);
 }
 
 /* False at the escape. The end of input is not the end of the console. */
@@ -70,9 +32,9 @@ static bool relay_input(int *input, int guest)
 		*input = -1;
 		return true;
 	}
-	const char *escape = memchr(data, ESCAPE, (size_t)got);
-	size_t len = escape ? (size_t)(escape - data) : (size_t)got;
-	return write_all(guest, data, len) && !escape;
+	bool leaves;
+	size_t len = terminal_typed(data, (size_t)got, &leaves);
+	return terminal_write(guest, data, len) && !leaves;
 }
 
 /* poll() passes over descriptors of -1. */
@@ -92,7 +54,7 @@ static void relay(int guest, const struct cancel *cancel)
 
 bool vm_console(struct context *context, const struct thin_machine *machine, struct err **errp)
 {
-	AUTO(leave_raw_mode) struct terminal terminal = {0};
+	AUTO(terminal_leave) struct terminal terminal = {.fd = -1};
 	if (context->options.json)
 		return err_set(errp, ERR_USAGE, "'vm console' has no --json: it is the serial line itself");
 	AUTO(file_closep) int guest = thin_machine_console(machine, errp);
@@ -100,7 +62,7 @@ bool vm_console(struct context *context, const struct thin_machine *machine, str
 		return false;
 	log_info("the serial line of %s; %s leaves, and the machine runs on", machine->name,
 		 isatty(STDIN_FILENO) ? "Ctrl-]" : "SIGTERM");
-	enter_raw_mode(&terminal);
+	terminal_enter(&terminal, STDIN_FILENO);
 	relay(guest, &context->cancel);
 	return true;
 }

@@ -10,43 +10,25 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/thread.h"
+#include "hypervisor/terminal.h"
 
-enum {
-	ESCAPE = 0x1d, /* Ctrl-] */
-	BUFFER_SIZE = 4096,
-};
+enum { BUFFER_SIZE = 4096 };
 
 struct console {
 	int in, out, listener, guest;
 	enum run_voice voice;
 	const struct run_watcher *watcher; /* NULL: none */
 	int stop, escaped;		   /* eventfds */
-	int terminal;			   /* in raw mode; -1: none */
-	struct termios before;
+	struct terminal terminal;
 	pthread_t thread;
 	bool running;
 };
 
 /* ---- relay ---- */
-
-static bool write_all(int fd, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t done = write(fd, data, len);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		data += done;
-		len -= (size_t)done;
-	}
-	return true;
-}
 
 static ssize_t read_some(int fd, char *data, size_t size)
 {
@@ -69,7 +51,7 @@ static void relay_guest(struct console *console)
 	}
 	if (console->watcher)
 		console->watcher->heard(console->watcher->arg, console->voice, data, (size_t)got);
-	if (console->out >= 0 && !write_all(console->out, data, (size_t)got))
+	if (console->out >= 0 && !terminal_write(console->out, data, (size_t)got))
 		console->out = -1;
 }
 
@@ -81,12 +63,12 @@ static void relay_input(struct console *console)
 		console->in = -1; /* end of input is not the end of the machine */
 		return;
 	}
-	const char *escape = memchr(data, ESCAPE, (size_t)got);
-	size_t len = escape ? (size_t)(escape - data) : (size_t)got;
+	bool leaves;
+	size_t len = terminal_typed(data, (size_t)got, &leaves);
 	/* A guest that is gone is noticed when it is read from. */
 	if (console->guest >= 0 && len > 0 && send(console->guest, data, len, MSG_NOSIGNAL) < 0 && errno != EPIPE)
 		console->in = -1;
-	if (escape && eventfd_write(console->escaped, 1) == 0)
+	if (leaves && eventfd_write(console->escaped, 1) == 0)
 		console->in = -1;
 }
 
@@ -139,17 +121,6 @@ static bool listen_at(struct console *console, const char *path, struct err **er
 	return true;
 }
 
-static void enter_raw_mode(struct console *console)
-{
-	struct termios raw;
-	if (console->in < 0 || !isatty(console->in) || tcgetattr(console->in, &console->before) < 0)
-		return;
-	raw = console->before;
-	cfmakeraw(&raw);
-	if (tcsetattr(console->in, TCSANOW, &raw) == 0)
-		console->terminal = console->in;
-}
-
 static bool start(struct console *console, const char *path, struct err **errp)
 {
 	console->stop = eventfd(0, EFD_CLOEXEC);
@@ -176,9 +147,8 @@ struct console *console_start(const char *path, const struct console_ends *ends,
 				    .listener = -1,
 				    .guest = -1,
 				    .stop = -1,
-				    .escaped = -1,
-				    .terminal = -1};
-	enter_raw_mode(console);
+				    .escaped = -1};
+	terminal_enter(&console->terminal, console->in);
 	if (!start(console, path, errp)) {
 		console_stop(console);
 		return NULL;
@@ -203,8 +173,7 @@ void console_stop(struct console *console)
 		return;
 	if (console->running && eventfd_write(console->stop, 1) == 0)
 		pthread_join(console->thread, NULL);
-	if (console->terminal >= 0)
-		tcsetattr(console->terminal, TCSANOW, &console->before);
+	terminal_leave(&console->terminal);
 	close_if_open(console->listener);
 	close_if_open(console->guest);
 	close_if_open(console->stop);
