@@ -12,8 +12,8 @@
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "tests/error.h"
 #include "tests/folder.h"
-#include "tests/unit.h"
 
 static int enter_folder_with_tmp(void **state)
 {
@@ -80,8 +80,7 @@ static void a_failed_creation_leaves_nothing(void **state)
 	(void)state;
 	AUTO(err_freep) struct err *err = NULL;
 	assert_false(create("missing/object", "body", &err));
-	assert_int_equal(err_code(err), ERR_NOT_FOUND);
-	assert_non_null(strstr(err_message(err), "missing/object"));
+	assert_error(&err, ERR_NOT_FOUND, "missing/object");
 	assert_int_equal(count_names("tmp"), 0);
 	err_clear(&err);
 	assert_false(file_create_once(".", "object", "no-tmp", SPAN_TEXT("body"), 0600, &err));

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "tests/unit.h"
+#include "tests/error.h"
 
 static void a_tree_is_built_and_written(void **state)
 {
@@ -47,8 +47,7 @@ static void what_is_no_json_is_damage(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
 		AUTO(err_freep) struct err *err = NULL;
 		assert_null(json_parse(texts[i], "answer", &err));
-		assert_int_equal(err_code(err), ERR_CORRUPT);
-		assert_non_null(strstr(err_message(err), "answer: not JSON"));
+		assert_error(&err, ERR_CORRUPT, "answer: not JSON");
 	}
 }
 

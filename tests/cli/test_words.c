@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "cli/nearest.h"
 #include "cli/words.h"
-#include "tests/unit.h"
+#include "tests/error.h"
 
 static void sizes_have_binary_factors(void **state)
 {
@@ -35,8 +35,7 @@ static void what_is_no_size_is_refused(void **state)
 		AUTO(err_freep) struct err *err = NULL;
 		uint64_t size = 7;
 		assert_false(words_parse_size("memory", texts[i], &size, &err));
-		assert_int_equal(err_code(err), ERR_USAGE);
-		assert_non_null(strstr(err_message(err), "--memory"));
+		assert_error(&err, ERR_USAGE, "--memory");
 		assert_int_equal(size, 7);
 	}
 }

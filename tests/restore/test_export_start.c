@@ -10,8 +10,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "restore/export.h"
+#include "tests/error.h"
 #include "tests/storage/runs.h"
-#include "tests/unit.h"
 
 static void put_in_place_of_nbdkit(const char *script)
 {
@@ -29,9 +29,7 @@ static void assert_no_export(struct runs *runs, const char *words)
 	const struct point point = {0}; /* nobody comes so far as to look for it */
 	const struct export_options options = {.socket = "socket", .state_dir = "state", .start_s = 1};
 	assert_null(export_start(runs->repository, &point, &options, &err));
-	assert_int_equal(err_code(err), ERR_FAILED);
-	if (!strstr(err_message(err), words))
-		fail_msg("%s", err_message(err));
+	assert_error(&err, ERR_FAILED, words);
 }
 
 /* One that took the key and hangs then is the same to us: nothing comes. */

@@ -5,8 +5,8 @@
 
 #include "base/err.h"
 #include "base/pool.h"
+#include "tests/error.h"
 #include "tests/storage/store.h"
-#include "tests/unit.h"
 
 enum { CHUNKS = 300, CHUNK = 4096, THREADS = 4 };
 
@@ -89,10 +89,8 @@ static void expect_failure(struct store *store, struct chunk_ref *ref, enum err_
 	AUTO(err_freep) struct err *err = NULL;
 	char name[OBJECT_NAME_SIZE];
 	assert_false(pack_reader_chunks(store->packs, ref, 1, &err));
-	assert_int_equal(err_code(err), code);
 	assert_string_equal(err_object(err), object_name_pack(PACK_CHUNKS, &ref->at.session, ref->at.seq, name));
-	if (!strstr(err_message(err), words))
-		fail_msg("'%s' does not say '%s'", err_message(err), words);
+	assert_error(&err, code, words);
 }
 
 static void wrong_locators_are_damage_and_named(void **state)

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/hex.h"
+#include "tests/error.h"
 #include "tests/storage/runs.h"
-#include "tests/unit.h"
 
 #define LEN ((size_t)100000)
 #define DAY UINT64_C(86400000000000)
@@ -47,9 +47,7 @@ static void must_not_find(struct runs *runs, const char *text, enum err_code cod
 	AUTO(point_release) struct point point = {0};
 
 	assert_false(point_find(runs->repository, text, &point, &err));
-	assert_int_equal(err_code(err), code);
-	if (!strstr(err_message(err), word))
-		fail_msg("'%s' is not in: %s", word, err_message(err));
+	assert_error(&err, code, word);
 }
 
 static void test_find(void **state)

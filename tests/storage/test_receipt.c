@@ -9,8 +9,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "storage/repository_internal.h"
+#include "tests/error.h"
 #include "tests/storage/runs.h"
-#include "tests/unit.h"
 
 #define LOG "[    0.000000] Linux version 6.1\r\nweb01 login: "
 #define PNG "\x89PNG\r\n\x1a\n and then the picture"
@@ -24,9 +24,7 @@ static void must(bool ok, struct err **errp)
 static void assert_refused(bool ok, struct err **errp, enum err_code code, const char *words)
 {
 	assert_false(ok);
-	if (err_code(*errp) != code || !strstr(err_message(*errp), words))
-		fail_msg("%s (%s)", err_message(*errp), err_code_name(err_code(*errp)));
-	err_clear(errp);
+	assert_error(errp, code, words);
 }
 
 static void back_up(struct runs *runs, const char *workload, struct point *ret)

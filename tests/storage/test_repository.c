@@ -15,8 +15,8 @@
 #include "storage/config.h"
 #include "storage/dek.h"
 #include "storage/signed_object.h"
+#include "tests/error.h"
 #include "tests/folder.h"
-#include "tests/unit.h"
 
 #define PASSPHRASE SPAN_TEXT("correct horse")
 
@@ -53,10 +53,7 @@ static struct repository *open_usual(void)
 static void assert_refused(struct repository *repository, struct err **errp, enum err_code code, const char *words)
 {
 	assert_null(repository);
-	assert_non_null(*errp);
-	if (err_code(*errp) != code || !strstr(err_message(*errp), words))
-		fail_msg("%s (%s)", err_message(*errp), err_code_name(err_code(*errp)));
-	err_clear(errp);
+	assert_error(errp, code, words);
 }
 
 static void write_file(const char *path, struct span body)

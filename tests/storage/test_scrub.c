@@ -10,8 +10,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "storage/list.h"
+#include "tests/error.h"
 #include "tests/storage/scrubs.h"
-#include "tests/unit.h"
 
 static void test_sound(void **state)
 {
@@ -170,8 +170,7 @@ static void test_a_repository_that_vanishes(void **state)
 	scrubs_make(runs, &a, &b);
 	runs_on_read(runs, object_name_pack(PACK_CHUNKS, &a.session, 1, name), take_away, NULL);
 	assert_false(scrub_run(runs->repository, &options, &report, &err));
-	assert_int_equal(err_code(err), ERR_GONE);
-	assert_non_null(strstr(err_message(err), "vanished"));
+	assert_error(&err, ERR_GONE, "vanished");
 	assert_int_equal(rename("away", "repo"), 0);
 	runs_calm(runs);
 	scrubs_run(runs, &report);

@@ -13,9 +13,9 @@
 #include "base/file.h"
 #include "hypervisor/thin/disk.h"
 #include "hypervisor/thin/overlay_file.h"
+#include "tests/error.h"
 #include "tests/folder.h"
 #include "tests/hypervisor/thin/nbd_server.h"
-#include "tests/unit.h"
 
 enum { BASE_SIZE = 700 * 1024 + 100, DISK_SIZE = (BASE_SIZE + 511) / 512 * 512, ROUNDS = 1500, PARTS = 5 };
 
@@ -63,8 +63,7 @@ static void refuse_overlay(enum err_code code, const char *words)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	assert_null(disk_open_overlay("vda", "nbd", "", "overlay", &err));
-	if (err_code(err) != code || !strstr(err_message(err), words))
-		fail_msg("%s", err_message(err));
+	assert_error(&err, code, words);
 }
 
 /* The memory of a request, cut into parts of any length. */
@@ -189,9 +188,7 @@ static void a_server_that_comes_back_is_found(void **state)
 	/* What is here is read and written; what is not waits for a person. */
 	assert_true(disk->ops->read(disk, 4096, &part, 1, &err));
 	assert_false(disk->ops->read(disk, 0, &part, 1, &err));
-	assert_int_equal(err_code(err), ERR_GONE);
-	assert_non_null(strstr(err_message(err), "the NBD server at nbd is gone"));
-	err_clear(&err);
+	assert_error(&err, ERR_GONE, "the NBD server at nbd is gone");
 	assert_false(disk->ops->write(disk, 0, &part, 1, &err));
 	assert_int_equal(err_code(err), ERR_GONE);
 	err_clear(&err);
@@ -218,8 +215,7 @@ static void another_base_is_refused(void **state)
 	assert_true(file_replace("base", SPAN(base, BASE_SIZE - 4096), 0600, &err));
 	server = nbd_server_start("base", false);
 	assert_false(disk->ops->read(disk, 0, &part, 1, &err));
-	assert_int_equal(err_code(err), ERR_GONE);
-	assert_non_null(strstr(err_message(err), "has another ''"));
+	assert_error(&err, ERR_GONE, "has another ''");
 	disk_free(disk);
 	refuse_overlay(ERR_EXISTS, "it was made over");
 	nbd_server_kill(server);
@@ -255,9 +251,7 @@ static void take_all_room(const char *path)
 static void assert_no_room(bool ok, struct err **err)
 {
 	assert_false(ok);
-	assert_int_equal(err_code(*err), ERR_NO_SPACE);
-	assert_non_null(strstr(err_message(*err), "overlay"));
-	err_clear(err);
+	assert_error(err, ERR_NO_SPACE, "overlay");
 }
 
 /* Needs a file system of its own, that is full and then is not. The map is the last that needs room. */

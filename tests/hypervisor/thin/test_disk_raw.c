@@ -16,8 +16,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/thin/disk.h"
+#include "tests/error.h"
 #include "tests/folder.h"
-#include "tests/unit.h"
 
 enum { SIZE = 1 << 20 };
 
@@ -53,9 +53,8 @@ static void assert_refused(const char *path, bool read_only, enum err_code code,
 	AUTO(err_freep) struct err *err = NULL;
 	AUTO(disk_freep) struct disk *disk = disk_open_raw("vda", path, read_only, &err);
 	assert_null(disk);
-	assert_int_equal(err_code(err), code);
-	if (!strstr(err_message(err), words) || !strstr(err_message(err), path))
-		fail_msg("%s", err_message(err));
+	assert_non_null(strstr(err_message(err), path));
+	assert_error(&err, code, words);
 }
 
 static void vectors_are_read_and_written(void **state)
@@ -130,10 +129,8 @@ static void zeros_are_zeros(void **state)
 static void assert_io_error(bool ok, struct err **err, const char *words)
 {
 	assert_false(ok);
-	assert_int_equal(err_code(*err), ERR_FAILED);
-	if (!strstr(err_message(*err), words) || !strstr(err_message(*err), "disk.img"))
-		fail_msg("%s", err_message(*err));
-	err_clear(err);
+	assert_non_null(strstr(err_message(*err), "disk.img"));
+	assert_error(err, ERR_FAILED, words);
 }
 
 /* Nor can it be helped: also not where room would help a write. */

@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "hypervisor/thin/e820.h"
 #include "hypervisor/thin/vm_generation.h"
+#include "tests/error.h"
 #include "tests/folder.h"
-#include "tests/unit.h"
 
 #define MIB UINT64_C(1048576)
 
@@ -85,8 +85,7 @@ static void what_is_no_firmware_is_refused(void **state)
 	}
 	AUTO(err_freep) struct err *err = NULL;
 	assert_null(firmware_new("/nowhere/bios.bin", &err));
-	assert_int_equal(err_code(err), ERR_NOT_FOUND);
-	assert_non_null(strstr(err_message(err), "/nowhere/bios.bin"));
+	assert_error(&err, ERR_NOT_FOUND, "/nowhere/bios.bin");
 }
 
 static void assert_range(const struct e820_range *range, uint64_t address, uint64_t end, enum e820_type type)

@@ -2,18 +2,16 @@
 /* A guest that says something and switches itself off in the next instruction is heard to the end, on the real
  * /dev/kvm. */
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/file.h"
-#include "hypervisor/thin/firmware.h"
 #include "hypervisor/thin/machine.h"
 #include "hypervisor/thin/machine_config.h"
-#include "hypervisor/thin/vm.h"
 #include "tests/folder.h"
+#include "tests/hypervisor/thin/kvm.h"
 #include "tests/unit.h"
 
 enum { MARKS = 15000, ROUNDS = 5, PATIENCE_MS = 120000 };
@@ -96,12 +94,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(last_words_are_heard, folder_enter, folder_leave),
 	};
-	AUTO(err_freep) struct err *err = NULL;
-	kvm = vm_open_kvm("/dev/kvm", &err);
-	if (kvm < 0 || access(FIRMWARE_DEBIAN, R_OK) != 0) {
-		printf("skipped: %s\n", kvm < 0 ? err_message(err) : "no " FIRMWARE_DEBIAN);
-		return 77;
-	}
+	kvm = kvm_open(true);
+	if (kvm < 0)
+		return KVM_SKIPPED;
 	int failures = cmocka_run_group_tests(tests, NULL, NULL);
 	close(kvm);
 	return failures;

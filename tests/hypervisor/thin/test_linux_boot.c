@@ -10,8 +10,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/thin/guest_memory.h"
+#include "tests/error.h"
 #include "tests/folder.h"
-#include "tests/unit.h"
 
 enum { SECTORS = 3, BODY_AT = (SECTORS + 1) * 512, BODY = 10000, IMAGE = BODY_AT + BODY, PREFERRED = 16 << 20 };
 enum { RSDP = 0xe0000, INIT_SIZE = 8 << 20 };
@@ -174,8 +174,7 @@ static void a_file_that_shrank_is_told(void **state)
 	assert_int_equal(fclose(file), 0);
 	AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(64 * MIB);
 	assert_false(linux_boot_place(boot, memory, RSDP, &entry, &err));
-	assert_int_equal(err_code(err), ERR_CORRUPT);
-	assert_non_null(strstr(err_message(err), "vmlinuz"));
+	assert_error(&err, ERR_CORRUPT, "vmlinuz");
 }
 
 static void assert_refused(const struct linux_boot_options *options, enum err_code code, const char *why)
@@ -183,9 +182,7 @@ static void assert_refused(const struct linux_boot_options *options, enum err_co
 	AUTO(err_freep) struct err *err = NULL;
 	AUTO(linux_boot_freep) struct linux_boot *boot = linux_boot_new(options, &err);
 	assert_null(boot);
-	assert_int_equal(err_code(err), code);
-	if (!strstr(err_message(err), why))
-		fail_msg("'%s' does not say '%s'", err_message(err), why);
+	assert_error(&err, code, why);
 }
 
 /* Refused for one field alone. */

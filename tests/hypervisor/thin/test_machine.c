@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,10 +17,9 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "hypervisor/thin/firmware.h"
 #include "hypervisor/thin/machine_config.h"
-#include "hypervisor/thin/vm.h"
 #include "tests/folder.h"
+#include "tests/hypervisor/thin/kvm.h"
 #include "tests/unit.h"
 
 enum { SECTOR = 512, SECTORS = 2048, SAID_MAX = 65536, PATIENCE_MS = 120000 };
@@ -339,12 +337,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_disk_with_nothing_to_boot_pauses_it, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(what_is_missing_is_named, folder_enter, folder_leave),
 	};
-	AUTO(err_freep) struct err *err = NULL;
-	kvm = vm_open_kvm("/dev/kvm", &err);
-	if (kvm < 0 || access(FIRMWARE_DEBIAN, R_OK) != 0) {
-		printf("skipped: %s\n", kvm < 0 ? err_message(err) : "no " FIRMWARE_DEBIAN);
-		return 77;
-	}
+	kvm = kvm_open(true);
+	if (kvm < 0)
+		return KVM_SKIPPED;
 	int failures = cmocka_run_group_tests(tests, NULL, NULL);
 	close(kvm);
 	return failures;

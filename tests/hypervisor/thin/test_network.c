@@ -20,8 +20,8 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/thin/network.h"
+#include "tests/error.h"
 #include "tests/folder.h"
-#include "tests/unit.h"
 
 enum { FRAME = 100 };
 
@@ -209,8 +209,7 @@ static void no_passt_is_said(void **state)
 	(void)state;
 	AUTO(err_freep) struct err *err = NULL;
 	assert_null(network_open_passt("nothing", &err));
-	assert_int_equal(err_code(err), ERR_NOT_FOUND);
-	assert_non_null(strstr(err_message(err), "no passt listens at nothing"));
+	assert_error(&err, ERR_NOT_FOUND, "no passt listens at nothing");
 }
 
 /* ---- TAP ---- */
@@ -351,9 +350,8 @@ static void assert_refused(const char *name, enum err_code code, const char *wor
 {
 	AUTO(err_freep) struct err *err = NULL;
 	assert_null(network_open_tap(name, &err));
-	assert_int_equal(err_code(err), code);
-	if (!strstr(err_message(err), words) || !strstr(err_message(err), name))
-		fail_msg("%s", err_message(err));
+	assert_non_null(strstr(err_message(err), name));
+	assert_error(&err, code, words);
 }
 
 static void what_is_no_free_tap_is_refused(void **state)

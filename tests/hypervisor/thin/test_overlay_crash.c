@@ -17,9 +17,9 @@
 #include "base/file.h"
 #include "base/file_io.h"
 #include "hypervisor/thin/disk.h"
+#include "tests/error.h"
 #include "tests/folder.h"
 #include "tests/hypervisor/thin/nbd_server.h"
-#include "tests/unit.h"
 
 enum {
 	SECTOR = 512,
@@ -290,10 +290,8 @@ static void every_cut_is_survived(void **state)
 static void assert_io_error(bool ok, struct err **err, const char *words)
 {
 	assert_false(ok);
-	assert_int_equal(err_code(*err), ERR_FAILED);
-	if (!strstr(err_message(*err), words) || !strstr(err_message(*err), "overlay"))
-		fail_msg("%s", err_message(*err));
-	err_clear(err);
+	assert_non_null(strstr(err_message(*err), "overlay"));
+	assert_error(err, ERR_FAILED, words);
 }
 
 static void a_flush_that_failed_is_the_last(void **state)

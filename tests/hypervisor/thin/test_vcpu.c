@@ -6,7 +6,6 @@
 #include "hypervisor/thin/vcpu.h"
 
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,7 +18,8 @@
 #include "hypervisor/thin/cpuid.h"
 #include "hypervisor/thin/guest_memory.h"
 #include "hypervisor/thin/vm.h"
-#include "tests/unit.h"
+#include "tests/error.h"
+#include "tests/hypervisor/thin/kvm.h"
 
 #define ROM 0xfffff000U
 #define RESET_VECTOR 0xff0U
@@ -435,9 +435,7 @@ static void what_is_no_kvm_is_said_in_words(void **state)
 	struct err *err = NULL;
 	(void)state;
 	assert_int_equal(vm_open_kvm("/nonexistent/kvm", &err), -1);
-	assert_int_equal(err_code(err), ERR_UNSUPPORTED);
-	assert_non_null(strstr(err_message(err), "no hardware virtualization"));
-	err_clear(&err);
+	assert_error(&err, ERR_UNSUPPORTED, "no hardware virtualization");
 	assert_int_equal(vm_open_kvm("/dev/null", &err), -1);
 	assert_string_equal(err_message(err), "/dev/null is not KVM");
 	err_clear(&err);
@@ -458,12 +456,9 @@ int main(void)
 		cmocka_unit_test(pages_that_the_host_does_not_have_are_tried_again),
 		cmocka_unit_test(a_doorbell_rings_without_leaving_the_guest),
 	};
-	AUTO(err_freep) struct err *err = NULL;
-	kvm = vm_open_kvm("/dev/kvm", &err);
-	if (kvm < 0) {
-		printf("skipped: %s\n", err_message(err));
-		return 77;
-	}
+	kvm = kvm_open(false);
+	if (kvm < 0)
+		return KVM_SKIPPED;
 	int failures = cmocka_run_group_tests(tests, NULL, NULL);
 	close(kvm);
 	return failures;

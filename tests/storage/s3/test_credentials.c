@@ -11,8 +11,8 @@
 #include "storage/s3/credentials_internal.h"
 #include "storage/s3/http.h"
 #include "storage/s3/profile.h"
+#include "tests/error.h"
 #include "tests/folder.h"
-#include "tests/unit.h"
 
 static int enter(void **state)
 {
@@ -63,8 +63,7 @@ static void assert_none(enum err_code code, const char *word)
 	AUTO(s3_http_freep) struct s3_http *http = NULL;
 	assert_null(open_wallet(&http, &err));
 	assert_non_null(http);
-	if (err_code(err) != code || !strstr(err_message(err), word))
-		fail_msg("%s", err_message(err));
+	assert_error(&err, code, word);
 }
 
 static void the_environment_counts_first(void **state)
