@@ -6,10 +6,12 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -370,13 +372,49 @@ class Running(CommandTest):
         self.assertEqual((self.state()["state"], self.state()["pid"]), ("stopped", None))
         self.succeed("vm", "start", "web01")
 
+    def log(self):
+        with open(os.path.join(self.folder_of_machine, "log"), encoding="utf-8") as log:
+            return log.read()
+
     def test_the_same_pause_is_logged_once(self):
         self.succeed("vm", "start", "web01")
         for _ in range(2):
             self.wait_for("the firmware's word", lambda: self.order('{"do": "status"}')[0]["by"] == "guest")
             self.order('{"do": "restart"}', '{"do": "go-on"}')
-        with open(os.path.join(self.folder_of_machine, "log"), encoding="utf-8") as log:
-            self.assertEqual(log.read().count("is paused"), 1)
+        self.assertEqual(self.log().count("is paused"), 1)
+
+    def start_passt(self, place):
+        passt = subprocess.Popen(["passt", "--foreground", "--socket", place], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(passt.wait)
+        self.addCleanup(passt.kill)
+        self.wait_for("passt", lambda: os.path.exists(place) or passt.poll() is not None)
+        self.assertIsNone(passt.poll())
+        return passt
+
+    def test_passt(self):
+        if not shutil.which("passt"):
+            self.skipTest("passt is not installed")
+        folder = tempfile.mkdtemp(prefix="salvor-passt-")
+        self.addCleanup(shutil.rmtree, folder)
+        os.chmod(folder, 0o777)  # passt is nobody where root starts it
+        place = os.path.join(folder, "socket")
+        self.succeed("vm", "delete", "web01")
+        self.succeed("vm", "create", "web01", "--disk", "disk.raw", "--memory", "64M", "--passt", place)
+        self.fail_with(1, "failed", "machine 'web01' could not be started: .*no passt listens at", "vm", "start", "web01")
+        self.assertEqual(self.state()["state"], "stopped")
+        passt = self.start_passt(place)
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        passt.kill()
+        passt.wait()
+        os.unlink(place)
+        self.wait_for("the firmware's word", lambda: self.state()["state"] == "paused")
+        self.order('{"do": "restart"}')
+        self.succeed("vm", "start", "web01")
+        self.assertEqual(self.state()["pid"], pid)
+        self.succeed("vm", "stop", "--force", "web01")
+        self.fail_with(1, "failed", "no passt listens at", "vm", "start", "web01")
+        self.start_passt(place)
+        self.succeed("vm", "start", "web01")
 
     def test_killed(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
@@ -394,9 +432,8 @@ class Running(CommandTest):
 
     def test_jailed(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
-        with open(os.path.join(self.folder_of_machine, "log"), encoding="utf-8") as log:
-            if "outside a jail" in log.read():
-                self.skipTest("this build has a sanitizer, which does not work in a jail")
+        if "outside a jail" in self.log():
+            self.skipTest("this build has a sanitizer, which does not work in a jail")
         self.assertEqual(os.listdir(f"/proc/{pid}/root"), [])
         threads = 0
         for task in os.listdir(f"/proc/{pid}/task"):
