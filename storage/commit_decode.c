@@ -12,8 +12,7 @@ struct head {
 	uint32_t r;
 	struct session_id session;
 	uint8_t domain[DOMAIN_SIZE];
-	uint8_t nonce[NONCE_SIZE];
-	struct span aad, sealed;
+	struct span aad, sealed; /* sealed: with its nonce */
 };
 
 static bool parse_head(struct span object, struct head *ret, struct err **errp)
@@ -28,14 +27,13 @@ static bool parse_head(struct span object, struct head *ret, struct err **errp)
 	ret->r = cursor_u32(&cursor);
 	cursor_copy(&cursor, ret->domain, sizeof(ret->domain));
 	format_session(&cursor, &ret->session);
-	cursor_copy(&cursor, ret->nonce, sizeof(ret->nonce));
 	if (!cursor_ok(&cursor) || memcmp(magic, COMMIT_MAGIC, sizeof(magic)) != 0)
 		return err_set(errp, ERR_CORRUPT, "not a commit");
 	if (version != 1)
 		return err_set(errp, ERR_UNSUPPORTED, "commit of version %u, this program knows version 1", version);
 	if (kind < COMMIT_POINT || kind > COMMIT_FENCE || reserved != 0)
 		return err_set(errp, ERR_CORRUPT, "commit of an unknown kind");
-	if (cursor.left < TAG_SIZE + SIGNED_TRAILER_SIZE)
+	if (cursor.left < SEALED_MIN_SIZE + SIGNED_TRAILER_SIZE)
 		return err_set(errp, ERR_CORRUPT, "commit is too short");
 	ret->kind = kind;
 	ret->aad = SPAN(object.data, COMMIT_HEAD_SIZE);
@@ -61,17 +59,13 @@ static bool check_signer(const struct repository *repository, const char *name, 
 static bool unseal(const struct repository *repository, const struct head *head, struct bytes *ret, struct err **errp)
 {
 	const struct metadata_keys *keys = repository_metadata_at(repository, head->r);
-	uint8_t key[KEY_SIZE];
+	uint8_t salt[SESSION_SIZE];
+	const struct sealed_name name = commit_sealed_name(&head->session, salt);
 
 	if (!keys)
 		return err_set(errp, ERR_DENIED, "this key does not hold metadata key %u", head->r);
-	if (!commit_key(keys, &head->session, key, errp))
-		return false;
 	bytes_init(ret, COMMIT_MAX_BYTES);
-	uint8_t *plain = bytes_extend(ret, head->sealed.len - TAG_SIZE);
-	bool ok = plain ? crypto_open(key, head->nonce, head->aad, head->sealed, plain, errp) : err_set_no_memory(errp);
-	crypto_wipe(key, sizeof(key));
-	return ok;
+	return sealed_open(keys, &name, head->aad, head->sealed, ret, errp);
 }
 
 static bool check_statement(const struct repository *repository, const struct session_id *session,

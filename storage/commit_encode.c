@@ -3,17 +3,13 @@
 
 #include "base/err.h"
 #include "storage/commit_parts.h"
-#include "storage/dek.h"
 #include "storage/format_parts.h"
 #include "storage/signed_object.h"
 
-bool commit_key(const struct metadata_keys *keys, const struct session_id *session, uint8_t ret[KEY_SIZE],
-		struct err **errp)
+struct sealed_name commit_sealed_name(const struct session_id *session, uint8_t salt[SESSION_SIZE])
 {
-	uint8_t salt[SESSION_SIZE];
-
 	session_id_store(session, salt);
-	return crypto_hkdf(SPAN_OF(keys->meta), SPAN_OF(salt), SPAN_TEXT(COMMIT_LABEL), ret, KEY_SIZE, errp);
+	return (struct sealed_name){SPAN_TEXT(COMMIT_LABEL), SPAN(salt, SESSION_SIZE)};
 }
 
 /* "salvor statement 1" ‖ domain ‖ statement, signed by the writer. */
@@ -78,29 +74,12 @@ static void put_head(const struct repository *repository, const struct commit *c
 	format_put_session(out, &commit->session);
 }
 
-/* Appends nonce and ciphertext behind the head. */
-static bool seal(const struct metadata_keys *keys, const struct commit *commit, struct span inner, struct bytes *out,
-		 struct err **errp)
-{
-	uint8_t key[KEY_SIZE], nonce[NONCE_SIZE], head[COMMIT_HEAD_SIZE];
-	struct span aad = SPAN_OF(head);
-
-	memcpy(head, out->data, sizeof(head));
-	if (!dek_nonce(keys, SPAN_TEXT(COMMIT_LABEL), aad, inner, nonce, errp) ||
-	    !commit_key(keys, &commit->session, key, errp))
-		return false;
-	bytes_put(out, nonce, sizeof(nonce));
-	uint8_t *sealed = bytes_extend(out, inner.len + TAG_SIZE);
-	bool ok = sealed ? crypto_seal(key, nonce, aad, inner, sealed, errp) : err_set_no_memory(errp);
-	crypto_wipe(key, sizeof(key));
-	return ok;
-}
-
 bool commit_encode(const struct repository *repository, struct commit *commit, struct bytes *ret, struct err **errp)
 {
 	AUTO(bytes_release) struct bytes inner, out;
 	const struct metadata_keys *keys = repository_metadata(repository);
 	char name[OBJECT_NAME_SIZE];
+	uint8_t salt[SESSION_SIZE];
 
 	bytes_init(&inner, COMMIT_MAX_BYTES);
 	bytes_init(&out, COMMIT_MAX_BYTES);
@@ -110,9 +89,8 @@ bool commit_encode(const struct repository *repository, struct commit *commit, s
 		return err_prefix(errp, "%s", name);
 	commit->point.r = keys->r;
 	put_head(repository, commit, keys->r, &out);
-	if (!bytes_ok(&out))
-		return err_set_no_memory(errp);
-	if (!seal(keys, commit, bytes_span(&inner), &out, errp) ||
+	const struct sealed_name sealed_name = commit_sealed_name(&commit->session, salt);
+	if (!sealed_append(keys, &sealed_name, bytes_span(&inner), &out, errp) ||
 	    !signed_object_seal(repository_identity(repository), repository_domain(repository), name, &out, errp))
 		return false;
 	*ret = out;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "storage/commit.h"
+#include "storage/sealed.h"
 
 #define COMMIT_MAGIC "SLVRCMT1"
 #define COMMIT_HEAD_SIZE 48
@@ -10,6 +11,5 @@
 #define STATEMENT_LABEL "salvor statement 1"
 #define STATEMENT_VERSION 1
 
-/* Key of the commit of a session. */
-bool commit_key(const struct metadata_keys *keys, const struct session_id *session, uint8_t ret[KEY_SIZE],
-		struct err **errp);
+/* Of the commit of a session; borrows salt. */
+struct sealed_name commit_sealed_name(const struct session_id *session, uint8_t salt[SESSION_SIZE]);

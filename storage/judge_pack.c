@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "storage/pack_map.h"
 
 #define OPENED_MAX 256u /* packs, of 32 MiB as a rule */
 #define PLAIN_MAX (1u << 20)
@@ -16,19 +17,25 @@ enum judged_state {
 };
 
 struct judged_pack {
-	struct session_id session;
-	uint32_t seq;
 	enum judged_state state;
 	uint8_t *bad; /* a bit for each entry that does not open; NULL: none */
 };
 
 struct judge_packs {
 	struct judge_options options;
-	struct judged_pack *items; /* ascending */
-	size_t n, capacity;
+	struct pack_map packs; /* struct judged_pack */
 	size_t n_opened;
 	uint8_t *plain; /* room for one chunk */
 };
+
+static void free_pack(void *value)
+{
+	struct judged_pack *pack = value;
+
+	if (pack)
+		free(pack->bad);
+	free(pack);
+}
 
 struct judge_packs *judge_packs_new(const struct judge_options *options, struct err **errp)
 {
@@ -49,53 +56,9 @@ void judge_packs_free(struct judge_packs *packs)
 {
 	if (!packs)
 		return;
-	for (size_t i = 0; i < packs->n; i++)
-		free(packs->items[i].bad);
-	free(packs->items);
+	pack_map_release(&packs->packs, free_pack);
 	free(packs->plain);
 	free(packs);
-}
-
-static int compare(const struct judged_pack *pack, const struct locator *at)
-{
-	int order = session_id_compare(&pack->session, &at->session);
-
-	return order != 0 ? order : (pack->seq > at->seq) - (pack->seq < at->seq);
-}
-
-/* Where the pack is, or belongs. */
-static size_t place_of(const struct judge_packs *packs, const struct locator *at)
-{
-	size_t low = 0, high = packs->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (compare(&packs->items[middle], at) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* Takes over what the pack holds. */
-static struct judged_pack *insert(struct judge_packs *packs, size_t place, struct judged_pack *pack, struct err **errp)
-{
-	if (packs->n == packs->capacity) {
-		size_t capacity = packs->capacity ? packs->capacity * 2 : 16;
-		struct judged_pack *items = reallocarray(packs->items, capacity, sizeof(*items));
-		if (!items) {
-			free(pack->bad);
-			err_set_no_memory(errp);
-			return NULL;
-		}
-		packs->items = items;
-		packs->capacity = capacity;
-	}
-	struct judged_pack *at = &packs->items[place];
-	memmove(at + 1, at, (packs->n++ - place) * sizeof(*at));
-	*at = *pack;
-	return at;
 }
 
 /* A failure of the run is one; any other tells of the pack. */
@@ -143,13 +106,13 @@ static bool open_entries(struct judge_packs *packs, const struct pack_footer *fo
 	return true;
 }
 
-static bool examine(struct judge_packs *packs, struct judged_pack *pack, struct err **errp)
+static bool examine(struct judge_packs *packs, const struct locator *at, struct judged_pack *pack, struct err **errp)
 {
 	const struct repository *repository = packs->options.repository;
 	AUTO(pack_footer_release) struct pack_footer footer = {0};
 	bool fetched;
 
-	if (!judge_error(pack_footer_fetch(repository, PACK_CHUNKS, &pack->session, pack->seq, &footer, errp), &fetched,
+	if (!judge_error(pack_footer_fetch(repository, PACK_CHUNKS, &at->session, at->seq, &footer, errp), &fetched,
 			 errp))
 		return false;
 	pack->state = fetched ? PACK_CLOSED : PACK_LOST;
@@ -160,12 +123,17 @@ static bool examine(struct judge_packs *packs, struct judged_pack *pack, struct 
 
 static const struct judged_pack *find_or_examine(struct judge_packs *packs, const struct locator *at, struct err **errp)
 {
-	struct judged_pack pack = {.session = at->session, .seq = at->seq};
-	size_t place = place_of(packs, at);
+	struct judged_pack *pack = pack_map_find(&packs->packs, at);
 
-	if (place < packs->n && compare(&packs->items[place], at) == 0)
-		return &packs->items[place];
-	return examine(packs, &pack, errp) ? insert(packs, place, &pack, errp) : NULL;
+	if (pack)
+		return pack;
+	pack = calloc(1, sizeof(*pack));
+	if (!pack)
+		err_set_no_memory(errp);
+	else if (examine(packs, at, pack, errp) && pack_map_add(&packs->packs, at, pack, errp))
+		return pack;
+	free_pack(pack);
+	return NULL;
 }
 
 bool judge_packs_chunk(struct judge_packs *packs, const struct tree_ref *chunk, uint32_t plain_len, enum judgement *ret,

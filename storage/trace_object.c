@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "storage/dek.h"
 #include "storage/format_parts.h"
+#include "storage/sealed.h"
 #include "storage/signed_object.h"
 #include "storage/trace.h"
 
@@ -13,6 +13,7 @@
 
 enum {
 	HEAD_SIZE = 64,
+	SALT_SIZE = SESSION_SIZE + WRITER_SIZE + 4,
 	R_AT = FORMAT_BEGIN_SIZE + 4,
 	OBJECT_MAX = HEAD_SIZE + NONCE_SIZE + 4 + (int)TRACE_RUNS_MAX * TRACE_RUN_SIZE + TAG_SIZE + SIGNED_TRAILER_SIZE,
 };
@@ -23,14 +24,12 @@ struct trace_name {
 	uint32_t n;
 };
 
-static bool derive_key(const struct metadata_keys *keys, const struct trace_name *name, uint8_t ret[KEY_SIZE],
-		       struct err **errp)
+static struct sealed_name sealed_name(const struct trace_name *name, uint8_t salt[SALT_SIZE])
 {
-	uint8_t salt[SESSION_SIZE + WRITER_SIZE + 4];
 	session_id_store(&name->session, salt);
 	memcpy(salt + SESSION_SIZE, name->id8, WRITER_SIZE);
 	bytes_store_le32(salt + SESSION_SIZE + WRITER_SIZE, name->n);
-	return crypto_hkdf(SPAN_OF(keys->meta), SPAN_OF(salt), SPAN_TEXT(TRACE_LABEL), ret, KEY_SIZE, errp);
+	return (struct sealed_name){SPAN_TEXT(TRACE_LABEL), SPAN(salt, SALT_SIZE)};
 }
 
 static void put_head(const struct repository *repository, const struct trace_name *name, uint32_t r, struct bytes *out)
@@ -46,32 +45,16 @@ static void put_head(const struct repository *repository, const struct trace_nam
 
 /* ---- making ---- */
 
-/* Appends nonce and ciphertext behind the head. */
-static bool seal(const struct metadata_keys *keys, const struct trace_name *name, struct span plain, struct bytes *out,
-		 struct err **errp)
-{
-	uint8_t key[KEY_SIZE], nonce[NONCE_SIZE], head[HEAD_SIZE];
-	const struct span aad = SPAN_OF(head);
-	if (!bytes_ok(out))
-		return err_set_no_memory(errp);
-	memcpy(head, out->data, sizeof(head));
-	if (!dek_nonce(keys, SPAN_TEXT(TRACE_LABEL), aad, plain, nonce, errp) || !derive_key(keys, name, key, errp))
-		return false;
-	bytes_put(out, nonce, sizeof(nonce));
-	uint8_t *sealed = bytes_extend(out, plain.len + TAG_SIZE);
-	bool ok = sealed ? crypto_seal(key, nonce, aad, plain, sealed, errp) : err_set_no_memory(errp);
-	crypto_wipe(key, sizeof(key));
-	return ok;
-}
-
 static bool publish(const struct repository *repository, const struct trace *trace, const struct trace_name *name,
 		    const char *text, struct err **errp)
 {
 	AUTO(bytes_release) struct bytes plain = {0}, object;
 	const struct metadata_keys *keys = repository_metadata(repository);
+	uint8_t salt[SALT_SIZE];
+	const struct sealed_name sealed = sealed_name(name, salt);
 	bytes_init(&object, OBJECT_MAX);
 	put_head(repository, name, keys->r, &object);
-	return trace_encode(trace, &plain, errp) && seal(keys, name, bytes_span(&plain), &object, errp) &&
+	return trace_encode(trace, &plain, errp) && sealed_append(keys, &sealed, bytes_span(&plain), &object, errp) &&
 	       signed_object_seal(repository_identity(repository), repository_domain(repository), text, &object,
 				  errp) &&
 	       backend_put_once(repository_backend(repository), text, bytes_span(&object), errp);
@@ -98,7 +81,7 @@ static bool check_head(const struct repository *repository, const struct trace_n
 	cursor_init(&cursor, body);
 	if (!format_begin(&cursor, TRACE_MAGIC, "trace", errp))
 		return false;
-	if (body.len < HEAD_SIZE + NONCE_SIZE + TAG_SIZE)
+	if (body.len < HEAD_SIZE + SEALED_MIN_SIZE)
 		return err_set(errp, ERR_CORRUPT, "it is too short");
 	bytes_init(&expected, HEAD_SIZE);
 	put_head(repository, name, bytes_load_le32((const uint8_t *)body.data + R_AT), &expected);
@@ -111,20 +94,14 @@ static bool check_head(const struct repository *repository, const struct trace_n
 static bool unseal(const struct repository *repository, const struct trace_name *name, struct span body,
 		   struct bytes *plain, struct err **errp)
 {
-	const uint8_t *head = body.data, *nonce = head + HEAD_SIZE, *sealed = nonce + NONCE_SIZE;
-	size_t len = body.len - HEAD_SIZE - NONCE_SIZE;
-	uint8_t key[KEY_SIZE];
+	const uint8_t *head = body.data;
 	const struct metadata_keys *keys = repository_metadata_at(repository, bytes_load_le32(head + R_AT));
+	uint8_t salt[SALT_SIZE];
+	const struct sealed_name sealed = sealed_name(name, salt);
 	if (!keys)
 		return err_set(errp, ERR_CORRUPT, "it is under a metadata key that the keyring does not have");
-	uint8_t *to = bytes_extend(plain, len - TAG_SIZE);
-	if (!to && len > TAG_SIZE)
-		return err_set_no_memory(errp);
-	if (!derive_key(keys, name, key, errp))
-		return false;
-	bool ok = crypto_open(key, nonce, SPAN(head, HEAD_SIZE), SPAN(sealed, len), to, errp);
-	crypto_wipe(key, sizeof(key));
-	return ok;
+	return sealed_open(keys, &sealed, SPAN(head, HEAD_SIZE), SPAN(head + HEAD_SIZE, body.len - HEAD_SIZE), plain,
+			   errp);
 }
 
 struct opened {
