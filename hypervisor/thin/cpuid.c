@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A copy of KVM's table, in which some leaves are emptied, some bits cleared, and those that say where a processor is
- * in its package made anew. The APIC id of a vCPU is its number, and all are cores of one package, with one thread
- * each.
+ * A copy of KVM's table, in which some leaves are emptied, some bits cleared, and those made anew that say where a
+ * processor is in its package, and how much room its state takes. The APIC id of a vCPU is its number, and all are
+ * cores of one package, with one thread each.
  */
 #include "hypervisor/thin/cpuid.h"
 
@@ -20,6 +20,17 @@
 
 enum { ENTRIES_MAX = 256, TOPOLOGY_LEVELS = 3 };
 
+/* Leaf 0xd (Intel SDM volume 1, chapter 13): subleaf n from 2 on is component n of the state. */
+enum {
+	XSAVE = 0xd,
+	XSAVE_COMPONENTS = 2,
+	XSAVE_COMPONENTS_END = 64,
+	XSAVE_BEGIN = 512 + 64, /* the legacy area and the header */
+	XSAVE_ALIGNED = 1 << 1, /* in ECX of a component: compacted, it begins at a multiple of XSAVE_ALIGNMENT */
+	XSAVE_ALIGNMENT = 64,
+	XSAVE_COMPACTS = 1 << 1 | 1 << 3, /* XSAVEC, XSAVES: in EAX of subleaf 1 */
+};
+
 /* What one leaf loses: bits of EAX, EBX, ECX, EDX. */
 struct loss {
 	uint32_t leaf, subleaf;
@@ -32,8 +43,8 @@ static const struct loss losses[] = {
 	{0x7, 0, .ebx = BIT(2) /* SGX */ | BIT(25) /* processor trace */, .ecx = BIT(30) /* SGX launch control */,
 	 .edx = BIT(22) | BIT(24) | BIT(25) /* AMX */},
 	{0x7, 1, .eax = BIT(21) /* AMX-FP16 */, .edx = BIT(8) /* AMX-COMPLEX */},
-	{0xd, 0, .eax = BIT(8) | BIT(17) | BIT(18) /* what XCR0 knows of trace and AMX */},
-	{0xd, 1, .ecx = BIT(8) /* trace in XSS */},
+	{XSAVE, 0, .eax = BIT(8) | BIT(17) | BIT(18) /* what XCR0 knows of trace and AMX */},
+	{XSAVE, 1, .eax = BIT(4) /* faults at first use, which AMX alone has */, .ecx = BIT(8) /* trace in XSS */},
 	{0x80000001, 0,
 	 .ecx = BIT(2) /* SVM */ | BIT(10) /* IBS */ | BIT(12) /* SKINIT */ | BIT(15) /* LWP */ | BIT(23) | BIT(24) |
 		BIT(28) /* performance counters */},
@@ -55,8 +66,6 @@ static bool is_emptied(const struct kvm_cpuid_entry2 *entry)
 	case 0x80000022: /* performance monitoring */
 	case 0x80000026: /* topology once more */
 		return true;
-	case 0xd:
-		return entry->index == 8 || entry->index == 17 || entry->index == 18;
 	default:
 		return false;
 	}
@@ -160,6 +169,58 @@ static void place(struct kvm_cpuid_entry2 *entry, const struct cpuid_place *plac
 	}
 }
 
+/* ---- The room that a processor's state takes ---- */
+
+static struct kvm_cpuid_entry2 *find(struct kvm_cpuid2 *table, uint32_t leaf, uint32_t subleaf)
+{
+	for (uint32_t i = 0; i < table->nent; i++)
+		if (table->entries[i].function == leaf && table->entries[i].index == subleaf)
+			return &table->entries[i];
+	return NULL;
+}
+
+static bool is_component(const struct kvm_cpuid_entry2 *entry)
+{
+	return entry->function == XSAVE && entry->index >= XSAVE_COMPONENTS && entry->index < XSAVE_COMPONENTS_END;
+}
+
+/* KVM gives components in rising order, in which they also lie. */
+static uint32_t xsave_size(const struct kvm_cpuid2 *table, uint64_t components, bool compacted)
+{
+	uint32_t size = XSAVE_BEGIN;
+	for (uint32_t i = 0; i < table->nent; i++) {
+		const struct kvm_cpuid_entry2 *entry = &table->entries[i];
+		if (!is_component(entry) || !(components >> entry->index & 1))
+			continue;
+		uint32_t at = compacted ? size : entry->ebx;
+		if (compacted && entry->ecx & XSAVE_ALIGNED)
+			at = (at + XSAVE_ALIGNMENT - 1) & ~(XSAVE_ALIGNMENT - 1U);
+		size = at + entry->eax > size ? at + entry->eax : size;
+	}
+	return size;
+}
+
+static void clear_components_but(struct kvm_cpuid2 *table, uint64_t components)
+{
+	for (uint32_t i = 0; i < table->nent; i++) {
+		struct kvm_cpuid_entry2 *entry = &table->entries[i];
+		if (is_component(entry) && !(components >> entry->index & 1))
+			clear(entry);
+	}
+}
+
+/* As KVM does: EBX is said for all that can be enabled. KVM itself says it anew for what is, at each change of XCR0. */
+static void size_xsave(struct kvm_cpuid2 *table)
+{
+	struct kvm_cpuid_entry2 *user = find(table, XSAVE, 0), *more = find(table, XSAVE, 1);
+	if (!user || !more)
+		return;
+	uint64_t xcr0 = user->eax | (uint64_t)user->edx << 32, xss = more->ecx | (uint64_t)more->edx << 32;
+	clear_components_but(table, xcr0 | xss);
+	user->ebx = user->ecx = xsave_size(table, xcr0, false);
+	more->ebx = more->eax & XSAVE_COMPACTS ? xsave_size(table, xcr0 | xss, true) : 0;
+}
+
 static struct kvm_cpuid2 *new_table(size_t entries, struct err **errp)
 {
 	struct kvm_cpuid2 *table = calloc(1, sizeof(*table) + entries * sizeof(table->entries[0]));
@@ -214,5 +275,6 @@ struct kvm_cpuid2 *cpuid_for(const struct kvm_cpuid2 *supported, const struct cp
 		lose(&table->entries[i]);
 		place(&table->entries[i], where);
 	}
+	size_xsave(table);
 	return table;
 }

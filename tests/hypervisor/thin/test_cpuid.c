@@ -23,7 +23,7 @@ static const struct kvm_cpuid_entry2 everything[] = {
 	{.function = 0xa, .eax = ALL, .ebx = ALL, .ecx = ALL, .edx = ALL},
 	{.function = 0xb, .index = 0, .eax = ALL},
 	{.function = 0xd, .index = 0, .eax = ALL, .ecx = ALL},
-	{.function = 0xd, .index = 1, .eax = ALL, .ecx = ALL},
+	{.function = 0xd, .index = 1, .eax = ALL, .ecx = 0x1900},
 	{.function = 0xd, .index = 2, .eax = 256, .ebx = 576},
 	{.function = 0xd, .index = 17, .eax = 64, .ebx = 2752},
 	{.function = 0x12, .eax = ALL, .ebx = ALL},
@@ -82,8 +82,8 @@ static void what_cannot_be_carried_is_not_shown(void **state)
 	assert_int_equal(leaf(table, 0x7, 0).edx & (7U << 22), 1U << 23);    /* AMX, and a neighbour that stays */
 	assert_int_equal(leaf(table, 0x7, 1).eax, ALL & ~(1U << 21));
 	assert_int_equal(leaf(table, 0xd, 0).eax, ALL & ~(1U << 8 | 3U << 17));
-	assert_int_equal(leaf(table, 0xd, 1).ecx, ALL & ~(1U << 8));
-	assert_int_equal(leaf(table, 0xd, 1).eax, ALL);
+	assert_int_equal(leaf(table, 0xd, 1).ecx, 0x1800);
+	assert_int_equal(leaf(table, 0xd, 1).eax, ALL & ~(1U << 4));   /* XFD */
 	assert_int_equal(leaf(table, 0x80000001, 0).ecx & 1U << 2, 0); /* SVM */
 	assert_int_equal(leaf(table, 0xd, 2).ebx, 576);
 	assert_empty(table, 0xd, 17);
@@ -156,6 +156,60 @@ static void a_table_without_topology_gets_none(void **state)
 	assert_int_equal(table->nent, 1);
 }
 
+/* A server's processor with AMX, as KVM tells of it. */
+static const struct kvm_cpuid_entry2 state_of_a_server[] = {
+	{.function = 0xd, .index = 0, .eax = 0x602e7, .ebx = 0x2b00, .ecx = 0x2b00},
+	{.function = 0xd, .index = 1, .eax = 0x1f, .ebx = 0x2a00, .ecx = 0x1900},
+	{.function = 0xd, .index = 2, .eax = 256, .ebx = 576},	/* AVX */
+	{.function = 0xd, .index = 5, .eax = 64, .ebx = 1088},	/* masks of AVX-512 */
+	{.function = 0xd, .index = 6, .eax = 512, .ebx = 1152}, /* and both its halves */
+	{.function = 0xd, .index = 7, .eax = 1024, .ebx = 1664},
+	{.function = 0xd, .index = 8, .eax = 128, .ecx = 1},	 /* trace */
+	{.function = 0xd, .index = 9, .eax = 8, .ebx = 2688},	 /* protection keys */
+	{.function = 0xd, .index = 11, .eax = 16, .ecx = 1},	 /* shadow stacks */
+	{.function = 0xd, .index = 12, .eax = 24, .ecx = 1 | 2}, /* the same, as if it were to be aligned */
+	{.function = 0xd, .index = 17, .eax = 64, .ebx = 2752, .ecx = 2},
+	{.function = 0xd, .index = 18, .eax = 8192, .ebx = 2816, .ecx = 6},
+};
+
+static struct kvm_cpuid2 *server_table(uint32_t lost_features)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) struct kvm_cpuid2 *supported = calloc(1, sizeof(*supported) + sizeof(state_of_a_server));
+	assert_non_null(supported);
+	supported->nent = ARRAY_LENGTH(state_of_a_server);
+	memcpy(supported->entries, state_of_a_server, sizeof(state_of_a_server));
+	supported->entries[1].eax &= ~lost_features;
+	struct kvm_cpuid2 *table = cpuid_for(supported, &(struct cpuid_place){0, 1, true}, &err);
+	assert_non_null(table);
+	return table;
+}
+
+static void state_takes_the_room_of_what_is_left(void **state)
+{
+	AUTO(freep) struct kvm_cpuid2 *table = server_table(0);
+	struct kvm_cpuid_entry2 user = leaf(table, 0xd, 0), more = leaf(table, 0xd, 1);
+	(void)state;
+	assert_int_equal(user.eax, 0x2e7);
+	assert_int_equal(user.ebx, 2688 + 8);
+	assert_int_equal(user.ecx, 2688 + 8);
+	assert_int_equal(more.eax, 0x0f);
+	assert_int_equal(more.ecx, 0x1800);
+	assert_int_equal(more.ebx, 39 * 64 + 24); /* 576 + 256 + 64 + 512 + 1024 + 8 + 16, up to a multiple of 64 */
+	assert_empty(table, 0xd, 8);
+	assert_empty(table, 0xd, 17);
+	assert_empty(table, 0xd, 18);
+	assert_int_equal(leaf(table, 0xd, 12).eax, 24);
+}
+
+static void only_what_is_compacted_has_a_compacted_size(void **state)
+{
+	AUTO(freep) struct kvm_cpuid2 *table = server_table(1U << 1 | 1U << 3);
+	(void)state;
+	assert_int_equal(leaf(table, 0xd, 1).ebx, 0);
+	assert_int_equal(leaf(table, 0xd, 0).ecx, 2688 + 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +218,8 @@ int main(void)
 		cmocka_unit_test(each_vcpu_is_a_core_with_its_number),
 		cmocka_unit_test(topology_has_all_levels),
 		cmocka_unit_test(a_table_without_topology_gets_none),
+		cmocka_unit_test(state_takes_the_room_of_what_is_left),
+		cmocka_unit_test(only_what_is_compacted_has_a_compacted_size),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
