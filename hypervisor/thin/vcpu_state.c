@@ -6,6 +6,10 @@
  * - loading sets special registers before the local APIC, that before MSRs (its timer's deadline is one), and events
  * after registers, which clear what is pending.
  *
+ * Of the events KVM takes what their flags name. Those that it set when it told them name all: NMI, shadow, SMM with a
+ * pending INIT, and a triple fault (vm.c). So whatever a vCPU was about to meet goes with its old state. The flag of
+ * the SIPI's vector is never set, and needs not be: without an INIT that SIPI is dropped.
+ *
  * What a time stamp counter holds is not put back: all vCPUs begin again with zero, which KVM takes as the wish that
  * they run alike.
  */
@@ -32,17 +36,22 @@ static const struct range kept[] = {
 	{0x11, 0x12},	/* KVM's clock, as of old */
 	{0x3a, 0x3b},	/* feature control, TSC adjust */
 	{0x48, 0x48},	/* speculation control */
+	{0xe1, 0xe1},	/* UMWAIT */
 	{0x122, 0x122}, /* TSX control */
+	{0x140, 0x140}, /* faults of CPUID */
 	{0x174, 0x176}, /* SYSENTER */
 	{0x17a, 0x17b}, /* machine checks */
 	{0x1a0, 0x1a0}, /* miscellaneous enables */
+	{0x1fc, 0x1fc}, /* power */
 	{0x200, 0x20f}, /* MTRRs of variable ranges */
 	{0x250, 0x250}, /* MTRRs of fixed ranges */
 	{0x258, 0x259},
 	{0x268, 0x26f},
 	{0x277, 0x277}, /* PAT */
 	{MSR_MTRR_DEFAULT, MSR_MTRR_DEFAULT},
-	{0x400, 0x413},		  /* banks of machine checks */
+	{0x400, 0x47f},		  /* banks of machine checks */
+	{0x6a0, 0x6a2},		  /* shadow stacks: whose, */
+	{0x6a4, 0x6a8},		  /* and where they are */
 	{0x6e0, 0x6e0},		  /* the APIC timer's deadline: behind the TSC */
 	{0xda0, 0xda0},		  /* XSS */
 	{0x4b564d00, 0x4b564d08}, /* KVM's own */

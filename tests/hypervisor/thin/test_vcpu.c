@@ -5,10 +5,12 @@
  */
 #include "hypervisor/thin/vcpu.h"
 
+#include <linux/kvm.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -378,6 +380,58 @@ static void a_triple_fault_ends_with_evidence(void **state)
 	rig_free(&rig);
 }
 
+/* As of a guest that is left between its fault and the exit that would tell of it. */
+static void pend_triple_fault(const struct rig *rig)
+{
+	struct kvm_vcpu_events events;
+	assert_int_equal(ioctl(vcpu_fd(rig->vcpu), KVM_GET_VCPU_EVENTS, &events), 0);
+	assert_int_equal(events.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT, KVM_VCPUEVENT_VALID_TRIPLE_FAULT);
+	events.triple_fault.pending = true;
+	assert_int_equal(ioctl(vcpu_fd(rig->vcpu), KVM_SET_VCPU_EVENTS, &events), 0);
+}
+
+static void a_pending_triple_fault_is_not_of_the_next_life(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	struct rig rig;
+	(void)state;
+	if (ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_TRIPLE_FAULT_EVENT) <= 0)
+		skip();
+	RIG_NEW(&rig, talks);
+	pend_triple_fault(&rig);
+	vcpu_go_on(rig.vcpu);
+	wait_for(rig.done);
+	vcpu_park(rig.vcpu);
+	assert_int_equal(rig.n, 0);
+	assert_non_null(strstr(rig.sentence, "triple fault"));
+	pend_triple_fault(&rig);
+	assert_done(vcpu_load(rig.vcpu, rig.begin, &err), &err);
+	vcpu_go_on(rig.vcpu);
+	wait_for(rig.done);
+	vcpu_park(rig.vcpu);
+	check_talk(&rig, 0);
+	rig_free(&rig);
+}
+
+/* Its handler would be heard at port 0x17. */
+static void a_pending_nmi_is_not_of_the_next_life(void **state)
+{
+	static const char vector[] = "\x00\x06\x00\x00", handler[] = "\xe6\x17\xcf"; /* out 0x17, al; iret */
+	AUTO(err_freep) struct err *err = NULL;
+	struct rig rig;
+	(void)state;
+	RIG_NEW(&rig, talks);
+	assert_true(guest_memory_write(rig.memory, 2 * 4, vector, 4));
+	assert_true(guest_memory_write(rig.memory, 0x600, handler, 3));
+	assert_int_equal(ioctl(vcpu_fd(rig.vcpu), KVM_NMI), 0);
+	assert_done(vcpu_load(rig.vcpu, rig.begin, &err), &err);
+	vcpu_go_on(rig.vcpu);
+	wait_for(rig.done);
+	vcpu_park(rig.vcpu);
+	check_talk(&rig, 0);
+	rig_free(&rig);
+}
+
 /* Where KVM emulates real mode, the access takes another way, and reads all ones. */
 static void pages_that_the_host_does_not_have_are_tried_again(void **state)
 {
@@ -453,6 +507,8 @@ int main(void)
 		cmocka_unit_test(glances_tell_a_loop_from_a_halt),
 		cmocka_unit_test(parking_is_behind_the_instruction_that_came_out),
 		cmocka_unit_test(a_triple_fault_ends_with_evidence),
+		cmocka_unit_test(a_pending_triple_fault_is_not_of_the_next_life),
+		cmocka_unit_test(a_pending_nmi_is_not_of_the_next_life),
 		cmocka_unit_test(pages_that_the_host_does_not_have_are_tried_again),
 		cmocka_unit_test(a_doorbell_rings_without_leaving_the_guest),
 	};
