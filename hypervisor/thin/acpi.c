@@ -7,6 +7,7 @@
 #include "hypervisor/thin/acpi.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,21 @@ static void describe_vm_generation(struct bytes *aml, uint64_t address)
 	aml_end(aml, device);
 }
 
+/* Of each processor of the MADT, with its number there (section 8.4). */
+static void describe_processors(struct bytes *aml, unsigned vcpus)
+{
+	for (unsigned i = 0; i < vcpus; i++) {
+		char name[sizeof("CPFF")];
+		snprintf(name, sizeof(name), "CP%02X", i & UINT8_MAX);
+		size_t device = aml_device(aml, name);
+		aml_name(aml, "_HID");
+		aml_string(aml, "ACPI0007");
+		aml_name(aml, "_UID");
+		aml_integer(aml, i);
+		aml_end(aml, device);
+	}
+}
+
 static size_t add_dsdt(struct acpi *acpi, const struct acpi_options *options)
 {
 	static const uint64_t s5[] = {POWER_S5, POWER_S5, 0, 0};
@@ -156,6 +172,7 @@ static size_t add_dsdt(struct acpi *acpi, const struct acpi_options *options)
 	aml_name(aml, "_S5_");
 	aml_integers(aml, s5, ARRAY_LENGTH(s5));
 	size_t scope = aml_scope(aml, "\\_SB_");
+	describe_processors(aml, options->vcpus);
 	describe_pci(aml);
 	describe_device(aml, "COM1", "PNP0501", SERIAL_PORT, 8, LINE_SERIAL);
 	describe_device(aml, "RTC_", "PNP0B00", RTC_PORT, 2, LINE_RTC);

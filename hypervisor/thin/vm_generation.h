@@ -3,6 +3,9 @@
  * The VM Generation ID (Microsoft, "Virtual Machine Generation ID", 2012): 16 random bytes in guest memory that are
  * others whenever the machine's past is not its own any more, as when it was restored. A guest then makes its random
  * numbers anew. A restart is no such time.
+ *
+ * They are made once a process, before its guest runs, so no guest ever sees them change, and there is no event by
+ * which it would be told (Notify (VGEN, 0x80)): it belongs to whoever first changes them below a guest that runs.
  */
 #pragma once
 

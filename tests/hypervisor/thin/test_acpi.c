@@ -103,6 +103,7 @@ static void the_fadt_says_what_the_hardware_does(void **state)
 	assert_int_equal(bytes_load_le32(fadt + 76), POWER_PM_TIMER);
 	assert_memory_equal(fadt + 88, "\4\2\0\4\0\0", 6);
 	assert_int_equal(fadt[108], 0x32);
+	assert_int_equal(bytes_load_le32(fadt + 112) >> 8 & 1, 1); /* the timer has 32 bits */
 	assert_int_equal(bytes_load_le64(fadt + 120), 0xcf9);
 	assert_int_equal(fadt[128], 6);
 	assert_memory_equal(fadt + 268, "SALVORVM", 8);
@@ -130,15 +131,49 @@ static void the_madt_has_all_processors(void **state)
 	assert_int_equal(seen[4], 1);
 }
 
+static const uint8_t *dsdt(const struct bench *bench, uint32_t *ret_length)
+{
+	const uint8_t *fadt = table(bench, bytes_load_le64(xsdt(bench) + 36), "FACP", ret_length);
+	return table(bench, bytes_load_le32(fadt + 40), "DSDT", ret_length);
+}
+
+/* By the number by which the MADT knows it. */
+static void assert_processor(const uint8_t *aml, uint32_t length, unsigned number)
+{
+	const char name[] = {'C', 'P', '0', (char)('0' + number)};
+	AUTO(bytes_release) struct bytes device;
+	bytes_init(&device, 64);
+	bytes_put(&device, name, sizeof(name));
+	aml_name(&device, "_HID");
+	aml_string(&device, "ACPI0007");
+	aml_name(&device, "_UID");
+	aml_integer(&device, number);
+	assert_true(bytes_ok(&device));
+	assert_non_null(memmem(aml, length, device.data, device.len));
+}
+
+static void each_processor_is_a_device_of_the_namespace(void **state)
+{
+	struct bench *bench = *state;
+	uint32_t length, madt_length;
+	place(bench);
+	const uint8_t *aml = dsdt(bench, &length);
+	const uint8_t *madt = table(bench, bytes_load_le64(xsdt(bench) + 44), "APIC", &madt_length);
+	for (unsigned i = 0; i < VCPUS; i++) {
+		const uint8_t local_apic[] = {0, 8, (uint8_t)i, (uint8_t)i, 1};
+		assert_processor(aml, length, i);
+		assert_non_null(memmem(madt, madt_length, local_apic, sizeof(local_apic)));
+	}
+	assert_null(memmem(aml, length, "CP03", 4));
+}
+
 static void the_generation_is_in_the_dsdt(void **state)
 {
 	static const char package[] = "ADDR\x12\x80\x00\x00";
 	struct bench *bench = *state;
 	uint32_t length;
 	place(bench);
-	const uint8_t *fadt = table(bench, bytes_load_le64(xsdt(bench) + 36), "FACP", &length);
-	const uint8_t *dsdt = table(bench, bytes_load_le32(fadt + 40), "DSDT", &length);
-	const uint8_t *addr = memmem(dsdt, length, package, 5);
+	const uint8_t *aml = dsdt(bench, &length), *addr = memmem(aml, length, package, 5);
 	assert_non_null(addr);
 	assert_memory_equal(addr + 8, "\2\x0c\0\xf0\xff\1\0", 7);
 }
@@ -261,6 +296,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(the_fadt_says_what_the_hardware_does),
 		T(the_madt_has_all_processors),
+		T(each_processor_is_a_device_of_the_namespace),
 		T(the_generation_is_in_the_dsdt),
 		T(firmware_links_the_same_tables),
 		cmocka_unit_test(aml_is_as_the_specification_has_it),

@@ -17,4 +17,5 @@ done
 iasl DSDT.dsl >again.log 2>&1 || { cat again.log DSDT.dsl; exit 1; }
 grep -q '0 Errors, 0 Warnings' again.log || { cat again.log DSDT.dsl; exit 1; }
 grep -q 'Device (PCI0)' DSDT.dsl
+grep -q 'Device (CP01)' DSDT.dsl
 echo "iasl reads DSDT, FADT, MADT and XSDT"
