@@ -12,29 +12,11 @@
 #include "hypervisor/thin/guest_memory.h"
 #include "tests/error.h"
 #include "tests/folder.h"
+#include "tests/hypervisor/thin/kernel_image.h"
 
-enum { SECTORS = 3, BODY_AT = (SECTORS + 1) * 512, BODY = 10000, IMAGE = BODY_AT + BODY, PREFERRED = 16 << 20 };
-enum { RSDP = 0xe0000, INIT_SIZE = 8 << 20 };
+enum { RSDP = 0xe0000 };
 
 #define MIB UINT64_C(1048576)
-
-static void make_image(uint8_t image[IMAGE])
-{
-	for (unsigned i = 0; i < IMAGE; i++)
-		image[i] = (uint8_t)(i * 7);
-	memset(image, 0, BODY_AT);
-	image[0x1f1] = SECTORS;
-	bytes_store_le16(image + 0x1fe, 0xaa55);
-	image[0x201] = 0x6a;
-	bytes_store_le32(image + 0x202, 0x53726448); /* HdrS */
-	bytes_store_le16(image + 0x206, 0x20f);
-	image[0x211] = 0x01;
-	bytes_store_le32(image + 0x22c, 0x7fffffff);
-	bytes_store_le16(image + 0x236, 0x7f);
-	bytes_store_le32(image + 0x238, 2047);
-	bytes_store_le64(image + 0x258, PREFERRED);
-	bytes_store_le32(image + 0x260, INIT_SIZE);
-}
 
 static void put_file(const char *path, const void *data, size_t size)
 {
@@ -63,11 +45,11 @@ static struct linux_boot *open_boot(const char *initrd, const char *command_line
 static void all_is_where_the_kernel_looks(void **state)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	static uint8_t image[IMAGE], initrd[5000] = "an initrd";
+	static uint8_t image[KERNEL_IMAGE], initrd[5000] = "an initrd";
 	struct vcpu_long_mode entry;
 	int fds[2];
 	(void)state;
-	make_image(image);
+	kernel_image_make(image);
 	put_file("vmlinuz", image, sizeof(image));
 	put_file("initrd.img", initrd, sizeof(initrd));
 	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot("initrd.img", "console=ttyS0");
@@ -75,10 +57,11 @@ static void all_is_where_the_kernel_looks(void **state)
 	AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(64 * MIB);
 	assert_true(linux_boot_place(boot, memory, RSDP, &entry, &err));
 
-	assert_int_equal(entry.rip, PREFERRED + 0x200);
+	assert_int_equal(entry.rip, KERNEL_PREFERRED + KERNEL_ENTRY);
 	assert_int_equal(entry.rsi, LINUX_BOOT_PARAMETERS);
 	const uint8_t *parameters = guest_memory_for_reading(memory, entry.rsi, 4096);
-	assert_memory_equal(guest_memory_for_reading(memory, PREFERRED, BODY), image + BODY_AT, BODY);
+	assert_memory_equal(guest_memory_for_reading(memory, KERNEL_PREFERRED, KERNEL_BODY), image + KERNEL_BODY_AT,
+			    KERNEL_BODY);
 	assert_int_equal(bytes_load_le64(parameters + 0x70), RSDP);
 	assert_int_equal(parameters[0x210], 0xff);
 	assert_memory_equal(parameters + 0x202, "HdrS", 4);
@@ -89,7 +72,39 @@ static void all_is_where_the_kernel_looks(void **state)
 	assert_memory_equal(guest_memory_for_reading(memory, at, sizeof(initrd)), initrd, sizeof(initrd));
 	assert_int_equal(parameters[0x1e8], 4);
 	assert_int_equal(bytes_load_le64(parameters + 0x2d0 + 2 * 20), MIB);
-	assert_true(guest_memory_take_written(memory, PREFERRED) && guest_memory_take_written(memory, at));
+	assert_true(guest_memory_take_written(memory, KERNEL_PREFERRED) && guest_memory_take_written(memory, at));
+}
+
+static void assert_same(const struct guest_memory *a, const struct guest_memory *b, uint64_t address, size_t size)
+{
+	const uint8_t *in_a = guest_memory_for_reading(a, address, size);
+	const uint8_t *in_b = guest_memory_for_reading(b, address, size);
+	assert_memory_equal(in_a, in_b, size);
+}
+
+static void a_restart_finds_all_as_the_first_start(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	static uint8_t image[KERNEL_IMAGE], initrd[5000] = "an initrd";
+	struct vcpu_long_mode entry, again;
+	(void)state;
+	kernel_image_make(image);
+	put_file("vmlinuz", image, sizeof(image));
+	put_file("initrd.img", initrd, sizeof(initrd));
+	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot("initrd.img", "console=ttyS0");
+	AUTO(guest_memory_freep) struct guest_memory *first = new_memory(64 * MIB);
+	AUTO(guest_memory_freep) struct guest_memory *second = new_memory(64 * MIB);
+	assert_true(linux_boot_place(boot, first, RSDP, &entry, &err));
+	assert_true(linux_boot_place(boot, second, RSDP, &again, &err));
+	memset(guest_memory_for_writing(second, 0, 64 * MIB), 0xcc, 64 * MIB);
+	assert_true(linux_boot_place(boot, second, RSDP, &again, &err));
+	assert_memory_equal(&again, &entry, sizeof(entry));
+	assert_same(first, second, LINUX_BOOT_GDT, 4 * 8);
+	assert_same(first, second, LINUX_BOOT_PARAMETERS, 4096);
+	assert_same(first, second, LINUX_BOOT_PAGE_TABLES, 6 * 4096);
+	assert_same(first, second, LINUX_BOOT_COMMAND_LINE, sizeof("console=ttyS0"));
+	assert_same(first, second, KERNEL_PREFERRED, KERNEL_BODY);
+	assert_same(first, second, 64 * MIB - 3 * 4096, sizeof(initrd));
 }
 
 /* As the processor walks them. */
@@ -109,13 +124,13 @@ static uint64_t translate(const struct guest_memory *memory, uint64_t cr3, uint6
 
 static void each_address_is_its_own(void **state)
 {
-	static const uint64_t addresses[] = {0,		 0x7000,     PREFERRED + 0x200, 0x3fffffff,
-					     0x40000000, 0xbfffffff, 0xffffffff};
+	static const uint64_t addresses[] = {
+		0, 0x7000, KERNEL_PREFERRED + KERNEL_ENTRY, 0x3fffffff, 0x40000000, 0xbfffffff, 0xffffffff};
 	AUTO(err_freep) struct err *err = NULL;
-	static uint8_t image[IMAGE];
+	static uint8_t image[KERNEL_IMAGE];
 	struct vcpu_long_mode entry;
 	(void)state;
-	make_image(image);
+	kernel_image_make(image);
 	put_file("vmlinuz", image, sizeof(image));
 	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot(NULL, NULL);
 	AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(64 * MIB);
@@ -128,10 +143,10 @@ static void each_address_is_its_own(void **state)
 static void the_initrd_lies_where_the_kernel_allows(void **state)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	static uint8_t image[IMAGE];
+	static uint8_t image[KERNEL_IMAGE];
 	struct vcpu_long_mode entry;
 	(void)state;
-	make_image(image);
+	kernel_image_make(image);
 	bytes_store_le32(image + 0x22c, 30 * MIB - 1);
 	put_file("vmlinuz", image, sizeof(image));
 	put_file("initrd.img", image, 4097);
@@ -144,10 +159,10 @@ static void the_initrd_lies_where_the_kernel_allows(void **state)
 
 static void too_little_memory_is_told(void **state)
 {
-	static uint8_t image[IMAGE], initrd[2 << 20];
+	static uint8_t image[KERNEL_IMAGE], initrd[2 << 20];
 	struct vcpu_long_mode entry;
 	(void)state;
-	make_image(image);
+	kernel_image_make(image);
 	put_file("vmlinuz", image, sizeof(image));
 	put_file("initrd.img", initrd, sizeof(initrd));
 	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot("initrd.img", NULL);
@@ -163,10 +178,10 @@ static void too_little_memory_is_told(void **state)
 static void a_file_that_shrank_is_told(void **state)
 {
 	AUTO(err_freep) struct err *err = NULL;
-	static uint8_t image[IMAGE];
+	static uint8_t image[KERNEL_IMAGE];
 	struct vcpu_long_mode entry;
 	(void)state;
-	make_image(image);
+	kernel_image_make(image);
 	put_file("vmlinuz", image, sizeof(image));
 	AUTO(linux_boot_freep) struct linux_boot *boot = open_boot(NULL, NULL);
 	FILE *file = fopen("vmlinuz", "w");
@@ -201,34 +216,35 @@ static void hostile_heads_are_refused(void **state)
 		{0x20, "shorter than its version says", 0x201, 1},
 		{255, "cut off", 0x1f1, 1},
 		{0, "where it cannot lie", 0x258, 8},
-		{BODY - 1, "where it cannot lie", 0x260, 4},
+		{KERNEL_BODY - 1, "where it cannot lie", 0x260, 4},
 	};
 	const struct linux_boot_options options = {.kernel = "vmlinuz"};
-	static uint8_t image[IMAGE];
+	static uint8_t image[KERNEL_IMAGE];
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(heads); i++) {
-		make_image(image);
+		kernel_image_make(image);
 		memcpy(image + heads[i].at, &heads[i].value, heads[i].size);
 		put_file("vmlinuz", image, sizeof(image));
 		assert_refused(&options, ERR_CORRUPT, heads[i].why);
 	}
-	make_image(image);
+	kernel_image_make(image);
 	put_file("vmlinuz", image, 0x200);
 	assert_refused(&options, ERR_CORRUPT, "too short");
-	put_file("vmlinuz", image, BODY_AT + 0x200);
+	put_file("vmlinuz", image, KERNEL_BODY_AT + 0x200);
 	assert_refused(&options, ERR_CORRUPT, "cut off");
 }
 
 static void a_kernel_that_wants_to_lie_anywhere_is_told(void **state)
 {
-	static const uint64_t addresses[] = {64 * MIB, UINT64_MAX, UINT64_MAX - INIT_SIZE + 1, UINT64_C(1) << 32};
-	static uint8_t image[IMAGE];
+	static const uint64_t addresses[] = {64 * MIB, UINT64_MAX, UINT64_MAX - KERNEL_INIT_SIZE + 1,
+					     UINT64_C(1) << 32};
+	static uint8_t image[KERNEL_IMAGE];
 	struct vcpu_long_mode entry;
 	(void)state;
 	AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(64 * MIB);
 	for (size_t i = 0; i < ARRAY_LENGTH(addresses); i++) {
 		AUTO(err_freep) struct err *err = NULL;
-		make_image(image);
+		kernel_image_make(image);
 		bytes_store_le64(image + 0x258, addresses[i]);
 		put_file("vmlinuz", image, sizeof(image));
 		AUTO(linux_boot_freep) struct linux_boot *boot = open_boot(NULL, NULL);
@@ -239,9 +255,9 @@ static void a_kernel_that_wants_to_lie_anywhere_is_told(void **state)
 static void what_is_not_there_is_told(void **state)
 {
 	static char line[3000];
-	static uint8_t image[IMAGE];
+	static uint8_t image[KERNEL_IMAGE];
 	(void)state;
-	make_image(image);
+	kernel_image_make(image);
 	put_file("vmlinuz", image, sizeof(image));
 	memset(line, 'x', sizeof(line) - 1);
 	const struct linux_boot_options no_kernel = {.kernel = "nowhere"};
@@ -258,13 +274,10 @@ int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, folder_enter, folder_leave)
 	const struct CMUnitTest tests[] = {
-		T(all_is_where_the_kernel_looks),
-		T(each_address_is_its_own),
-		T(the_initrd_lies_where_the_kernel_allows),
-		T(too_little_memory_is_told),
-		T(a_file_that_shrank_is_told),
-		T(hostile_heads_are_refused),
-		T(a_kernel_that_wants_to_lie_anywhere_is_told),
+		T(all_is_where_the_kernel_looks), T(a_restart_finds_all_as_the_first_start),
+		T(each_address_is_its_own),	  T(the_initrd_lies_where_the_kernel_allows),
+		T(too_little_memory_is_told),	  T(a_file_that_shrank_is_told),
+		T(hostile_heads_are_refused),	  T(a_kernel_that_wants_to_lie_anywhere_is_told),
 		T(what_is_not_there_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,8 +17,10 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "hypervisor/thin/machine_config.h"
 #include "tests/folder.h"
+#include "tests/hypervisor/thin/kernel_image.h"
 #include "tests/hypervisor/thin/kvm.h"
 #include "tests/unit.h"
 
@@ -307,6 +309,108 @@ static void a_disk_with_nothing_to_boot_pauses_it(void **state)
 	end(machine, &listener);
 }
 
+/*
+ * A kernel for the 64-bit boot protocol. It says a line for its registers and one for each run of bytes that a loader
+ * has put, but for the page tables, in which the processor writes: a sum, as 16 letters. Then it copies its second part
+ * to where nothing was put, which overwrites all of that and restarts.
+ */
+enum { KERNEL_LINE = 17, KERNEL_LINES = 9 };
+extern const uint8_t kernel_begin[], kernel_end[];
+__asm__("	.pushsection .rodata\n"
+	"kernel_begin:\n"
+	"	lea	(%rsp, %rsi), %rbx\n"
+	"	mov	%cr0, %rax\n"
+	"	add	%rax, %rbx\n"
+	"	mov	%cr3, %rax\n"
+	"	add	%rax, %rbx\n"
+	"	mov	%cr4, %rax\n"
+	"	add	%rax, %rbx\n"
+	"	lea	ranges(%rip), %rdi\n"
+	"0:	mov	$16, %ecx\n"
+	"	mov	$0x3f8, %edx\n"
+	"1:	rol	$4, %rbx\n"
+	"	mov	%ebx, %eax\n"
+	"	and	$15, %al\n"
+	"	add	$'A', %al\n"
+	"	out	%al, %dx\n"
+	"	loop	1b\n"
+	"	mov	$'\\n', %al\n"
+	"	out	%al, %dx\n"
+	"	mov	(%rdi), %rsi\n"
+	"	mov	8(%rdi), %rcx\n"
+	"	add	$16, %rdi\n"
+	"	jrcxz	3f\n"
+	"2:	lodsb\n"
+	"	rol	$7, %rbx\n"
+	"	add	%al, %bl\n"
+	"	loop	2b\n"
+	"	jmp	0b\n"
+	"3:	lea	second_part(%rip), %rsi\n"
+	"	mov	$0x1400000, %edi\n"
+	"	mov	$kernel_end - second_part, %ecx\n"
+	"	rep movsb\n"
+	"	mov	$0x1400000, %eax\n"
+	"	jmp	*%rax\n"
+	"second_part:\n"
+	"	lea	ranges(%rip), %rsi\n"
+	"4:	mov	(%rsi), %rdi\n"
+	"	mov	8(%rsi), %rcx\n"
+	"	add	$16, %rsi\n"
+	"	jrcxz	5f\n"
+	"	mov	$0xcc, %al\n"
+	"	rep stosb\n"
+	"	jmp	4b\n"
+	"5:	mov	$0xcf9, %edx\n"
+	"	mov	$6, %al\n"
+	"	out	%al, %dx\n"
+	"	jmp	.\n"
+	"ranges:\n"
+	"	.quad	0x500, 32\n"	    /* GDT */
+	"	.quad	0x7000, 0x1000\n"   /* parameters */
+	"	.quad	0x20000, 8\n"	    /* command line */
+	"	.quad	0xe0000, 36\n"	    /* ACPI, */
+	"	.quad	0xe0040, 512\n"	    /* and the begin of its tables */
+	"	.quad	0x1000000, 10000\n" /* kernel */
+	"	.quad	0x1ffd000, 5000\n"  /* initrd */
+	"	.quad	0x1fff000, 16\n"    /* generation */
+	"	.quad	0, 0\n"
+	"kernel_end:\n"
+	"	.popsection\n");
+
+static void put_file(const char *path, const void *data, size_t size)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	assert_true(file_replace(path, SPAN(data, size), 0600, &err));
+}
+
+static void a_kernel_begins_anew_whatever_it_overwrote(void **state)
+{
+	static char name[] = "m", kernel[] = "vmlinuz", initrd[] = "initrd.img", command_line[] = "console";
+	static uint8_t image[KERNEL_IMAGE], archive[5000] = "an initrd";
+	const struct machine_config config = {.name = name,
+					      .memory = 32 << 20,
+					      .vcpus = 1,
+					      .kernel = kernel,
+					      .initrd = initrd,
+					      .command_line = command_line};
+	struct listener listener;
+	(void)state;
+	kernel_image_make(image);
+	memcpy(image + KERNEL_BODY_AT + KERNEL_ENTRY, kernel_begin, (size_t)(kernel_end - kernel_begin));
+	put_file(kernel, image, sizeof(image));
+	put_file(initrd, archive, sizeof(archive));
+	struct machine *machine = start(&config, &listener);
+	machine_go_on(machine);
+	struct machine_status status = serve_until(machine, &listener, "\n", 3 * KERNEL_LINES);
+	assert_end(&status, MACHINE_GOES_ON);
+	machine_pause(machine);
+	assert_true(status.restarts >= 2);
+	for (size_t i = KERNEL_LINES; i < (size_t)3 * KERNEL_LINES; i++)
+		assert_memory_equal(listener.said + i * KERNEL_LINE, listener.said + i % KERNEL_LINES * KERNEL_LINE,
+				    KERNEL_LINE);
+	end(machine, &listener);
+}
+
 static void what_is_missing_is_named(void **state)
 {
 	static char nowhere[] = "nowhere.img";
@@ -335,6 +439,7 @@ int main(void)
 						folder_leave),
 		cmocka_unit_test_setup_teardown(a_crash_ends_it_with_evidence, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_disk_with_nothing_to_boot_pauses_it, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(a_kernel_begins_anew_whatever_it_overwrote, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(what_is_missing_is_named, folder_enter, folder_leave),
 	};
 	kvm = kvm_open(true);
