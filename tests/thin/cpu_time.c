@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cpu_time COMMAND...: runs it to its end, and prints the CPU time from its exec on, in seconds; a shell would count its own fork. */
+/* cpu_time COMMAND...: runs it to its end, and prints its CPU time from exec on, in seconds. A shell would count its
+ * own fork. */
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/resource.h>
