@@ -35,13 +35,14 @@ make_appliance() {
 
 # start_l1 [MEMORY_MIB]: until it takes commands. It may be started again after kill_l1, with the same disks.
 #
-# L1's kernel must not use CMPXCHG16B: for each, QEMU 7.2 stops its other processors, and one that is stopped where KVM has just
-# injected an interrupt takes it once more. Guests then stand still or crash, with registers that are L1's, whoever hosts them.
+# L1 has one processor. With several, QEMU's emulation of SVM is unsafe (seen in 7.2, in target/i386/tcg/sysemu/svm_helper.c): where KVM
+# injects an interrupt, helper_vmrun() leaves the vector in exception_index, and a kick by another processor makes the guest take it
+# again, with interrupts off or not. Guests then deadlock, crash, or stand still with registers that are L1's, whoever hosts them.
 start_l1() {
 	[[ -e $work/appliance/initrd ]] || make_appliance
 	rm -f "$work/l1.console"
 	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -accel tcg,thread=multi,tb-size=512 \
-		-machine pc,hpet=off -cpu EPYC,+svm,+npt,-cx16 -smp 2 -m "${1:-3072}" \
+		-machine pc,hpet=off -cpu EPYC,+svm,+npt -smp 1 -m "${1:-3072}" \
 		-kernel "$work/appliance/vmlinuz" -initrd "$work/appliance/initrd" \
 		-append "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off salvor.address=10.0.2.15/24 salvor.gateway=10.0.2.2 salvor.bridge=10.7.0.1/24 salvor.run=serve" \
 		-netdev "user,id=net,hostfwd=tcp:$l1_address:7000-:7000" -device virtio-net-pci,netdev=net,romfile= \
