@@ -65,7 +65,7 @@ struct vcpu_state {
 	struct kvm_mp_state mp;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
-	struct kvm_xsave xsave;
+	_Alignas(struct kvm_xsave) uint8_t xsave[sizeof(struct kvm_xsave)];
 	struct kvm_xcrs xcrs;
 	struct kvm_debugregs debug;
 	struct kvm_lapic_state apic;
@@ -146,7 +146,7 @@ struct vcpu_state *vcpu_save(const struct vcpu *vcpu, struct err **errp)
 	bool ok = vcpu_call(vcpu, KVM_GET_MP_STATE, &state->mp, errp) &&
 		  vcpu_call(vcpu, KVM_GET_REGS, &state->regs, errp) &&
 		  vcpu_call(vcpu, KVM_GET_SREGS, &state->sregs, errp) &&
-		  vcpu_call(vcpu, KVM_GET_XSAVE, &state->xsave, errp) &&
+		  vcpu_call(vcpu, KVM_GET_XSAVE, state->xsave, errp) &&
 		  vcpu_call(vcpu, KVM_GET_XCRS, &state->xcrs, errp) &&
 		  vcpu_call(vcpu, KVM_GET_DEBUGREGS, &state->debug, errp) &&
 		  vcpu_call(vcpu, KVM_GET_LAPIC, &state->apic, errp) && save_msrs(vcpu, &state->msrs, errp) &&
@@ -170,7 +170,7 @@ bool vcpu_load(struct vcpu *vcpu, const struct vcpu_state *state, struct err **e
 	return vcpu_call(vcpu, KVM_SET_MP_STATE, &state->mp, errp) &&
 	       vcpu_call(vcpu, KVM_SET_REGS, &state->regs, errp) &&
 	       vcpu_call(vcpu, KVM_SET_SREGS, &state->sregs, errp) &&
-	       vcpu_call(vcpu, KVM_SET_XSAVE, &state->xsave, errp) &&
+	       vcpu_call(vcpu, KVM_SET_XSAVE, state->xsave, errp) &&
 	       vcpu_call(vcpu, KVM_SET_XCRS, &state->xcrs, errp) &&
 	       vcpu_call(vcpu, KVM_SET_DEBUGREGS, &state->debug, errp) &&
 	       vcpu_call(vcpu, KVM_SET_LAPIC, &state->apic, errp) && load_msrs(vcpu, &state->msrs, errp) &&
@@ -197,11 +197,12 @@ static void set_segments(struct kvm_sregs *sregs)
 /* Firmware would have switched on caching; a kernel that finds it off makes no use of page attributes. */
 static bool cache_memory(struct vcpu *vcpu, struct err **errp)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msr = {.head.nmsrs = 1, .entry = {.index = MSR_MTRR_DEFAULT, .data = MTRR_ON | MTRR_WRITE_BACK}};
-	return ioctl(vcpu->fd, KVM_SET_MSRS, &msr) == 1 ||
+	AUTO(freep) struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + msrs_size(1));
+	if (!msrs)
+		return err_set_no_memory(errp);
+	msrs->nmsrs = 1;
+	msrs->entries[0] = (struct kvm_msr_entry){.index = MSR_MTRR_DEFAULT, .data = MTRR_ON | MTRR_WRITE_BACK};
+	return ioctl(vcpu->fd, KVM_SET_MSRS, msrs) == 1 ||
 	       err_set(errp, ERR_FAILED, "vCPU %u: KVM does not take the type of memory", vcpu->options.index);
 }
 
