@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cpu_time COMMAND...: runs it to its end, and prints its CPU time from exec on, in seconds. A shell would count its
- * own fork. */
+/* cpu_time COMMAND...: runs it to its end, prints its CPU time from exec on, in seconds, and ends with its status. A
+ * shell would count its own fork. */
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -22,5 +22,5 @@ int main(int argc, char *argv[])
 	    wait4(pid, &status, 0, &used) != pid || !WIFEXITED(status))
 		return 1;
 	printf("%.6f\n", (double)(microseconds(used.ru_utime) + microseconds(used.ru_stime)) / 1e6);
-	return 0;
+	return WEXITSTATUS(status);
 }
