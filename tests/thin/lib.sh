@@ -35,16 +35,20 @@ make_appliance() {
 
 # start_l1 [MEMORY_MIB]: until it takes commands. It may be started again after kill_l1, with the same disks.
 #
-# Two faults of QEMU's emulation of SVM are kept away (seen in 7.2, target/i386/tcg/sysemu/svm_helper.c). Where KVM injects an interrupt,
-# helper_vmrun() leaves the vector in exception_index, and a kick by another processor makes the guest take it again, with interrupts off
-# or not; guests then deadlock, crash, or stand still with registers that are L1's. So L1 has one processor. And it changes
-# interrupt_request without the lock, by which L1 loses interrupts; so L1's timer is periodic (highres=off nohz=off), and the next tick
-# brings them back.
+# Three faults of QEMU's emulation are kept away (seen in 7.2, below target/i386/tcg). By them guests crash, deadlock, or stand still with
+# registers that are L1's, whoever hosts them:
+#
+#	-cx16            cmpxchg16b works out the flags from those of long ago, and what is none of them ends in EFLAGS (translate.c
+#	                 does not update cc_op); no kernel uses what CPUID does not tell of
+#	-smp 1           where KVM injects an interrupt, helper_vmrun() leaves its vector in exception_index, and a kick by another
+#	                 processor makes the guest take it again, with interrupts off or not
+#	nohz=off         helper_vmrun() changes interrupt_request without the lock, by which an interrupt of L1's may be lost: a
+#	highres=off      periodic tick brings it back, one that was to come once does not
 start_l1() {
 	[[ -e $work/appliance/initrd ]] || make_appliance
 	rm -f "$work/l1.console"
 	qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -accel tcg,thread=multi,tb-size=512 \
-		-machine pc,hpet=off -cpu EPYC,+svm,+npt -smp 1 -m "${1:-3072}" \
+		-machine pc,hpet=off -cpu EPYC,+svm,+npt,-cx16 -smp 1 -m "${1:-3072}" \
 		-kernel "$work/appliance/vmlinuz" -initrd "$work/appliance/initrd" \
 		-append "console=ttyS0 quiet panic=-1 highres=off nohz=off no_timer_check mitigations=off salvor.address=10.0.2.15/24 salvor.gateway=10.0.2.2 salvor.bridge=10.7.0.1/24 salvor.run=serve" \
 		-netdev "user,id=net,hostfwd=tcp:$l1_address:7000-:7000" -device virtio-net-pci,netdev=net,romfile= \
