@@ -9,16 +9,47 @@
 
 enum { LINE_MAX_WIDTH = 78 };
 
+/* How a letter is written that roff would make something else of. NULL where it is itself. */
+static const char *escape_of(char letter)
+{
+	switch (letter) {
+	case '\\':
+		return "\\e";
+	case '-':
+		return "\\-";
+	case '"':
+		return "\\(dq";
+	case '\'':
+		return "\\(aq";
+	case '`':
+		return "\\(ga";
+	case '^':
+		return "\\(ha";
+	case '~':
+		return "\\(ti";
+	default:
+		return NULL;
+	}
+}
+
 static void print_escaped(FILE *out, const char *word, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (word[i] == '\\')
-			fputs("\\e", out);
-		else if (word[i] == '-')
-			fputs("\\-", out);
+		const char *escape = escape_of(word[i]);
+		if (escape)
+			fputs(escape, out);
 		else
 			fputc(word[i], out);
 	}
+}
+
+static size_t escaped_length(const char *text, size_t len)
+{
+	size_t length = len;
+	for (size_t i = 0; i < len; i++)
+		if (escape_of(text[i]))
+			length += strlen(escape_of(text[i])) - 1;
+	return length;
 }
 
 /* mdoc wants a new sentence to begin on a new line. */
@@ -27,10 +58,10 @@ static bool ends_sentence(const char *word, size_t len, char next)
 	return len > 1 && strchr(".?!", word[len - 1]) && isupper((unsigned char)next);
 }
 
-/* A dot or an apostrophe there would make it a macro. */
+/* A dot there would make it a macro. */
 static bool may_begin_line(const char *word)
 {
-	return word[0] != '.' && word[0] != '\'';
+	return word[0] != '.';
 }
 
 /* What comes before the next place at which a line may end. */
@@ -54,9 +85,9 @@ static void print_text(FILE *out, const char *text, size_t len)
 		if (word > (size_t)(end - text))
 			word = (size_t)(end - text);
 		print_escaped(out, text, word);
-		column += word + 1;
+		column += escaped_length(text, word) + 1;
 		const char *next = text + word + 1;
-		size_t coming = next < end ? unbroken(next, end) : 0;
+		size_t coming = next < end ? escaped_length(next, unbroken(next, end)) : 0;
 		bool break_line = next >= end || ends_sentence(text, word, *next) ||
 				  (column + coming > LINE_MAX_WIDTH && may_begin_line(next));
 		fputc(break_line ? '\n' : ' ', out);
@@ -128,6 +159,16 @@ void mdoc_statuses(FILE *out, const struct status_spec *statuses)
 	fputs(".El\n", out);
 }
 
+/* To be copied: in one line, whatever its length. */
+static void print_command(FILE *out, const char *command)
+{
+	fputs(".Bd -literal -offset indent\n", out);
+	if (!may_begin_line(command))
+		fputs("\\&", out);
+	print_escaped(out, command, strlen(command));
+	fputs("\n.Ed\n", out);
+}
+
 void mdoc_examples(FILE *out, const struct example *examples)
 {
 	fputs(".Sh EXAMPLES\n", out);
@@ -135,8 +176,7 @@ void mdoc_examples(FILE *out, const struct example *examples)
 		if (example != examples)
 			fputs(".Pp\n", out);
 		mdoc_line(out, example->text);
-		fputs(".Pp\n.Dl ", out);
-		mdoc_line(out, example->command);
+		print_command(out, example->command);
 	}
 }
 

@@ -3,6 +3,7 @@
 """The command, its help, its manual pages and its completion know the same verbs and options."""
 import os
 import re
+import shutil
 import subprocess
 import unittest
 
@@ -117,8 +118,23 @@ class Documents(unittest.TestCase):
         self.assertEqual(completed("boot", "--accel", "k"), {"kvm"})
         self.assertEqual(completed("key", ""), {"add", "list"})
 
+    def test_examples_can_be_copied(self):
+        renderers = [words for words in (["mandoc", "-T", "utf8"], ["groff", "-K", "utf8", "-m", "mdoc", "-T", "utf8"]) if shutil.which(words[0])]
+        if not renderers:
+            self.skipTest("neither 'mandoc' nor 'groff' is installed")
+        helps = {os.path.join(MAN, f"salvor-{verb}.1"): run("help", verb).stdout for verb in helped_verbs()}
+        helps[os.path.join(MAN8, "salvor-vmm.8")] = run("--help", program=VMM).stdout
+        for page, text in helps.items():
+            commands = re.findall(r"^      (\S.*)$", text.split("\nExamples:\n")[1].split("\n\n")[0], re.MULTILINE)
+            self.assertNotEqual(commands, [])
+            for words in renderers:
+                rendered = subprocess.run([*words, page], capture_output=True, text=True, check=True).stdout
+                lines = [line.strip() for line in rendered.splitlines()]
+                for command in commands:
+                    self.assertIn(command, lines, f"{words[0]} {page}")
+
     def test_lint(self):
-        if not any(os.access(os.path.join(folder, "mandoc"), os.X_OK) for folder in os.environ["PATH"].split(":")):
+        if not shutil.which("mandoc"):
             self.skipTest("the program 'mandoc' is not installed")
         for name in [os.path.join(folder, name) for folder in (MAN, MAN8) for name in os.listdir(folder)]:
             done = subprocess.run(["mandoc", "-T", "lint", name], capture_output=True, text=True, check=False)
