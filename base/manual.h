@@ -18,8 +18,8 @@ enum option_kind {
 	OPTION_NUMBER, /* an int; likewise */
 };
 
-/* What a shell may offer in an option's place. */
-enum completion { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_FOLDER, COMPLETE_WORDS, COMPLETE_POINT };
+/* What a shell may offer in an option's place. Names are of what the program knows. */
+enum completion { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_FOLDER, COMPLETE_WORDS, COMPLETE_NAMES };
 
 struct option_spec {
 	const char *name; /* without dashes */
@@ -29,7 +29,7 @@ struct option_spec {
 	const char *fallback; /* what counts when it is not said; NULL where that goes without saying */
 	const char *text;     /* a phrase without a capital and without a full stop */
 	enum completion completion;
-	const char *words; /* for COMPLETE_WORDS, separated by blanks */
+	const char *words; /* for COMPLETE_WORDS, separated by blanks; for COMPLETE_NAMES, what it calls such names */
 	size_t offset;	   /* into the program's struct of options */
 };
 

@@ -7,9 +7,9 @@ static const char start[] = "# SPDX-License-Identifier: Apache-2.0\n"
 			    "# Completion of salvor for bash; made from the tables of its verbs.\n\n";
 
 /*
- * Names are asked of salvor itself, and only where it has to ask nobody: those of a repository only where that is a
- * folder, and the key or the passphrase is at hand. compgen expands its words as the shell does, so a name with
- * anything in it but what is let through here is not offered.
+ * A function for each NAMES_…, by its name. Names are asked of salvor itself, and only where it has to ask nobody:
+ * those of a repository only where that is a folder, and the key or the passphrase is at hand. compgen expands its
+ * words as the shell does, so a name with anything in it but what is let through here is not offered.
  */
 static const char names[] =
 	"_salvor_ask() { [[ $current == -* ]] || \"${COMP_WORDS[0]}\" \"$@\" 2>/dev/null </dev/null; }\n\n"
@@ -84,8 +84,9 @@ static void print_values(FILE *out, const char *pattern, const struct option_spe
 			fprintf(out, "mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$current\"); ", specs->words);
 		else if (specs->completion == COMPLETE_FOLDER)
 			fputs("mapfile -t COMPREPLY < <(compgen -d -- \"$current\"); ", out);
-		else if (specs->completion == COMPLETE_POINT)
-			fputs("mapfile -t COMPREPLY < <(compgen -W \"$(_salvor_points)\" -- \"$current\"); ", out);
+		else if (specs->completion == COMPLETE_NAMES)
+			fprintf(out, "mapfile -t COMPREPLY < <(compgen -W \"$(_salvor_%s)\" -- \"$current\"); ",
+				specs->words);
 		else if (specs->completion == COMPLETE_NOTHING)
 			fputs("compopt +o default 2>/dev/null; ", out);
 		fputs("return ;;\n", out);
@@ -103,15 +104,12 @@ static void print_option_names(FILE *out, const struct option_spec *specs)
 
 static void print_names(FILE *out, const struct verb *verb)
 {
-	static const char *const functions[] = {[NAMES_MACHINES] = "_salvor_machines",
-						[NAMES_WORKLOADS] = "_salvor_workloads",
-						[NAMES_POINTS] = "_salvor_points"};
-	if (verb->names == NAMES_UNKNOWN)
+	if (!verb->names)
 		return;
 	fputs("\n\t\t", out);
 	if (verb->named_words)
 		fprintf(out, "[[ ' %s ' != *\" $operand \"* ]] || ", verb->named_words);
-	fprintf(out, "words=$(%s)", functions[verb->names]);
+	fprintf(out, "words=$(_salvor_%s)", verb->names);
 }
 
 static void print_words(FILE *out, const struct verb *verb)

@@ -15,7 +15,8 @@ static const struct option_spec options[] = {
 	 .argument = "POINT",
 	 .text = "create: with the disks of a point, read from the repository as long as it runs; what it writes stays "
 		 "here",
-	 .completion = COMPLETE_POINT,
+	 .completion = COMPLETE_NAMES,
+	 .words = NAMES_POINTS,
 	 .offset = offsetof(struct options, from)},
 	{.name = "memory",
 	 .kind = OPTION_TEXT,

@@ -12,8 +12,10 @@
 #define VERB_SYNOPSES 8
 #define ANY_NUMBER 65535u
 
-/* What operands are the names of, for completion. */
-enum names { NAMES_UNKNOWN, NAMES_MACHINES, NAMES_WORKLOADS, NAMES_POINTS };
+/* What there are names of, for completion: of operands, and as words of COMPLETE_NAMES. */
+#define NAMES_MACHINES "machines"
+#define NAMES_WORKLOADS "workloads"
+#define NAMES_POINTS "points"
 
 struct verb {
 	const char *name;
@@ -22,7 +24,7 @@ struct verb {
 	unsigned min_operands, max_operands;
 	const char *operand_words; /* what the first operand may be, for completion; or NULL */
 	const char *named_words;   /* those of them that a name stands behind; NULL: names need no word before them */
-	enum names names;
+	const char *names;	   /* what the operands are the names of; NULL: of nothing that is known */
 	const char *about;
 	const struct option_spec *options;
 	const struct example *examples;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names that completion offers for bash: those of this machine's own things, and never at the price of a question."""
 import os
+import re
 import subprocess
 import unittest
 
@@ -39,6 +40,13 @@ class Completion(CommandTest):
         os.unlink(self.path("asked"))
         self.assertIn("--force", self.completed("vm", "stop", "--f"))
         self.assertFalse(os.path.exists(self.path("asked")))
+
+    def test_every_list_of_names_is_there(self):
+        with open(COMPLETION, encoding="utf-8") as file:
+            text = file.read()
+        called = set(re.findall(r"\$\((_salvor_\w+)\)", text))
+        self.assertGreaterEqual(called, {"_salvor_machines", "_salvor_workloads", "_salvor_points"})
+        self.assertLessEqual(called, set(re.findall(r"^(_salvor_\w+)\(\)", text, re.MULTILINE)))
 
     def protect(self):
         self.environment.update(SALVOR_REPO=self.path("repository"), SALVOR_PASSPHRASE="correct horse")
