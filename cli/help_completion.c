@@ -9,11 +9,13 @@ static const char start[] = "# SPDX-License-Identifier: Apache-2.0\n"
 /*
  * A function for each NAMES_…, by its name. Names are asked of salvor itself, and only where it has to ask nobody:
  * those of a repository only where that is a folder, and the key or the passphrase is at hand. compgen expands its
- * words as the shell does, so a name with anything in it but what is let through here is not offered.
+ * words as the shell does, so a name with anything in it but what is let through here is not offered. Nobody sees what
+ * a repository is warned of here, so memory has no part in it: some warnings come once.
  */
 static const char names[] =
 	"_salvor_ask() { [[ $current == -* ]] || \"${COMP_WORDS[0]}\" \"$@\" 2>/dev/null </dev/null; }\n\n"
 	"_salvor_machines() { _salvor_ask vm list | sed -nE '2,$s/^([[:alnum:]._-]+) .*/\\1/p'; }\n\n"
+	"_salvor_ask_points() { SALVOR_STATE_DIR=/dev/null _salvor_ask points; }\n\n"
 	"_salvor_may_ask()\n"
 	"{\n"
 	"\t[[ -d ${SALVOR_REPO:-} && \" ${COMP_WORDS[*]} \" != *\" --\"@(repo|key)[\\ =]* ]] ||\n"
@@ -28,7 +30,7 @@ static const char names[] =
 	"}\n\n"
 	"_salvor_workloads()\n"
 	"{\n"
-	"\t_salvor_may_ask && _salvor_ask points |\n"
+	"\t_salvor_may_ask && _salvor_ask_points |\n"
 	"\t\tsed -nE 's/^[[:xdigit:]]{12}  ([[:alnum:]._-]+)  .*/\\1/p' | sort -u\n"
 	"}\n\n"
 	"# A workload is its newest point. Ids are for whoever has begun one.\n"
@@ -37,7 +39,7 @@ static const char names[] =
 	"\tif [[ $current == @* ]]; then\n"
 	"\t\techo @latest\n"
 	"\telif [[ $current == +([[:xdigit:]]) ]]; then\n"
-	"\t\t_salvor_may_ask && _salvor_ask points |\n"
+	"\t\t_salvor_may_ask && _salvor_ask_points |\n"
 	"\t\t\tsed -nE 's/^([[:xdigit:]]{12})  (([[:alnum:]._-]+)  )?.*/\\1 \\3/p' |\n"
 	"\t\t\ttr ' ' '\\n' | sort -u\n"
 	"\telse\n"

@@ -67,7 +67,9 @@ const struct place_spec global_environment[] = {
 	{"SALVOR_PASSPHRASE_FILE", "a file that holds the passphrase; one line feed at its end does not belong to it"},
 	{"SALVOR_PASSPHRASE", "the passphrase; who may look at the process may read it, so a file is better"},
 	{"SALVOR_CONFIG", "the configuration file, which must exist then"},
-	{"SALVOR_STATE_DIR", "what is remembered of repositories; losing it is safe and makes the next backup slower"},
+	{"SALVOR_STATE_DIR",
+	 "what is remembered of repositories; losing it is safe and makes the next backup slower. With "
+	 "/dev/null nothing is remembered and nothing is compared with it, which is for reading"},
 	{"SALVOR_CACHE_DIR",
 	 "what was found out about this host's QEMU, and at most 1 GiB of what was fetched from repositories far away; "
 	 "may be deleted at any time"},

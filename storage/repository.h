@@ -35,8 +35,8 @@ struct repository_options {
 	uint64_t limit_rate;		    /* bytes a second over a network; 0: no limit */
 	const struct cancel *cancel;	    /* see storage/backend.h; NULL */
 	struct backend_cache_options cache; /* of what is far away; folder NULL: none */
-	const char *state_dir; /* what is remembered of repositories: heads, journals, index; made when missing; NULL:
-			    nothing */
+	const char *state_dir; /* what is remembered of repositories: heads, journals, index; made when missing; NULL
+			    or "/dev/null": nothing */
 };
 
 struct repository_init {
@@ -73,8 +73,8 @@ const uint8_t *repository_domain(const struct repository *repository);
 const struct keyring *repository_keyring(const struct repository *repository);
 const struct identity *repository_identity(const struct repository *repository);
 /*
- * STATE_DIR/<domain in hex>, made. NULL when no state_dir was given, or when it cannot be written for lack of
- * permission: then nothing is remembered, and reading goes on without. It may be there and be read-only.
+ * STATE_DIR/<domain in hex>, made. NULL when no state_dir or /dev/null was given, or when it cannot be written for lack
+ * of permission: then nothing is remembered, and reading goes on without. It may be there and be read-only.
  */
 const char *repository_state_path(const struct repository *repository);
 /* A path is absolute; "" where only a backend was given. */

@@ -14,6 +14,9 @@
 #include "storage/heads.h"
 #include "storage/repository_internal.h"
 
+/* Nowhere, as a person says it. */
+#define NO_FOLDER "/dev/null"
+
 static bool make_folder(struct repository *repository, const char *state_dir, struct err **errp)
 {
 	char domain[2 * DOMAIN_SIZE + 1];
@@ -78,7 +81,7 @@ bool repository_state_open(struct repository *repository, const char *state_dir,
 {
 	bool damaged = false;
 	AUTO(heads_release) struct heads heads = {0};
-	if (state_dir && !make_folder(repository, state_dir, errp))
+	if (state_dir && strcmp(state_dir, NO_FOLDER) != 0 && !make_folder(repository, state_dir, errp))
 		return false;
 	if (!repository->state_path)
 		return walk(repository, &heads, errp);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The names that completion offers for bash: those of this machine's own things, and never at the price of a question."""
+import glob
 import os
 import re
 import subprocess
@@ -67,6 +68,18 @@ class Completion(CommandTest):
         self.assertEqual(self.completed("show", points[0][:8]), {points[0]})
         self.assertFalse(os.path.exists(self.path("x")))
         self.assertEqual(self.completed("show", "", SALVOR_PASSPHRASE="", SALVOR_KEY_FILE="recovery.key"), {"db", "web01"})
+
+    def test_a_warning_is_left_for_people(self):
+        self.protect()
+        [heads] = glob.glob(self.path("state", "*", "heads"))
+        with open(heads, "r+b") as file:
+            file.truncate(os.path.getsize(heads) // 2)
+        warning = "what was remembered of the repository is damaged, and is begun anew"
+        self.assertEqual(self.completed("restore", ""), {"db", "web01"})
+        self.assertIn(warning, self.run_salvor("points").stderr)
+        self.assertNotIn(warning, self.run_salvor("points").stderr)
+        self.completed("restore", "", SALVOR_STATE_DIR=self.path("other"))
+        self.assertFalse(os.path.exists(self.path("other")))
 
     def test_nobody_is_asked(self):
         self.protect()

@@ -341,6 +341,17 @@ static void reads_without_memory_where_none_can_be_written(void **state)
 	assert_null(repository_state_path(repository));
 }
 
+static void remembers_nothing_where_it_is_told_so(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	const struct repository_options options = {
+		.url = "repo", .key.key_file = "recovery.key", .state_dir = "/dev/null"};
+	AUTO(repository_freep) struct repository *repository = repository_open(&options, &err);
+	assert_non_null(repository);
+	assert_null(repository_state_path(repository));
+}
+
 static void signed_objects_need_member_and_role(void **state)
 {
 	(void)state;
@@ -394,6 +405,7 @@ int main(void)
 		TEST(an_older_state_is_an_alarm),
 		TEST(damaged_keyrings_are_named),
 		TEST(reads_without_memory_where_none_can_be_written),
+		TEST(remembers_nothing_where_it_is_told_so),
 		TEST(signed_objects_need_member_and_role),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
