@@ -416,7 +416,7 @@ static void foreign_places_are_refused(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(urls); i++) {
 		assert_null(backend_open(urls[i], &create, &err));
 		assert_non_null(strstr(err_message(err), urls[i]));
-		assert_code(&err, ERR_UNSUPPORTED);
+		assert_code(&err, ERR_USAGE);
 	}
 }
 

@@ -125,7 +125,7 @@ static void what_is_no_repository(void **state)
 	write_file("empty/config", SPAN_TEXT("[core]\n\tbare = true\n"));
 	assert_refused(repository_open(&options, &err), &err, ERR_NOT_FOUND, "not a repository");
 	options.url = "sftp://host/folder";
-	assert_refused(repository_open(&options, &err), &err, ERR_UNSUPPORTED, "sftp");
+	assert_refused(repository_open(&options, &err), &err, ERR_USAGE, "sftp");
 	options.url = "s3://bucket/a//b";
 	assert_refused(repository_open(&options, &err), &err, ERR_USAGE, "s3://bucket/a//b");
 }
