@@ -347,6 +347,11 @@ static bool remove_stale(const struct sockaddr_un *address, struct err **errp)
 static int listen_at(const char *path, struct err **errp)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	if (!*path) {
+		/* It would be an abstract one, which no mode protects. */
+		err_set(errp, ERR_USAGE, "a socket needs a path that is not empty");
+		return -1;
+	}
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		err_set(errp, ERR_USAGE, "the path is too long for a socket: %s", path);
 		return -1;

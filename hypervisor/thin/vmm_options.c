@@ -47,6 +47,8 @@ static bool store(const struct option_spec *spec, char *value, struct vmm_option
 	}
 	if (!owned)
 		return err_set_no_memory(errp);
+	if (!*owned)
+		return err_set(errp, ERR_USAGE, "--%s needs a %s that is not empty", spec->name, spec->argument);
 	if (spec->kind == OPTION_NUMBER)
 		return parse_number(spec->name, owned, place, errp);
 	char **text = place;

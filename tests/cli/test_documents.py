@@ -108,7 +108,8 @@ class Documents(unittest.TestCase):
         self.assertEqual(re.findall(r"^\.It Cm ([\w-]+)", page, re.MULTILINE), orders)
         self.assertRegex(man_page("vm"), r"\n\.Xr salvor-vmm 8\n")
         for words, wrong in ((["--no-such-option"], "unknown option"), (["--uid", "root"], "--uid 'root' is not a number"),
-                             (["--config", "x"], "--control SOCKET are needed")):
+                             (["--config", "x"], "--control SOCKET are needed"),
+                             (["--config", "x", "--control", ""], "--control needs a SOCKET that is not empty")):
             done = run(*words, program=VMM)
             self.assertEqual(done.returncode, 2)
             self.assertIn(wrong, done.stderr)
