@@ -14,7 +14,7 @@
 enum option_kind {
 	OPTION_FLAG,   /* a bool */
 	OPTION_TEXT,   /* a const char *; said twice, the last one counts */
-	OPTION_LIST,   /* a struct text_list */
+	OPTION_LIST,   /* a struct text_list (base/text_list.h) */
 	OPTION_NUMBER, /* an int; likewise */
 };
 

@@ -79,7 +79,7 @@ static void print_verb_names(FILE *out, const char *separator)
 static void print_values(FILE *out, const char *pattern, const struct option_spec *specs)
 {
 	for (; specs->name; specs++) {
-		if (specs->kind == OPTION_FLAG)
+		if (!specs->argument)
 			continue;
 		fprintf(out, "\t%s:--%s) ", pattern, specs->name);
 		if (specs->completion == COMPLETE_WORDS)

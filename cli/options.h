@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a person said on the command line, in one struct that is passed down. Which options a verb has is in its table
- * (cli/verb.h); from the same tables come the popt tables, --help, the manual pages and the completion.
+ * (cli/verb.h); from the same tables come the parser, --help, the manual pages and the completion.
  */
 #pragma once
 
@@ -9,14 +9,10 @@
 #include <stddef.h>
 
 #include "base/compiler.h"
+#include "base/text_list.h"
 
 struct err;
 struct verb;
-
-struct text_list {
-	const char **items;
-	size_t n;
-};
 
 /* Texts are NULL and lists empty where nothing was said. In the order of the verbs, which leaves gaps. */
 struct options { // NOLINT(clang-analyzer-optin.performance.Padding)

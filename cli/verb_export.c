@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/nearest.h"
 #include "cli/known.h"
-#include "cli/nearest.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "restore/export.h"

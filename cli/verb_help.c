@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/nearest.h"
 #include "cli/help.h"
-#include "cli/nearest.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "cli/verb.h"

@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/nearest.h"
 #include "cli/known.h"
-#include "cli/nearest.h"
 #include "cli/receipt_report.h"
 #include "cli/report.h"
 #include "cli/run.h"

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/report.h"
 #include "cli/run.h"
 #include "cli/vm.h"

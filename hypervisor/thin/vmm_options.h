@@ -3,17 +3,19 @@
 #pragma once
 
 #include <stdbool.h>
-#include <sys/types.h>
 
-#include "base/compiler.h"
+#include "base/text_list.h"
 
 struct err;
 
 struct vmm_options {
-	char *config, *control, *agent, *serial_log, *log; /* each but the first two may be NULL */
-	int uid, gid;					   /* 0: as it is; gid 0: the number of uid */
-	int ready, hold;				   /* descriptors, -1: none */
+	const char *config, *control, *agent, *serial_log, *log; /* each but the first two may be NULL */
+	int uid, gid;						 /* 0: as it is; gid 0: the number of uid */
+	int ready, hold;					 /* descriptors, -1: none */
 	bool paused, no_jail, verbose, help, version;
+
+	struct text_list operands; /* it takes none */
+	struct text_list owned;	   /* every text above is one of these */
 };
 
 enum vmm_options_outcome { VMM_GO, VMM_SAID, VMM_WRONG };

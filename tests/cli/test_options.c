@@ -104,11 +104,10 @@ static void every_option_is_understood(const struct verb *verb, const struct opt
 	char line[128];
 	struct err *err = NULL;
 	AUTO(options_release) struct options options = {0};
-	bool text = spec->kind != OPTION_FLAG;
-	snprintf(line, sizeof(line), "salvor %s --help --%s%s", verb->name, spec->name, text ? " value" : "");
+	snprintf(line, sizeof(line), "salvor %s --help --%s%s", verb->name, spec->name, spec->argument ? " value" : "");
 	assert_true(parse(line, &options, &err));
 	const void *place = (const char *)&options + spec->offset;
-	if (spec->kind == OPTION_FLAG)
+	if (!spec->argument)
 		assert_true(*(const bool *)place);
 	else if (spec->kind == OPTION_TEXT)
 		assert_string_equal(*(const char *const *)place, "value");

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "cli/nearest.h"
 #include "cli/words.h"
 #include "tests/error.h"
 
@@ -107,37 +106,12 @@ static void nothing_steers_the_terminal(void **state)
 	assert_string_equal(words_make_printable(turned), "host??? redaer?????\xff");
 }
 
-static const char *near_of(const char *wanted)
-{
-	static const char *const words[] = {"backup", "boot", "export", "points", "show"};
-	struct nearest nearest;
-	nearest_init(&nearest, wanted);
-	for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
-		nearest_offer(&nearest, words[i]);
-	return nearest.best;
-}
-
-static void the_nearest_word_is_near(void **state)
-{
-	char *longest = calloc(1, 1000);
-	(void)state;
-	assert_string_equal(near_of("bakcup"), "backup");
-	assert_string_equal(near_of("point"), "points");
-	assert_string_equal(near_of("bot"), "boot");
-	assert_null(near_of("verify"));
-	assert_non_null(longest);
-	memset(longest, 'b', 999);
-	assert_null(near_of(longest));
-	free(longest);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_have_binary_factors), cmocka_unit_test(what_is_no_size_is_refused),
 		cmocka_unit_test(numbers_have_a_limit),	     cmocka_unit_test(durations_are_short),
 		cmocka_unit_test(disks_may_have_a_name),     cmocka_unit_test(nothing_steers_the_terminal),
-		cmocka_unit_test(the_nearest_word_is_near),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
