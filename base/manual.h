@@ -12,10 +12,11 @@
 #include <stdio.h>
 
 enum option_kind {
-	OPTION_FLAG,   /* a bool */
-	OPTION_TEXT,   /* a const char *; said twice, the last one counts */
-	OPTION_LIST,   /* a struct text_list (base/text_list.h) */
-	OPTION_NUMBER, /* an int; likewise */
+	OPTION_FLAG,	 /* a bool */
+	OPTION_QUESTION, /* a bool, as --help: it is answered, whatever else is said */
+	OPTION_TEXT,	 /* a const char *; said twice, the last one counts */
+	OPTION_LIST,	 /* a struct text_list (base/text_list.h) */
+	OPTION_NUMBER,	 /* an int; the last one counts, too */
 };
 
 /* What a shell may offer in an option's place. Names are of what the program knows. */

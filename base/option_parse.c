@@ -64,6 +64,7 @@ static bool store(const struct option_parse *parse, const struct option_spec *sp
 		return err_set(errp, ERR_USAGE, "--%s needs a %s that is not empty", spec->name, spec->argument);
 	switch (spec->kind) {
 	case OPTION_FLAG:
+	case OPTION_QUESTION:
 		*(bool *)place = true;
 		break;
 	case OPTION_TEXT:
@@ -108,13 +109,35 @@ static bool refuse_word(const struct reader *reader, poptContext popt, int reaso
 	}
 }
 
+static bool read_option(const struct reader *reader, poptContext popt, int place, struct err **errp)
+{
+	if (place < 0)
+		return refuse_word(reader, popt, place, errp);
+	return store(reader->parse, reader->specs[place - 1], poptGetOptArg(popt), errp);
+}
+
+/* A question may stand behind what is wrong, so all are read. The first failure counts. */
 static bool read_options(const struct reader *reader, poptContext popt, struct err **errp)
 {
+	bool ok = true;
 	int place;
-	while ((place = poptGetNextOpt(popt)) > 0)
-		if (!store(reader->parse, reader->specs[place - 1], poptGetOptArg(popt), errp))
-			return false;
-	return place == -1 || refuse_word(reader, popt, place, errp);
+	while ((place = poptGetNextOpt(popt)) != -1) {
+		AUTO(err_freep) struct err *failure = NULL;
+		if (!read_option(reader, popt, place, &failure) && ok)
+			ok = err_move(errp, &failure);
+	}
+	return ok;
+}
+
+static bool is_asked(const struct reader *reader)
+{
+	for (size_t i = 0; i < reader->n; i++) {
+		const struct option_spec *spec = reader->specs[i];
+		if (spec->kind == OPTION_QUESTION &&
+		    *(const bool *)((const char *)reader->parse->options + spec->offset))
+			return true;
+	}
+	return false;
 }
 
 static bool take_operands(const struct option_parse *parse, poptContext popt, struct err **errp)
@@ -137,5 +160,8 @@ bool option_parse(const struct option_parse *parse, int n, const char **words, s
 	AUTO(popt_freep) poptContext popt = poptGetContext(NULL, n, words, reader.table, flags);
 	if (!popt)
 		return err_set_no_memory(errp);
-	return read_options(&reader, popt, errp) && take_operands(parse, popt, errp);
+	AUTO(err_freep) struct err *failure = NULL;
+	if (!read_options(&reader, popt, &failure) && !(err_code(failure) == ERR_USAGE && is_asked(&reader)))
+		return err_move(errp, &failure);
+	return take_operands(parse, popt, errp);
 }

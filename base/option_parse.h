@@ -22,6 +22,8 @@ struct option_parse {
 	const char *hint;	   /* where all options are told, as "'salvor --help' lists all" */
 };
 
-/* words[0] is skipped, as the name of a program is. ERR_USAGE in one sentence that names the word, and the nearest that
- * exists; what came before it is stored then. */
+/*
+ * words[0] is skipped, as the name of a program is. ERR_USAGE in one sentence that names the first wrong word, and the
+ * nearest that exists; what is right is stored. Where a question is among it, wrong words are no failure.
+ */
 NODISCARD bool option_parse(const struct option_parse *parse, int n, const char **words, struct err **errp);

@@ -29,7 +29,8 @@ static bool refuse_verb(const char *name, struct err **errp)
 static bool check_operands(const struct options *options, struct err **errp)
 {
 	const struct verb *verb = options->verb;
-	if (options->help || (options->operands.n >= verb->min_operands && options->operands.n <= verb->max_operands))
+	if (options->help || options->version ||
+	    (options->operands.n >= verb->min_operands && options->operands.n <= verb->max_operands))
 		return true;
 	const char *second = verb->synopses[1];
 	return err_set(errp, ERR_USAGE, "usage: salvor %s %s%s%s%s%s", verb->name, verb->synopses[0],

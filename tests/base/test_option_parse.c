@@ -11,7 +11,7 @@
 enum { WORDS_MAX = 24 };
 
 struct said {
-	bool flag;
+	bool flag, question;
 	const char *text;
 	struct text_list list;
 	int number, beside; /* nothing is stored beside a place */
@@ -21,6 +21,7 @@ struct said {
 
 static const struct option_spec first[] = {
 	{.name = "flag", .letter = 'f', .kind = OPTION_FLAG, .offset = offsetof(struct said, flag)},
+	{.name = "question", .letter = 'q', .kind = OPTION_QUESTION, .offset = offsetof(struct said, question)},
 	{.name = "text", .kind = OPTION_TEXT, .argument = "TEXT", .offset = offsetof(struct said, text)},
 	{0},
 };
@@ -113,12 +114,33 @@ static void wrong_words_are_named(void **state)
 	}
 }
 
+static void a_question_is_heard_whatever_else_is_said(void **state)
+{
+	static const char *const lines[] = {
+		"--question", "--number root --question", "--unknown=1 -x --flag=yes --text '' -q",
+		"-qx",	      "--question --list",
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
+		AUTO(err_freep) struct err *err = NULL;
+		AUTO(said_release) struct said said = {0};
+		assert_true(parse_as(lines[i], false, &said, &err));
+		assert_true(said.question);
+	}
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(said_release) struct said said = {0};
+	assert_false(parse_as("--number root --unknown --flag -- --question", false, &said, &err));
+	assert_error(&err, ERR_USAGE, "'root'");
+	assert_true(said.flag);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_kind_has_its_place),
 		cmocka_unit_test(the_first_operand_may_end_options),
 		cmocka_unit_test(wrong_words_are_named),
+		cmocka_unit_test(a_question_is_heard_whatever_else_is_said),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

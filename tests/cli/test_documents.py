@@ -114,6 +114,12 @@ class Documents(unittest.TestCase):
             self.assertEqual(done.returncode, 2)
             self.assertIn(wrong, done.stderr)
 
+    def test_who_asks_for_help_gets_it(self):
+        for words, program in ((["--uid", "root", "--help"], VMM), (["--no-such-option", "--help"], VMM), (["backup", "--no-such-option", "--help"], BIN)):
+            done = run(*words, program=program)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("\nOptions:\n", done.stdout)
+
     def test_values(self):
         self.assertEqual(completed("restore", "--format", ""), {"raw", "qcow2"})
         self.assertEqual(completed("boot", "--accel", "k"), {"kvm"})

@@ -88,14 +88,18 @@ static void wrong_usage_is_named(void **state)
 	}
 }
 
-static void help_needs_no_operands(void **state)
+static void questions_need_nothing_else_to_be_right(void **state)
 {
-	struct err *err = NULL;
-	AUTO(options_release) struct options options = {0};
+	static const char *const lines[] = {"salvor backup --help", "salvor backup --connect= --help",
+					    "salvor --help backup --nonsense", "salvor backup --nonsense --version"};
 	(void)state;
-	assert_true(parse("salvor backup --help", &options, &err));
-	assert_ptr_equal(options.verb, &verb_backup);
-	assert_true(options.help);
+	for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
+		struct err *err = NULL;
+		AUTO(options_release) struct options options = {0};
+		assert_true(parse(lines[i], &options, &err));
+		assert_ptr_equal(options.verb, &verb_backup);
+		assert_true(options.help || options.version);
+	}
 }
 
 /* Whatever a table names is stored where the table says, and nothing is there twice. */
@@ -141,7 +145,7 @@ int main(void)
 		cmocka_unit_test(global_options_stand_anywhere),
 		cmocka_unit_test(lists_keep_all_and_texts_the_last),
 		cmocka_unit_test(wrong_usage_is_named),
-		cmocka_unit_test(help_needs_no_operands),
+		cmocka_unit_test(questions_need_nothing_else_to_be_right),
 		cmocka_unit_test(tables_are_parsed),
 		cmocka_unit_test(json_is_seen_in_words_that_are_wrong),
 	};
