@@ -310,19 +310,13 @@ static bool report(struct context *context, const struct repository *repository,
 	return report_json(context, json, errp);
 }
 
-/* Before the points are listed, which writes the memory anew. */
-static bool check_memory(struct context *context, const struct repository *repository, struct err **errp)
+static void tell_damaged_memory(struct context *context, const struct repository *repository)
 {
-	AUTO(heads_release) struct heads heads = {0};
-	bool damaged = false;
-	const char *state = repository_state_path(repository);
-	if (!heads_load(state, &heads, &damaged, errp))
-		return false;
-	if (damaged)
-		report_attention(context,
-				 "what this machine remembers of the repository, in %s, is damaged and counts as empty",
-				 state);
-	return true;
+	if (repository_memory_was_damaged(repository))
+		report_attention(
+			context,
+			"what this machine remembered of the repository, in %s, was damaged, and is begun anew",
+			repository_state_path(repository));
 }
 
 bool run_status(struct context *context, struct err **errp)
@@ -330,12 +324,13 @@ bool run_status(struct context *context, struct err **errp)
 	AUTO(point_list_release) struct point_list list = {0};
 	AUTO(summaries_release) struct summaries summaries = {0};
 	AUTO(heads_release) struct heads heads = {0};
-	bool damaged = false; /* told already */
+	bool damaged = false; /* told by the repository */
 	AUTO(repository_freep) struct repository *repository = context_open_repository(context, CONTEXT_READ, errp);
-	if (!repository || !check_memory(context, repository, errp) ||
-	    !point_list_load(repository, NULL, &list, errp) || !summarise(repository, &list, &summaries, errp) ||
+	if (!repository || !point_list_load(repository, NULL, &list, errp) ||
+	    !summarise(repository, &list, &summaries, errp) ||
 	    !heads_load(repository_state_path(repository), &heads, &damaged, errp))
 		return false;
+	tell_damaged_memory(context, repository);
 	report_damaged(context, &list);
 	tell(context, &summaries);
 	return report(context, repository, &list, &summaries, &heads, errp);

@@ -33,6 +33,11 @@ const char *repository_state_path(const struct repository *repository)
 	return repository->state_path;
 }
 
+bool repository_memory_was_damaged(const struct repository *repository)
+{
+	return repository->memory_damaged;
+}
+
 const char *repository_url(const struct repository *repository)
 {
 	return repository->url;

@@ -77,6 +77,9 @@ const struct identity *repository_identity(const struct repository *repository);
  * of permission: then nothing is remembered, and reading goes on without. It may be there and be read-only.
  */
 const char *repository_state_path(const struct repository *repository);
+
+/* What this machine remembered was damaged when the repository was opened, and has been begun anew since. */
+bool repository_memory_was_damaged(const struct repository *repository);
 /* A path is absolute; "" where only a backend was given. */
 const char *repository_url(const struct repository *repository);
 /* As it was said in the options. */

@@ -15,6 +15,7 @@ struct repository {
 	uint64_t limit_rate;
 	char *url;			    /* "" where there is none */
 	char *state_path;		    /* NULL where nothing is remembered */
+	bool memory_damaged;		    /* what was in it when it was opened */
 	struct backend_cache_options cache; /* the folder is owned; NULL: none is used */
 	struct config config;
 	struct keyring keyring; /* the newest */

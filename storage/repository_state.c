@@ -79,15 +79,14 @@ static bool remember(const struct repository *repository, struct heads *heads, s
 
 bool repository_state_open(struct repository *repository, const char *state_dir, struct err **errp)
 {
-	bool damaged = false;
 	AUTO(heads_release) struct heads heads = {0};
 	if (state_dir && strcmp(state_dir, NO_FOLDER) != 0 && !make_folder(repository, state_dir, errp))
 		return false;
 	if (!repository->state_path)
 		return walk(repository, &heads, errp);
-	if (!heads_load(repository->state_path, &heads, &damaged, errp))
+	if (!heads_load(repository->state_path, &heads, &repository->memory_damaged, errp))
 		return false;
-	if (damaged)
+	if (repository->memory_damaged)
 		log_warning("%s: what was remembered of the repository is damaged, and is begun anew",
 			    repository->state_path);
 	return walk(repository, &heads, errp) && remember(repository, &heads, errp);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The verbs on a repository of small files: what they say, as text and as JSON."""
+import glob
 import hashlib
 import json
 import os
@@ -447,6 +448,16 @@ class Repository(CommandTest):
         self.assertEqual(newest["web01"], point)
         self.assertEqual([(head["name"], head["session"]) for head in status["heads"]], [("owner", 2)])
         self.assertEqual(status["damaged"], [])
+
+    def test_status_tells_of_a_damaged_memory_once(self):
+        self.backup()
+        [heads] = glob.glob(self.path("state", "*", "heads"))
+        with open(heads, "r+b") as file:
+            file.truncate(os.path.getsize(heads) // 2)
+        status = self.run_salvor("status")
+        self.assertEqual(status.returncode, 3, status.stderr)
+        self.assertIn(os.path.dirname(heads), status.stderr)
+        self.assertEqual(self.run_salvor("status").returncode, 0)
 
     def test_configuration_counts_last(self):
         config = self.write("salvor.conf", f'repo = "{self.path("repository")}"\nkey_file = "none.key"\n'.encode())
