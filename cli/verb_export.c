@@ -30,6 +30,7 @@ static bool choose(const struct context *context, struct export_options *ret, st
 	ret->socket = options->socket;
 	ret->disk = options->disks.n ? options->disks.items[0] : NULL;
 	ret->state_dir = context->state_dir;
+	ret->cancel = &context->cancel;
 	ret->complain = complain;
 	return true;
 }

@@ -34,6 +34,7 @@ NODISCARD bool vm_point_look(const struct repository *repository, const struct p
 /*
  * Starts a machine whose disks are a point's, or lets it go on, and returns when it runs: a process of its own holds
  * the repository open and serves the disks from then on, as long as the machine runs.
+ * ERR_CANCELLED.
  */
 NODISCARD bool vm_keeper_start(struct context *context, const struct thin_machine *machine, pid_t *ret_pid,
 			       struct err **errp);

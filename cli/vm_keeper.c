@@ -35,6 +35,7 @@
 
 enum {
 	LOOK_MS = 500,
+	CANCEL_POLL_MS = 200,
 	PAUSE_MIN_MS = 500,
 	PAUSE_MAX_MS = 30000,
 	HELP_MIN_MS = 2000,
@@ -117,9 +118,13 @@ static bool hand_socket_over(const struct keeper *keeper, struct err **errp)
 
 static bool serve(struct keeper *keeper, struct err **errp)
 {
+	/* Ctrl-C is for the command that starts the machine: once that runs, what was typed then means nothing. */
+	const struct cancel *cancel = keeper->process < 0 ? &keeper->context->cancel : NULL;
 	const struct export_options options = {.socket = keeper->socket,
 					       .state_dir = keeper->context->state_dir,
 					       .foreign_clients = true,
+					       .cancel = cancel,
+					       .until = {keeper->process, keeper->signals},
 					       .complain = complain,
 					       .complain_arg = keeper};
 	if (unlink(keeper->socket) != 0 && errno != ENOENT) /* of a server that was killed */
@@ -176,7 +181,8 @@ static void serve_again(struct keeper *keeper)
 		keeper->pause_ms *= 2;
 	else
 		keeper->pause_ms = PAUSE_MAX_MS;
-	(void)serve(keeper, &err);
+	if (!serve(keeper, &err) && err_code(err) == ERR_CANCELLED)
+		return; /* keep() sees why, and comes again */
 	tell_of_server(keeper, err);
 	keeper->try_ns = clock_monotonic_ns() + keeper->pause_ms * MS;
 	keeper->look_ns = 0;
@@ -319,6 +325,18 @@ static void run_keeper(struct context *context, const struct thin_machine *machi
 	keep(&keeper);
 }
 
+/* Who interrupts us interrupts the keeper, which says so. */
+static void await_word(int answer, pid_t keeper, const struct cancel *cancel)
+{
+	struct pollfd word = {.fd = answer, .events = POLLIN};
+	while (poll(&word, 1, CANCEL_POLL_MS) <= 0) {
+		if (cancel_requested(cancel)) {
+			kill(keeper, SIGTERM);
+			return;
+		}
+	}
+}
+
 static bool hear(int answer, pid_t keeper, pid_t *ret_pid, struct err **errp)
 {
 	char message[MESSAGE_MAX + 1];
@@ -360,5 +378,8 @@ bool vm_keeper_start(struct context *context, const struct thin_machine *machine
 	}
 	close(ends[1]);
 	AUTO(file_closep) int answer = ends[0];
-	return keeper > 0 ? hear(answer, keeper, ret_pid, errp) : err_set_errno(errp, errno, "start a process");
+	if (keeper < 0)
+		return err_set_errno(errp, errno, "start a process");
+	await_word(answer, keeper, &context->cancel);
+	return hear(answer, keeper, ret_pid, errp);
 }

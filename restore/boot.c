@@ -31,6 +31,7 @@ static bool start_and_wait(const struct repository *repository, const struct poi
 {
 	atomic_bool met_damage = false;
 	const struct machine_options machine_options = {
+		.cancel = options->cancel,
 		.state_dir = options->state_dir,
 		.overlay_dir = options->overlay_dir,
 		.memory = options->memory,

@@ -21,7 +21,7 @@ struct boot_options {
 	void (*started)(void *arg, uint64_t ns_since_call);
 };
 
-/* Runs until the guest powers off, the console's escape is typed, or cancel (then ERR_CANCELLED is not set: it is the
- * way to end it). */
+/* Runs until the guest powers off, the console's escape is typed, or cancel: ERR_CANCELLED before the machine runs, and
+ * none behind that, since it is the way to end it. */
 NODISCARD bool boot_point(const struct repository *repository, const struct point *point,
 			  const struct boot_options *options, struct err **errp);

@@ -2,6 +2,7 @@
 /*
  *   start ──spawn──► waiting ──"R" on control──► serving ──SIGTERM──► gone
  *                       ├────── control closes: what the child said on standard error is the reason
+ *                       ├────── whoever waits is called away: it is ended
  *                       └────── nothing comes: its time is over, and it is ended
  *
  * The control socket carries the key to the child, and its one byte back. nbdkit gets SIGTERM from the kernel when the
@@ -34,7 +35,6 @@
 #include "hypervisor/program.h"
 #include "restore/export_relay.h"
 
-#define MS_NS UINT64_C(1000000)
 #define SECOND_NS UINT64_C(1000000000)
 
 enum {
@@ -51,7 +51,8 @@ struct export
 	char *socket;
 	pid_t pid;
 	int pidfd, control, errors;
-	int trace;		   /* 0: none; the caller's */
+	int trace; /* 0: none; the caller's */
+	bool serves;
 	struct export_relay relay; /* of errors, while it serves */
 };
 
@@ -166,26 +167,38 @@ static bool explain_start(struct export *export, struct err **errp)
 	return explain(text, kind, errp);
 }
 
-/* That it has said something, or closed its end. */
-static bool answers_within(const struct export *export, unsigned seconds)
+/* poll() passes over -1. */
+static struct pollfd when_readable(int fd)
 {
-	uint64_t now = clock_monotonic_ns(), end = now + seconds * SECOND_NS;
-	struct pollfd answer = {.fd = export->control, .events = POLLIN};
-	for (; now < end; now = clock_monotonic_ns())
-		if (poll(&answer, 1, (int)((end - now) / MS_NS) + 1) > 0)
-			return true;
-	return false;
+	return (struct pollfd){.fd = fd > 0 ? fd : -1, .events = POLLIN};
 }
 
-static bool hand_over(struct export *export, const struct repository *repository, unsigned seconds, struct err **errp)
+/* Until it has said something, or closed its end. */
+static bool await_answer(const struct export *export, const struct export_options *options, struct err **errp)
+{
+	unsigned seconds = options->start_s ? options->start_s : START_S;
+	uint64_t end = clock_monotonic_ns() + seconds * SECOND_NS;
+	struct pollfd ready[] = {when_readable(export->control), when_readable(options->until[0]),
+				 when_readable(options->until[1])};
+	while (clock_monotonic_ns() < end) {
+		if (options->cancel && !cancel_check(options->cancel, errp))
+			return false;
+		if (poll(ready, ARRAY_LENGTH(ready), CANCEL_POLL_MS) > 0)
+			return ready[0].revents != 0 || err_set(errp, ERR_CANCELLED, "interrupted");
+	}
+	return err_set(errp, ERR_FAILED, "the NBD server did not begin to serve within %u s, and was ended", seconds);
+}
+
+static bool hand_over(struct export *export, const struct repository *repository, const struct export_options *options,
+		      struct err **errp)
 {
 	char ready;
 	if (send(export->control, repository_material(repository), MATERIAL_SIZE, MSG_NOSIGNAL) != MATERIAL_SIZE)
 		return explain_start(export, errp);
-	if (!answers_within(export, seconds))
-		return err_set(errp, ERR_FAILED, "the NBD server did not begin to serve within %u s, and was ended",
-			       seconds);
-	return TEMP_FAILURE_RETRY(read(export->control, &ready, 1)) == 1 || explain_start(export, errp);
+	if (!await_answer(export, options, errp))
+		return false;
+	export->serves = TEMP_FAILURE_RETRY(read(export->control, &ready, 1)) == 1;
+	return export->serves || explain_start(export, errp);
 }
 
 static bool make_channels(int control[2], int errors[2], struct err **errp)
@@ -201,7 +214,7 @@ static bool make_channels(int control[2], int errors[2], struct err **errp)
 }
 
 static bool run(struct export *export, struct arguments *arguments, const struct repository *repository,
-		unsigned seconds, struct err **errp)
+		const struct export_options *options, struct err **errp)
 {
 	int control[2], errors[2];
 	if (!make_channels(control, errors, errp))
@@ -211,7 +224,7 @@ static bool run(struct export *export, struct arguments *arguments, const struct
 	bool ok = spawn(export, arguments, control[1], errors[1], errp);
 	close(control[1]);
 	close(errors[1]);
-	return ok && hand_over(export, repository, seconds, errp);
+	return ok && hand_over(export, repository, options, errp);
 }
 
 static bool check_socket(const char *path, struct err **errp)
@@ -247,7 +260,7 @@ struct export *export_start(const struct repository *repository, const struct po
 	    !check_socket(options->socket, errp) || !build_arguments(&arguments, repository, point, options, errp))
 		return NULL;
 	struct export *export = new_export(options, errp);
-	if (export && (!run(export, &arguments, repository, options->start_s ? options->start_s : START_S, errp) ||
+	if (export && (!run(export, &arguments, repository, options, errp) ||
 		       !export_relay_start(&export->relay, export->errors, options, errp))) {
 		export_stop(export);
 		return NULL;
@@ -284,9 +297,10 @@ bool export_wait(struct export *export, const struct cancel *cancel, struct err 
 	return true;
 }
 
+/* nbdkit hears SIGTERM when its plugin has opened the repository, and no sooner. */
 static void end_child(struct export *export)
 {
-	kill(export->pid, SIGTERM);
+	kill(export->pid, export->serves ? SIGTERM : SIGKILL);
 	if (export->pidfd < 0 || !ended_within(export, STOP_MS))
 		kill(export->pid, SIGKILL);
 	while (waitpid(export->pid, NULL, 0) < 0 && errno == EINTR) {

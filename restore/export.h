@@ -39,6 +39,9 @@ struct export_options {
 	 * connections. */
 	bool foreign_clients;
 	unsigned start_s; /* that it may take until it serves; 0: as long as a slow repository may need */
+	/* Called away from a server that starts: requested, or one of these descriptors readable. */
+	const struct cancel *cancel;	     /* may be NULL */
+	int until[2];			     /* 0 and -1: none; borrowed */
 	export_complaint_function *complain; /* may be NULL */
 	void *complain_arg;
 	/* Set where a client's read failed for damage; may be NULL. All that there was is told of when export_stop()
@@ -47,7 +50,7 @@ struct export_options {
 };
 
 /* Returns when clients can connect, or when the server has not come so far in its time, and was ended. ERR_UNSUPPORTED
- * with a sentence when nbdkit is not installed. */
+ * with a sentence when nbdkit is not installed; ERR_CANCELLED. */
 NODISCARD struct export *export_start(const struct repository *repository, const struct point *point,
 				      const struct export_options *options, struct err **errp);
 /* "nbd+unix:///vda?socket=/path"; a new string, for the named disk. */

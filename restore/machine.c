@@ -118,6 +118,7 @@ static bool serve(struct machine *machine, const struct repository *repository, 
 	const struct export_options export_options = {.socket = machine->socket,
 						      .state_dir = options->state_dir,
 						      .trace = machine->trace,
+						      .cancel = options->cancel,
 						      .complain = options->complain,
 						      .complain_arg = options->complain_arg,
 						      .met_damage = options->met_damage};

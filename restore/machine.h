@@ -11,7 +11,8 @@
 struct machine;
 
 struct machine_options {
-	unsigned slot; /* another one for each machine that runs at once in a runner */
+	const struct cancel *cancel; /* for its start; may be NULL */
+	unsigned slot;		     /* another one for each machine that runs at once in a runner */
 	const char *state_dir;
 	const char *overlay_dir; /* NULL: $TMPDIR or /var/tmp */
 	uint64_t memory, memory_max;
@@ -27,7 +28,8 @@ struct machine_options {
 	atomic_bool *met_damage; /* as in export_options */
 };
 
-/* ERR_CORRUPT when the point is damaged where it is read. The thread that calls this must live until machine_stop(). */
+/* ERR_CORRUPT when the point is damaged where it is read; ERR_CANCELLED. The thread that calls this must live until
+ * machine_stop(). */
 NODISCARD struct machine *machine_start(struct runner *runner, const struct repository *repository,
 					const struct point *point, const struct machine_options *options,
 					struct err **errp);

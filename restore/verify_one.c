@@ -58,6 +58,7 @@ static bool run_machine(const struct verifier *verifier, struct verify_task *tas
 					    .arg = watch,
 					    .limit_ns = (verifier->rules.limit_s + GRACE_S) * SECOND_NS};
 	const struct machine_options machine_options = {
+		.cancel = options->cancel,
 		.slot = slot,
 		.state_dir = options->state_dir,
 		.memory = options->memory,

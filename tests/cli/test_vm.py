@@ -220,8 +220,38 @@ class Machines(CommandTest):
         self.assertTrue(machine["disks"][0]["path"].endswith("/web01/vda.overlay"))
         self.fail_with(2, "usage", "which repository", "vm", "start", "web01")
         self.assertEqual(self.listed()["web01"]["state"], "stopped")
+        environment["PATH"] = self.path("programs") + ":" + os.environ["PATH"]
+        os.mkdir(self.path("programs"))
+        self.interrupt_start(environment)
         if has_kvm():
             self.run_point(environment)
+
+    def put_hanging_server(self):
+        """Returns the FIFO over which each one says that it hangs."""
+        fifo = self.path("programs", "hangs")
+        os.mkfifo(fifo)
+        with open(self.path("programs", "nbdkit"), "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\necho >{fifo}\nkill -STOP $$\n")
+        os.chmod(file.name, 0o700)
+        return fifo
+
+    def remove_hanging_server(self):
+        os.remove(self.path("programs", "nbdkit"))
+        os.remove(self.path("programs", "hangs"))
+
+    def interrupt_start(self, environment):
+        """Whoever starts a machine can let it be while its disks are not served, and nobody keeps its place."""
+        fifo = self.put_hanging_server()
+        for send in (os.kill, os.killpg):
+            process = subprocess.Popen([BIN, "vm", "start", "web01"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                       cwd=self.folder, env=self.environment | environment, start_new_session=True)
+            with open(fifo, encoding="ascii") as hangs:
+                hangs.readline()
+            send(process.pid, signal.SIGTERM if send == os.kill else signal.SIGINT)
+            self.assertIn("interrupted", process.communicate()[1])
+            self.assertEqual(process.returncode, 130)
+            self.assertEqual(self.listed()["web01"]["state"], "stopped")
+        self.remove_hanging_server()
 
     def run_point(self, environment):
         # A sanitizer's library must be loaded before the plugin that needs it, by nbdkit too.
@@ -239,6 +269,7 @@ class Machines(CommandTest):
         self.assertEqual(self.listed()["web01"]["state"], "stopped")
         self.assertFalse(os.path.exists(self.machine("web01", "nbd", "socket")))
         self.end_by_signals(environment)
+        self.end_while_the_server_hangs(environment)
 
     def servers(self):
         """The numbers of the processes that serve the machine's disks."""
@@ -317,11 +348,33 @@ class Machines(CommandTest):
         self.assertEqual(self.succeed("vm", "start", "web01")["state"], "running")
         self.wait_for("the firmware at last", lambda: self.status()["by"] == "guest")
 
+    def keeper(self):
+        with open(f"/proc/{self.servers()[0]}/stat", encoding="ascii") as file:
+            return int(file.read().rsplit(")", 1)[1].split()[1])
+
+    def end_while_the_server_hangs(self, environment):
+        """A server that is started again and does not come to serve keeps its keeper from nothing."""
+        self.succeed("vm", "start", "web01", **environment)
+        keeper = self.keeper()
+        presses = self.log().count("power button is pressed")
+        self.status("restart")
+        self.status("go-on")
+        fifo = self.put_hanging_server()
+        os.kill(self.servers()[0], signal.SIGKILL)
+        with open(fifo, encoding="ascii") as hangs:
+            hangs.readline()
+        os.kill(keeper, signal.SIGTERM)
+        self.wait_for("the power button", lambda: self.log().count("power button is pressed") > presses)
+        with open(fifo, encoding="ascii") as hangs:  # the next try
+            hangs.readline()
+        self.succeed("vm", "stop", "--force", "web01")
+        self.remove_hanging_server()
+        self.succeed("vm", "start", "web01", **environment)
+
     def end_by_signals(self, environment):
         """The first presses the power button, which nobody in there hears; the second ends the machine."""
         self.succeed("vm", "start", "web01", **environment)
-        with open(f"/proc/{self.servers()[0]}/stat", encoding="ascii") as file:
-            keeper = int(file.read().rsplit(")", 1)[1].split()[1])
+        keeper = self.keeper()
         self.status("restart")
         self.status("go-on")
         os.kill(keeper, signal.SIGTERM)

@@ -108,6 +108,20 @@ serve --disk vdb
 nbdinfo --size "nbd+unix:///?socket=$work/socket" >/dev/null || fail "the only disk is not the default"
 stop KILL
 
+echo "--- interrupted while it starts" >&2
+mkdir "$work/programs"
+mkfifo "$work/hangs"
+printf '#!/bin/sh\necho >%s\nkill -STOP $$\n' "$work/hangs" >"$work/programs/nbdkit"
+chmod +x "$work/programs/nbdkit"
+for signal in TERM INT; do
+	# A shell's background has no SIGINT.
+	PATH=$work/programs:$PATH env --default-signal=INT "$SALVOR_BIN" export disks@latest --socket "$work/socket" 2>"$work/err" &
+	server=$!
+	read -r _ <"$work/hangs"
+	stop $signal 130
+	said interrupted err || fail "said '$(cat "$work/err")'"
+done
+
 echo "--- a damaged pack" >&2
 pack=$(find "$work/repository" -type f -size +512k | head -n 1)
 dd if=/dev/zero of="$pack" bs=1K seek=300 count=400 conv=notrunc status=none

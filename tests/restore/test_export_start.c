@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An NBD server that comes to nothing: a program in nbdkit's place that says no word, or that ends at once. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,37 +24,73 @@ static void put_in_place_of_nbdkit(const char *script)
 	assert_int_equal(setenv("PATH", path, 1), 0);
 }
 
-static void assert_no_export(struct runs *runs, const char *words)
+static void assert_no_export(struct runs *runs, struct export_options options, enum err_code code, const char *words)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	const struct point point = {0}; /* nobody comes so far as to look for it */
-	const struct export_options options = {.socket = "socket", .state_dir = "state", .start_s = 1};
+	options.socket = "socket";
+	options.state_dir = "state";
 	assert_null(export_start(runs->repository, &point, &options, &err));
-	assert_error(&err, ERR_FAILED, words);
+	assert_error(&err, code, words);
+}
+
+static void assert_ended(const char *pid)
+{
+	assert_int_equal(kill((pid_t)strtol(pid, NULL, 10), 0), -1);
+	assert_int_equal(errno, ESRCH);
+}
+
+static void assert_ended_by_file(void)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(bytes_release) struct bytes pid = {0};
+	assert_true(file_read_all("pid", 16, &pid, &err));
+	assert_ended((const char *)pid.data);
 }
 
 /* One that took the key and hangs then is the same to us: nothing comes. */
 static void a_server_that_hangs_is_given_up_and_ended(void **state)
 {
-	AUTO(err_freep) struct err *err = NULL;
-	AUTO(bytes_release) struct bytes text = {0};
 	put_in_place_of_nbdkit("#!/bin/sh\necho $$ >pid\nkill -STOP $$\n");
-	assert_no_export(*state, "did not begin to serve within 1 s,");
-	assert_true(file_read_all("pid", 16, &text, &err));
-	assert_int_equal(kill((pid_t)strtol((const char *)text.data, NULL, 10), 0), -1);
-	assert_int_equal(errno, ESRCH);
+	assert_no_export(*state, (struct export_options){.start_s = 1}, ERR_FAILED,
+			 "did not begin to serve within 1 s,");
+	assert_ended_by_file();
+}
+
+static void a_signal_ends_a_server_that_starts(void **state)
+{
+	static struct cancel cancel; /* its handler stays */
+	AUTO(err_freep) struct err *err = NULL;
+	assert_true(cancel_on_signals(&cancel, &err));
+	put_in_place_of_nbdkit("#!/bin/sh\necho $$ >pid\nkill -TERM $PPID\nkill -STOP $$\n");
+	assert_no_export(*state, (struct export_options){.cancel = &cancel}, ERR_CANCELLED, "interrupted");
+	assert_ended_by_file();
+}
+
+static void a_descriptor_ends_a_server_that_starts(void **state)
+{
+	char pid[16] = "";
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	AUTO(file_closep) int fifo = open("fifo", O_RDWR | O_CLOEXEC);
+	put_in_place_of_nbdkit("#!/bin/sh\necho $$ >fifo\nkill -STOP $$\n");
+	assert_no_export(*state, (struct export_options){.until = {-1, fifo}}, ERR_CANCELLED, "interrupted");
+	assert_true(read(fifo, pid, sizeof(pid) - 1) > 0);
+	assert_ended(pid);
 }
 
 static void the_last_words_of_a_server_are_the_reason(void **state)
 {
 	put_in_place_of_nbdkit("#!/bin/sh\necho 'nbdkit: error: the sky fell' >&2\n");
-	assert_no_export(*state, "the NBD server ended: the sky fell");
+	assert_no_export(*state, (struct export_options){0}, ERR_FAILED, "the NBD server ended: the sky fell");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_server_that_hangs_is_given_up_and_ended, runs_setup_local,
+						runs_teardown),
+		cmocka_unit_test_setup_teardown(a_signal_ends_a_server_that_starts, runs_setup_local, runs_teardown),
+		cmocka_unit_test_setup_teardown(a_descriptor_ends_a_server_that_starts, runs_setup_local,
 						runs_teardown),
 		cmocka_unit_test_setup_teardown(the_last_words_of_a_server_are_the_reason, runs_setup_local,
 						runs_teardown),
