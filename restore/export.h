@@ -38,7 +38,6 @@ struct export_options {
 	 * since nbdkit 1.32 ends as a whole when a client goes while several threads answer it. A client may have many
 	 * connections. */
 	bool foreign_clients;
-	unsigned start_s; /* that it may take until it serves; 0: as long as a slow repository may need */
 	/* Called away from a server that starts: requested, or one of these descriptors readable. */
 	const struct cancel *cancel;	     /* may be NULL */
 	int until[2];			     /* 0 and -1: none; borrowed */
@@ -49,8 +48,8 @@ struct export_options {
 	atomic_bool *met_damage;
 };
 
-/* Returns when clients can connect, or when the server has not come so far in its time, and was ended. ERR_UNSUPPORTED
- * with a sentence when nbdkit is not installed; ERR_CANCELLED. */
+/* Returns when clients can connect: it blocks as long as the server opens the repository. ERR_UNSUPPORTED with a
+ * sentence when nbdkit is not installed; ERR_CANCELLED. */
 NODISCARD struct export *export_start(const struct repository *repository, const struct point *point,
 				      const struct export_options *options, struct err **errp);
 /* "nbd+unix:///vda?socket=/path"; a new string, for the named disk. */
