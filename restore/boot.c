@@ -8,13 +8,18 @@
 #include "base/err.h"
 #include "restore/machine.h"
 
+struct listener {
+	runner_note_function *note;
+	void *arg;
+};
+
 /* What the server of the disks says meanwhile, in a thread of its own. */
 static void complain(void *arg, enum export_complaint kind, const char *text)
 {
-	const struct boot_options *options = arg;
+	const struct listener *listener = arg;
 	(void)kind;
-	if (options->note)
-		options->note(options->note_arg, text);
+	if (listener->note)
+		listener->note(listener->arg, text);
 }
 
 static bool judge(const atomic_bool *met_damage, struct err **errp)
@@ -30,6 +35,7 @@ static bool start_and_wait(const struct repository *repository, const struct poi
 			   struct err **errp)
 {
 	atomic_bool met_damage = false;
+	struct listener listener = {.note = options->note, .arg = options->note_arg};
 	const struct machine_options machine_options = {
 		.cancel = options->cancel,
 		.state_dir = options->state_dir,
@@ -42,7 +48,7 @@ static bool start_and_wait(const struct repository *repository, const struct poi
 		.note = options->note,
 		.note_arg = options->note_arg,
 		.complain = complain,
-		.complain_arg = (void *)(uintptr_t)options,
+		.complain_arg = &listener,
 		.met_damage = &met_damage,
 	};
 	struct machine *machine = machine_start(runner, repository, point, &machine_options, errp);

@@ -53,18 +53,24 @@ static bool read_small(struct pack_reader *packs, const struct point *point, enu
 	return stream_read_all(packs, stream, max, ret, errp) || err_prefix(errp, "%s", stream->name);
 }
 
+struct listener {
+	export_complaint_function *complain;
+	void *arg;
+};
+
 static void tell_healed(void *arg, const struct rescue_healed *healed)
 {
-	const struct machine_options *options = arg;
+	const struct listener *listener = arg;
 	AUTO(freep) char *text = healed_text_begun(healed);
-	if (options->complain && text)
-		options->complain(options->complain_arg, EXPORT_HEALED, text);
+	if (listener->complain && text)
+		listener->complain(listener->arg, EXPORT_HEALED, text);
 }
 
 static bool read_streams(struct machine *machine, const struct repository *repository, const struct point *point,
 			 const struct machine_options *options, struct err **errp)
 {
-	const struct rescue_options rescue_options = {.begins = tell_healed, .arg = (void *)(uintptr_t)options};
+	struct listener listener = {.complain = options->complain, .arg = options->complain_arg};
+	const struct rescue_options rescue_options = {.begins = tell_healed, .arg = &listener};
 	AUTO(rescue_freep) struct rescue *rescue = rescue_new(repository, point, &rescue_options, errp);
 	if (!rescue)
 		return false;
