@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,16 +29,20 @@ bool program_require(const char *name, const char *what_for, struct err **errp)
 	return err_set(errp, ERR_UNSUPPORTED, "%s needs the program %s, which is not installed", what_for, name);
 }
 
-char *program_near(const char *path, int access_mode)
+char *program_near(const char *path, struct err **errp)
 {
-	char program[4096];
-	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	program[len > 0 ? len : 0] = '\0';
-	char *slash = strrchr(program, '/');
-	if (slash)
-		*slash = '\0';
-	AUTO(freep) char *near = file_join(program, path);
-	return near && access(near, access_mode) == 0 ? STEAL(&near) : NULL;
+	static const char exe[] = "/proc/self/exe";
+	char program[PATH_MAX];
+	ssize_t len = readlink(exe, program, sizeof(program) - 1);
+	if (len < 0) {
+		err_set_errno(errp, errno, "find this program's folder: %s", exe);
+		return NULL;
+	}
+	program[len] = '\0';
+	AUTO(freep) char *near = file_join(dirname(program), path);
+	if (!near)
+		err_set_no_memory(errp);
+	return STEAL(&near);
 }
 
 void program_said(int fd, char *text, size_t size)

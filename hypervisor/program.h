@@ -11,9 +11,9 @@ struct err;
 
 /* ERR_UNSUPPORTED with a sentence when it is not on PATH. */
 NODISCARD bool program_require(const char *name, const char *what_for, struct err **errp);
-/* A file that was built or installed together with this program, at a path that begins in its folder; a new string.
- * NULL where it is not there, or may not be used so (R_OK, X_OK), and on lack of memory. */
-char *program_near(const char *path, int access_mode);
+/* The absolute path of a file that is built or installed together with this program, from the path to it out of this
+ * program's folder; a new string, whether the file is there or not. NULL with an error. */
+NODISCARD char *program_near(const char *path, struct err **errp);
 /* Runs it to its end; a failure has what it said. arguments end with NULL. */
 NODISCARD bool program_run(const char *const *arguments, struct err **errp);
 /* What a program says on fd until it closes, as one line of at most size - 1 letters. */

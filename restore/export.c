@@ -57,16 +57,15 @@ struct export
 /* ---- arguments ---- */
 
 /* Beside the program, as in the build tree, else where it was installed. */
-static char *find_plugin(struct err **errp)
+static const char *choose_plugin(const char *near, struct err **errp)
 {
-	char *near = program_near("../lib/salvor/salvor-nbd.so", R_OK);
-	if (near)
+	static const char installed[] = SALVOR_PLUGIN_FOLDER "/salvor-nbd.so";
+	if (access(near, R_OK) == 0)
 		return near;
-	AUTO(freep) char *installed = file_format("%s/salvor-nbd.so", SALVOR_PLUGIN_FOLDER);
-	if (installed && access(installed, R_OK) == 0)
-		return STEAL(&installed);
-	err_set(errp, ERR_UNSUPPORTED, "salvor-nbd.so is neither in ../lib/salvor, seen from this program, nor in %s",
-		SALVOR_PLUGIN_FOLDER);
+	if (access(installed, R_OK) == 0)
+		return installed;
+	err_set(errp, ERR_UNSUPPORTED, "nbdkit's plugin for Salvor cannot be read, neither as %s nor as %s", near,
+		installed);
 	return NULL;
 }
 
@@ -75,7 +74,8 @@ static bool build_arguments(struct arguments *arguments, const struct repository
 {
 	char session[SESSION_TEXT_SIZE], run[2 * CACHE_RUN_SIZE + 1];
 	const struct backend_cache_options *cache = repository_cache(repository);
-	AUTO(freep) char *plugin = find_plugin(errp);
+	AUTO(freep) char *near = program_near("../lib/salvor/salvor-nbd.so", errp);
+	const char *plugin = near ? choose_plugin(near, errp) : NULL;
 	if (!plugin)
 		return false;
 	arguments_add(arguments, "nbdkit");

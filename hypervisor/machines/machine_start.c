@@ -37,8 +37,10 @@ static bool check_user(const struct thin_machine *machine, struct err **errp)
 /* salvor-vmm beside this program, else on PATH. */
 static bool build(struct arguments *arguments, const struct thin_machine *machine, struct err **errp)
 {
-	AUTO(freep) char *near = program_near("salvor-vmm", X_OK);
-	arguments_add(arguments, "%s", near ? near : "salvor-vmm");
+	AUTO(freep) char *near = program_near("salvor-vmm", errp);
+	if (!near)
+		return false;
+	arguments_add(arguments, "%s", access(near, X_OK) == 0 ? near : "salvor-vmm");
 	arguments_add(arguments, "--config=%s/vm.conf", machine->folder);
 	arguments_add(arguments, "--control=%s/control", machine->folder);
 	arguments_add(arguments, "--agent=%s/agent", machine->folder);

@@ -2,7 +2,9 @@
 /* An NBD server that comes to nothing: a program in nbdkit's place that hangs, or that ends at once. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +15,19 @@
 #include "restore/export.h"
 #include "tests/error.h"
 #include "tests/storage/runs.h"
+
+static bool no_plugin;
+
+int __wrap_access(const char *path, int mode);
+int __real_access(const char *path, int mode);
+
+int __wrap_access(const char *path, int mode)
+{
+	if (!no_plugin || !strstr(path, "salvor-nbd.so"))
+		return __real_access(path, mode);
+	errno = ENOENT;
+	return -1;
+}
 
 static void put_in_place_of_nbdkit(const char *script)
 {
@@ -69,11 +84,25 @@ static void the_last_words_of_a_server_are_the_reason(void **state)
 	assert_no_export(*state, (struct export_options){0}, ERR_FAILED, "the NBD server ended: the sky fell");
 }
 
+static void a_plugin_that_is_missing_is_told_with_its_places(void **state)
+{
+	char words[PATH_MAX] = "neither as ";
+	char *folder = words + strlen(words);
+	ssize_t len = readlink("/proc/self/exe", folder, 1024);
+	assert_true(len > 0);
+	snprintf(strrchr(words, '/'), 64, "/../lib/salvor/salvor-nbd.so nor as /");
+	no_plugin = true;
+	assert_no_export(*state, (struct export_options){0}, ERR_UNSUPPORTED, words);
+	no_plugin = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_signal_ends_a_server_that_starts, runs_setup_local, runs_teardown),
 		cmocka_unit_test_setup_teardown(a_descriptor_ends_a_server_that_starts, runs_setup_local,
+						runs_teardown),
+		cmocka_unit_test_setup_teardown(a_plugin_that_is_missing_is_told_with_its_places, runs_setup_local,
 						runs_teardown),
 		cmocka_unit_test_setup_teardown(the_last_words_of_a_server_are_the_reason, runs_setup_local,
 						runs_teardown),
