@@ -66,7 +66,7 @@ static void relay_input(struct console *console)
 	bool leaves;
 	size_t len = terminal_typed(data, (size_t)got, &leaves);
 	/* A guest that is gone is noticed when it is read from. */
-	if (console->guest >= 0 && len > 0 && send(console->guest, data, len, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+	if (console->guest >= 0 && !terminal_write(console->guest, data, len) && errno != EPIPE)
 		console->in = -1;
 	if (leaves && eventfd_write(console->escaped, 1) == 0)
 		console->in = -1;

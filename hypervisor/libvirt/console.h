@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The serial console of a machine, relayed by a thread of its own. A terminal is put into raw mode meanwhile; Ctrl-]
- * ends. QEMU connects to our socket, so that nothing that the guest says early is lost.
+ * ends. QEMU connects to our socket, so that nothing that the guest says early is lost. Whoever uses this ignores
+ * SIGPIPE.
  */
 #pragma once
 
