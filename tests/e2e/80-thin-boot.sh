@@ -17,8 +17,9 @@ show_agent() {
 	[[ $(ask_thin_agent "$1" '{"execute": "guest-fsfreeze-thaw"}') =~ '"return": '[1-9] ]] || fail "$1 thawed nothing"
 }
 
-# A file goes from L1 to the guest and back.
+# A file goes from L1 to the guest and back. The guest before had the same address, and another card.
 show_network() {
+	l1_must '/usr/bin/ip neighbour flush dev br0'
 	in_thin "$1" 60 'card=$(ls /sys/class/net | grep ^e); ip link set $card up; ip address add 10.7.0.2/24 dev $card'
 	l1_must 'ping -c 3 10.7.0.2'
 	l1_must 'head -c 3000000 /dev/urandom >/run/sent
