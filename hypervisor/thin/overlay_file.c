@@ -268,16 +268,17 @@ void overlay_file_set_local(struct overlay_file *overlay, uint64_t first, uint64
 	}
 }
 
-static bool write_map(struct overlay_file *overlay, bool *ret_written, struct err **errp)
+static bool map_is_durable(const struct overlay_file *overlay)
 {
-	*ret_written = false;
-	for (size_t at = 0; at < overlay->map_size; at += MAP_PAGE) {
-		if (!overlay->changed[at / MAP_PAGE])
-			continue;
-		if (!file_write_at(overlay->fd, overlay->map + at, MAP_PAGE, OVERLAY_HEADER_SIZE + at, "map", errp))
+	return bytes_all_zero(overlay->changed, overlay->map_size / MAP_PAGE);
+}
+
+static bool write_map(const struct overlay_file *overlay, struct err **errp)
+{
+	for (size_t at = 0; at < overlay->map_size; at += MAP_PAGE)
+		if (overlay->changed[at / MAP_PAGE] &&
+		    !file_write_at(overlay->fd, overlay->map + at, MAP_PAGE, OVERLAY_HEADER_SIZE + at, "map", errp))
 			return false;
-		*ret_written = true;
-	}
 	return true;
 }
 
@@ -292,13 +293,25 @@ static bool sync_written(struct overlay_file *overlay, struct err **errp)
 	return fdatasync(overlay->fd) == 0 || lose(overlay, errno, errp);
 }
 
-/* Nothing but the map was written since the last sync, and that is still here: where room is missing, it is written
- * again. */
 static bool sync_map(struct overlay_file *overlay, struct err **errp)
 {
-	if (fdatasync(overlay->fd) != 0)
-		return errno == ENOSPC || errno == EDQUOT ? err_set_errno(errp, errno, "sync the map")
-							  : lose(overlay, errno, errp);
+	if (fdatasync(overlay->fd) == 0)
+		return true;
+	return errno == ENOSPC || errno == EDQUOT ? err_set_errno(errp, errno, "sync the map")
+						  : lose(overlay, errno, errp);
+}
+
+/* Nothing but the map was written since the last sync, and that is still here: where room is missing, it is written
+ * again. A part is synced, too: what the kernel says of it late is not for the next flush, which would hear of blocks.
+ */
+static bool flush_map(struct overlay_file *overlay, struct err **errp)
+{
+	AUTO(err_freep) struct err *unwritten = NULL;
+	bool whole = write_map(overlay, &unwritten);
+	if (!sync_map(overlay, errp))
+		return false;
+	if (!whole)
+		return err_move(errp, &unwritten);
 	memset(overlay->changed, 0, overlay->map_size / MAP_PAGE);
 	return true;
 }
@@ -313,10 +326,8 @@ bool overlay_file_check(const struct overlay_file *overlay, struct err **errp)
 
 bool overlay_file_flush(struct overlay_file *overlay, struct err **errp)
 {
-	bool written;
 	if (!overlay_file_check(overlay, errp))
 		return false;
-	return (sync_written(overlay, errp) && write_map(overlay, &written, errp) &&
-		(!written || sync_map(overlay, errp))) ||
+	return (sync_written(overlay, errp) && (map_is_durable(overlay) || flush_map(overlay, errp))) ||
 	       err_prefix(errp, "overlay %s", overlay->path);
 }

@@ -43,6 +43,8 @@ static struct {
 	struct pending pending[PENDING_MAX];
 	size_t n_pending;
 	unsigned calls, cut_at;
+	int write_error;     /* what writes say, 0: all are taken, */
+	size_t room;	     /* when so much was taken */
 	int sync_error;	     /* what a sync says, once, as the kernel does */
 	unsigned good_syncs; /* before that */
 	bool counts, cut;    /* what comes behind the cut changes nothing */
@@ -91,6 +93,13 @@ int __real_fallocate64(int fd, int mode, off_t offset, off_t length);
 ssize_t __wrap_file_io_pwrite(int fd, const void *data, size_t len, off_t offset)
 {
 	call();
+	if (power.write_error) {
+		len = len < power.room ? len : power.room;
+		power.room -= len;
+		errno = power.write_error;
+		if (len == 0)
+			return -1;
+	}
 	if (power.counts)
 		put((uint64_t)offset, data, len);
 	return __real_file_io_pwrite(fd, data, len, offset);
@@ -320,10 +329,25 @@ static void a_flush_that_failed_is_the_last(void **state)
 	nbd_server_kill(server);
 }
 
+/* Of a flush whose blocks are durable already: what the write of the map says when a sector is taken, and then its
+ * sync. */
+struct map_errors {
+	int write, sync;
+};
+
+static void fail_map(struct map_errors errors)
+{
+	power.write_error = errors.write;
+	power.room = SECTOR;
+	power.good_syncs = 1;
+	power.sync_error = errors.sync;
+}
+
 /* What is in the file is not known to be there until the map is durable: here, at the next flush. */
 static void a_map_that_found_no_room_is_written_again(void **state)
 {
-	static const int errors[] = {ENOSPC, EDQUOT};
+	static const struct map_errors errors[] = {
+		{0, ENOSPC}, {0, EDQUOT}, {ENOSPC, 0}, {ENOSPC, ENOSPC}, {EDQUOT, EDQUOT}};
 	static uint8_t zeros[SECTORS * SECTOR];
 	uint8_t bytes[SECTOR];
 	const struct iovec whole = {bytes, SECTOR};
@@ -338,11 +362,10 @@ static void a_map_that_found_no_room_is_written_again(void **state)
 		struct disk *disk = open_disk("overlay");
 		fill(bytes, 0x11111111);
 		assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
-		power.good_syncs = 1;
-		power.sync_error = errors[i];
+		fail_map(errors[i]);
 		assert_false(disk->ops->flush(disk, &err));
-		assert_int_equal(err_code(err), ERR_NO_SPACE);
-		err_clear(&err);
+		assert_error(&err, ERR_NO_SPACE, "overlay");
+		power.write_error = 0;
 		power.n_pending = 0; /* what the kernel says that it could not write, it forgets */
 		assert_true(disk->ops->flush(disk, &err));
 		disk_free(disk);
@@ -358,21 +381,23 @@ static void a_map_that_found_no_room_is_written_again(void **state)
 
 static void a_map_that_was_lost_is_the_last(void **state)
 {
+	static const struct map_errors errors[] = {{0, EIO}, {ENOSPC, EIO}};
 	static uint8_t bytes[SECTORS * SECTOR];
 	const struct iovec whole = {bytes, SECTOR};
 	AUTO(err_freep) struct err *err = NULL;
 	(void)state;
 	if (!nbd_server_is_there())
 		skip();
-	memset(&power, 0, sizeof(power));
 	assert_true(file_replace("base", SPAN_OF(bytes), 0600, &err));
 	pid_t server = nbd_server_start("base", false);
-	AUTO(disk_freep) struct disk *disk = open_disk("overlay");
-	assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
-	power.good_syncs = 1;
-	power.sync_error = EIO;
-	assert_io_error(disk->ops->flush(disk, &err), &err, "sync");
-	assert_io_error(disk->ops->flush(disk, &err), &err, "failed before");
+	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
+		begin_round(UINT_MAX);
+		AUTO(disk_freep) struct disk *disk = open_disk("overlay");
+		assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
+		fail_map(errors[i]);
+		assert_io_error(disk->ops->flush(disk, &err), &err, "sync");
+		assert_io_error(disk->ops->flush(disk, &err), &err, "failed before");
+	}
 	nbd_server_kill(server);
 }
 
