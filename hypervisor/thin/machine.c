@@ -46,6 +46,7 @@ static bool make_vcpu(struct machine *machine, const struct kvm_cpuid2 *supporte
 					     .board = &machine->board,
 					     .index = machine->n_vcpus,
 					     .cpuid = cpuid,
+					     .caches_memory = machine->config->kernel,
 					     .failed = machine_vcpu_failed,
 					     .arg = machine};
 	struct vcpu *vcpu = vcpu_new(&options, errp);

@@ -71,7 +71,7 @@ static bool open_vcpu(struct vcpu *vcpu, struct err **errp)
 	if (vcpu->fd < 0)
 		return err_set_errno(errp, errno, "KVM makes no vCPU %u", vcpu->options.index);
 	return map_run(vcpu, errp) && vcpu_call(vcpu, KVM_SET_CPUID2, vcpu->options.cpuid, errp) &&
-	       vcpu_choose_msrs(vcpu, errp);
+	       vcpu_choose_msrs(vcpu, errp) && (!vcpu->options.caches_memory || vcpu_cache_memory(vcpu, errp));
 }
 
 struct vcpu *vcpu_new(const struct vcpu_options *options, struct err **errp)

@@ -40,6 +40,8 @@ struct vcpu_options {
 	const struct board *board; /* whose buses answer */
 	unsigned index;
 	const struct kvm_cpuid2 *cpuid;
+	bool caches_memory; /* from the beginning, as firmware leaves it: a kernel that finds caches off makes no use
+			     * of page attributes, and warns where processors differ */
 	vcpu_failed_function *failed;
 	void *arg;
 };

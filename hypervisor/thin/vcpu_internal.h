@@ -51,6 +51,8 @@ NODISCARD bool vcpu_call_named(const struct vcpu *vcpu, unsigned long request, c
 
 /* Chooses the MSRs of its state: those of a list of ours that KVM lets be read and put back. */
 NODISCARD bool vcpu_choose_msrs(struct vcpu *vcpu, struct err **errp);
+/* By the default type of its MTRRs. */
+NODISCARD bool vcpu_cache_memory(struct vcpu *vcpu, struct err **errp);
 /* Answers what came out of the guest. False where that was the end of it: `failed` was called then. */
 NODISCARD bool vcpu_handle_exit(struct vcpu *vcpu);
 /* KVM_RUN itself failed. */

@@ -124,6 +124,17 @@ bool vcpu_choose_msrs(struct vcpu *vcpu, struct err **errp)
 	return drop_unknown(vcpu, KVM_SET_MSRS, errp);
 }
 
+bool vcpu_cache_memory(struct vcpu *vcpu, struct err **errp)
+{
+	AUTO(freep) struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + msrs_size(1));
+	if (!msrs)
+		return err_set_no_memory(errp);
+	msrs->nmsrs = 1;
+	msrs->entries[0] = (struct kvm_msr_entry){.index = MSR_MTRR_DEFAULT, .data = MTRR_ON | MTRR_WRITE_BACK};
+	return ioctl(vcpu->fd, KVM_SET_MSRS, msrs) == 1 ||
+	       err_set(errp, ERR_FAILED, "vCPU %u: KVM does not take the type of memory", vcpu->options.index);
+}
+
 static bool save_msrs(const struct vcpu *vcpu, struct kvm_msrs *msrs, struct err **errp)
 {
 	msrs->nmsrs = vcpu->msrs->nmsrs;
@@ -194,18 +205,6 @@ static void set_segments(struct kvm_sregs *sregs)
 	sregs->tr = (struct kvm_segment){.limit = 0x67, .selector = 0x20, .type = 11, .present = 1};
 }
 
-/* Firmware would have switched on caching; a kernel that finds it off makes no use of page attributes. */
-static bool cache_memory(struct vcpu *vcpu, struct err **errp)
-{
-	AUTO(freep) struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + msrs_size(1));
-	if (!msrs)
-		return err_set_no_memory(errp);
-	msrs->nmsrs = 1;
-	msrs->entries[0] = (struct kvm_msr_entry){.index = MSR_MTRR_DEFAULT, .data = MTRR_ON | MTRR_WRITE_BACK};
-	return ioctl(vcpu->fd, KVM_SET_MSRS, msrs) == 1 ||
-	       err_set(errp, ERR_FAILED, "vCPU %u: KVM does not take the type of memory", vcpu->options.index);
-}
-
 bool vcpu_enter_long_mode(struct vcpu *vcpu, const struct vcpu_long_mode *entry, struct err **errp)
 {
 	struct kvm_sregs sregs = {0};
@@ -219,6 +218,5 @@ bool vcpu_enter_long_mode(struct vcpu *vcpu, const struct vcpu_long_mode *entry,
 	sregs.cr4 |= 1U << 5;			       /* PAE */
 	sregs.cr0 = 1U | 1U << 4 | 1U << 5 | 1U << 31; /* protected, ET, NE, paging */
 	sregs.efer |= 1U << 8 | 1U << 10;	       /* long mode, enabled and active */
-	return vcpu_call(vcpu, KVM_SET_SREGS, &sregs, errp) && vcpu_call(vcpu, KVM_SET_REGS, &regs, errp) &&
-	       cache_memory(vcpu, errp);
+	return vcpu_call(vcpu, KVM_SET_SREGS, &sregs, errp) && vcpu_call(vcpu, KVM_SET_REGS, &regs, errp);
 }

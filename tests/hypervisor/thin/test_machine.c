@@ -411,6 +411,63 @@ static void a_kernel_begins_anew_whatever_it_overwrote(void **state)
 	end(machine, &listener);
 }
 
+/* A kernel that says its MTRRs' default type, and begins the other processor, which does so too, and restarts. */
+extern const uint8_t smp_begin[], smp_end[];
+__asm__("	.macro	say_memory_type\n"
+	"	mov	$0x2ff, %ecx\n"
+	"	rdmsr\n"
+	"	mov	$0x3f8, %dx\n"
+	"	mov	%al, %cl\n"
+	"	mov	%ah, %al\n"
+	"	add	$'A', %al\n"
+	"	out	%al, %dx\n"
+	"	mov	%cl, %al\n"
+	"	add	$'A', %al\n"
+	"	out	%al, %dx\n"
+	"	mov	$'\\n', %al\n"
+	"	out	%al, %dx\n"
+	"	.endm\n"
+	"	.pushsection .rodata\n"
+	"smp_begin:\n"
+	"	say_memory_type\n"
+	"	lea	other(%rip), %rsi\n"
+	"	mov	$0x10000, %edi\n"
+	"	mov	$smp_end - other, %ecx\n"
+	"	rep movsb\n"
+	"	mov	$0xfee00300, %ebx\n"
+	"	movl	$0xc4500, (%rbx)\n" /* to all others: INIT, and begin at 0x10000 */
+	"	movl	$0xc4610, (%rbx)\n"
+	"0:	hlt\n"
+	"	jmp	0b\n"
+	"	.code16\n"
+	"other:	say_memory_type\n"
+	"	mov	$0xcf9, %dx\n"
+	"	mov	$6, %al\n"
+	"	out	%al, %dx\n"
+	"1:	jmp	1b\n"
+	"	.code64\n"
+	"smp_end:\n"
+	"	.popsection\n");
+
+/* 0x806: MTRRs are on, and without another word memory is of the type that is written back. */
+static void all_processors_of_a_kernel_cache_memory(void **state)
+{
+	static char name[] = "m", kernel[] = "vmlinuz";
+	static uint8_t image[KERNEL_IMAGE];
+	const struct machine_config config = {.name = name, .memory = 32 << 20, .vcpus = 2, .kernel = kernel};
+	struct listener listener;
+	(void)state;
+	kernel_image_make(image);
+	memcpy(image + KERNEL_BODY_AT + KERNEL_ENTRY, smp_begin, (size_t)(smp_end - smp_begin));
+	put_file(kernel, image, sizeof(image));
+	struct machine *machine = start(&config, &listener);
+	machine_go_on(machine);
+	serve_until(machine, &listener, "\n", 4);
+	machine_pause(machine);
+	assert_memory_equal(listener.said, "IG\nIG\nIG\nIG\n", 12);
+	end(machine, &listener);
+}
+
 static void what_is_missing_is_named(void **state)
 {
 	static char nowhere[] = "nowhere.img";
@@ -440,6 +497,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_crash_ends_it_with_evidence, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_disk_with_nothing_to_boot_pauses_it, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_kernel_begins_anew_whatever_it_overwrote, folder_enter, folder_leave),
+		cmocka_unit_test_setup_teardown(all_processors_of_a_kernel_cache_memory, folder_enter, folder_leave),
 		cmocka_unit_test_setup_teardown(what_is_missing_is_named, folder_enter, folder_leave),
 	};
 	kvm = kvm_open(true);
