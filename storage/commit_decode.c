@@ -12,7 +12,6 @@ struct head {
 	uint32_t r;
 	struct session_id session;
 	uint8_t domain[DOMAIN_SIZE];
-	struct span aad, sealed; /* sealed: with its nonce */
 };
 
 static bool parse_head(struct span object, struct head *ret, struct err **errp)
@@ -33,30 +32,26 @@ static bool parse_head(struct span object, struct head *ret, struct err **errp)
 		return err_set(errp, ERR_UNSUPPORTED, "commit of version %u, this program knows version 1", version);
 	if (kind < COMMIT_POINT || kind > COMMIT_FENCE || reserved != 0)
 		return err_set(errp, ERR_CORRUPT, "commit of an unknown kind");
-	if (cursor.left < SEALED_MIN_SIZE + SIGNED_TRAILER_SIZE)
-		return err_set(errp, ERR_CORRUPT, "commit is too short");
 	ret->kind = kind;
-	ret->aad = SPAN(object.data, COMMIT_HEAD_SIZE);
-	ret->sealed = SPAN(cursor.at, cursor.left - SIGNED_TRAILER_SIZE);
 	return true;
 }
 
 /* A fence is signed by a collector, everything else by the session's writer. */
 static bool check_signer(const struct repository *repository, const char *name, const struct head *head,
-			 struct span object, struct err **errp)
+			 struct span object, struct span *ret_body, struct err **errp)
 {
 	bool fence = head->kind == COMMIT_FENCE;
 	uint8_t signer[WRITER_SIZE];
-	struct span body;
 
 	if (!repository_check_signed(repository, name, object, fence ? ROLE_COLLECT : ROLE_WRITE,
-				     fence ? 0 : head->session.number, &body, signer, errp))
+				     fence ? 0 : head->session.number, ret_body, signer, errp))
 		return false;
 	return fence || memcmp(signer, head->session.writer, WRITER_SIZE) == 0 ||
 	       err_set(errp, ERR_CORRUPT, "signed by another writer");
 }
 
-static bool unseal(const struct repository *repository, const struct head *head, struct bytes *ret, struct err **errp)
+static bool unseal(const struct repository *repository, const struct head *head, struct span body, struct bytes *ret,
+		   struct err **errp)
 {
 	const struct metadata_keys *keys = repository_metadata_at(repository, head->r);
 	uint8_t salt[SESSION_SIZE];
@@ -65,7 +60,7 @@ static bool unseal(const struct repository *repository, const struct head *head,
 	if (!keys)
 		return err_set(errp, ERR_DENIED, "this key does not hold metadata key %u", head->r);
 	bytes_init(ret, COMMIT_MAX_BYTES);
-	return sealed_open(keys, &name, head->aad, head->sealed, ret, errp);
+	return sealed_open(keys, &name, body, COMMIT_HEAD_SIZE, ret, errp);
 }
 
 static bool check_statement(const struct repository *repository, const struct session_id *session,
@@ -142,13 +137,15 @@ static bool decode(const struct repository *repository, const char *name, const 
 {
 	AUTO(bytes_release) struct bytes inner = {0};
 	struct head head;
+	struct span body;
 
 	if (!parse_head(object, &head, errp))
 		return false;
 	if (!session_id_equal(&head.session, session) ||
 	    memcmp(head.domain, repository_domain(repository), DOMAIN_SIZE) != 0)
 		return err_set(errp, ERR_CORRUPT, "is of another session or repository");
-	if (!check_signer(repository, name, &head, object, errp) || !unseal(repository, &head, &inner, errp))
+	if (!check_signer(repository, name, &head, object, &body, errp) ||
+	    !unseal(repository, &head, body, &inner, errp))
 		return false;
 	commit->kind = head.kind;
 	commit->session = head.session;

@@ -26,18 +26,22 @@ bool sealed_append(const struct metadata_keys *keys, const struct sealed_name *n
 	return ok;
 }
 
-bool sealed_open(const struct metadata_keys *keys, const struct sealed_name *name, struct span head, struct span rest,
+bool sealed_open(const struct metadata_keys *keys, const struct sealed_name *name, struct span object, size_t head_size,
 		 struct bytes *ret, struct err **errp)
 {
-	const uint8_t *nonce = rest.data;
-	const struct span sealed = SPAN(nonce + NONCE_SIZE, rest.len - NONCE_SIZE);
+	struct cursor cursor;
+	cursor_init(&cursor, object);
+	struct span head = cursor_take(&cursor, head_size), nonce = cursor_take(&cursor, NONCE_SIZE);
+	struct span sealed = SPAN(cursor.at, cursor.left);
 	uint8_t key[KEY_SIZE];
+	if (!cursor_ok(&cursor) || sealed.len < TAG_SIZE)
+		return err_set(errp, ERR_CORRUPT, "it is too short");
 	uint8_t *to = bytes_extend(ret, sealed.len - TAG_SIZE);
 	if (!bytes_ok(ret))
 		return err_set_no_memory(errp);
 	if (!derive_key(keys, name, key, errp))
 		return false;
-	bool ok = crypto_open(key, nonce, head, sealed, to, errp);
+	bool ok = crypto_open(key, nonce.data, head, sealed, to, errp);
 	crypto_wipe(key, sizeof(key));
 	return ok;
 }

@@ -12,13 +12,10 @@ struct sealed_name {
 	struct span label, salt;
 };
 
-/* What is behind the head, at least. */
-#define SEALED_MIN_SIZE ((size_t)NONCE_SIZE + TAG_SIZE)
-
 /* *object is the head, and gets the rest. */
 NODISCARD bool sealed_append(const struct metadata_keys *keys, const struct sealed_name *name, struct span plain,
 			     struct bytes *object, struct err **errp);
-/* rest is all behind the head, of SEALED_MIN_SIZE at least; its plaintext is appended to *ret. ERR_CORRUPT when it is
- * not what was sealed so. */
-NODISCARD bool sealed_open(const struct metadata_keys *keys, const struct sealed_name *name, struct span head,
-			   struct span rest, struct bytes *ret, struct err **errp);
+/* The object has its head, of head_size; the plaintext is appended to *ret. ERR_CORRUPT when it is not what was sealed
+ * so, or cut short. */
+NODISCARD bool sealed_open(const struct metadata_keys *keys, const struct sealed_name *name, struct span object,
+			   size_t head_size, struct bytes *ret, struct err **errp);

@@ -81,7 +81,7 @@ static bool check_head(const struct repository *repository, const struct trace_n
 	cursor_init(&cursor, body);
 	if (!format_begin(&cursor, TRACE_MAGIC, "trace", errp))
 		return false;
-	if (body.len < HEAD_SIZE + SEALED_MIN_SIZE)
+	if (body.len < HEAD_SIZE)
 		return err_set(errp, ERR_CORRUPT, "it is too short");
 	bytes_init(&expected, HEAD_SIZE);
 	put_head(repository, name, bytes_load_le32((const uint8_t *)body.data + R_AT), &expected);
@@ -100,8 +100,7 @@ static bool unseal(const struct repository *repository, const struct trace_name 
 	const struct sealed_name sealed = sealed_name(name, salt);
 	if (!keys)
 		return err_set(errp, ERR_CORRUPT, "it is under a metadata key that the keyring does not have");
-	return sealed_open(keys, &sealed, SPAN(head, HEAD_SIZE), SPAN(head + HEAD_SIZE, body.len - HEAD_SIZE), plain,
-			   errp);
+	return sealed_open(keys, &sealed, body, HEAD_SIZE, plain, errp);
 }
 
 struct opened {
