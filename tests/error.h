@@ -15,3 +15,12 @@ static inline void assert_error(struct err **errp, enum err_code code, const cha
 			 err_code_name(code));
 	err_clear(errp);
 }
+
+/* Of an error that also names what it is about. */
+static inline void assert_error_about(struct err **errp, enum err_code code, const char *object, const char *words)
+{
+	assert_non_null(*errp);
+	if (!strstr(err_message(*errp), object))
+		fail_msg("'%s' does not name '%s'", err_message(*errp), object);
+	assert_error(errp, code, words);
+}

@@ -79,9 +79,7 @@ static void what_is_no_firmware_is_refused(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(images); i++) {
 		AUTO(err_freep) struct err *err = NULL;
 		assert_null(make(state, images[i].size, images[i].first, &err));
-		assert_int_equal(err_code(err), ERR_CORRUPT);
-		assert_non_null(strstr(err_message(err), images[i].why));
-		assert_non_null(strstr(err_message(err), "bios.bin"));
+		assert_error_about(&err, ERR_CORRUPT, "bios.bin", images[i].why);
 	}
 	AUTO(err_freep) struct err *err = NULL;
 	assert_null(firmware_new("/nowhere/bios.bin", &err));

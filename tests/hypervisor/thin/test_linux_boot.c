@@ -170,8 +170,7 @@ static void too_little_memory_is_told(void **state)
 		AUTO(err_freep) struct err *err = NULL;
 		AUTO(guest_memory_freep) struct guest_memory *memory = new_memory(mib * MIB);
 		assert_false(linux_boot_place(boot, memory, RSDP, &entry, &err));
-		assert_int_equal(err_code(err), ERR_USAGE);
-		assert_non_null(strstr(err_message(err), mib < 25 ? "too small for it" : "too small for its initrd"));
+		assert_error(&err, ERR_USAGE, mib < 25 ? "too small for it" : "too small for its initrd");
 	}
 }
 

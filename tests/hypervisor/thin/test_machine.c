@@ -19,10 +19,10 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/thin/machine_config.h"
+#include "tests/error.h"
 #include "tests/folder.h"
 #include "tests/hypervisor/thin/kernel_image.h"
 #include "tests/hypervisor/thin/kvm.h"
-#include "tests/unit.h"
 
 enum { SECTOR = 512, SECTORS = 2048, SAID_MAX = 65536, PATIENCE_MS = 120000 };
 
@@ -472,18 +472,15 @@ static void what_is_missing_is_named(void **state)
 {
 	static char nowhere[] = "nowhere.img";
 	struct machine_config config = config_with_disk("", 0);
-	struct err *err = NULL;
+	AUTO(err_freep) struct err *err = NULL;
 	(void)state;
 	config.disks[0].path = nowhere;
 	assert_null(machine_new(&config, kvm, &err));
-	assert_non_null(strstr(err_message(err), "vda"));
-	assert_non_null(strstr(err_message(err), "nowhere.img"));
-	err_clear(&err);
+	assert_error_about(&err, ERR_NOT_FOUND, "vda", "nowhere.img");
 	config.n_disks = 0;
 	config.kernel = nowhere;
 	assert_null(machine_new(&config, kvm, &err));
-	assert_non_null(strstr(err_message(err), "nowhere.img"));
-	err_clear(&err);
+	assert_error(&err, ERR_NOT_FOUND, "nowhere.img");
 }
 
 int main(void)

@@ -299,8 +299,7 @@ static void every_cut_is_survived(void **state)
 static void assert_io_error(bool ok, struct err **err, const char *words)
 {
 	assert_false(ok);
-	assert_non_null(strstr(err_message(*err), "overlay"));
-	assert_error(err, ERR_FAILED, words);
+	assert_error_about(err, ERR_FAILED, "overlay", words);
 }
 
 static void a_flush_that_failed_is_the_last(void **state)

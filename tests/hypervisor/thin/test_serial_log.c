@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "tests/error.h"
 #include "tests/folder.h"
-#include "tests/unit.h"
 
 static struct serial_log open_log(void)
 {
@@ -73,7 +73,7 @@ static void without_a_file_nothing_happens(void **state)
 	say(&log, "nobody hears it");
 	serial_log_close(&log);
 	assert_false(serial_log_open(&log, "none/log", &err));
-	assert_non_null(strstr(err_message(err), "none/log"));
+	assert_error(&err, ERR_NOT_FOUND, "none/log");
 }
 
 static void a_full_disk_is_told_once(void **state)
