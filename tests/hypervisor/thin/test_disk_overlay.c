@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "hypervisor/thin/overlay_file.h"
 #include "tests/error.h"
 #include "tests/folder.h"
+#include "tests/full_disk.h"
 #include "tests/hypervisor/thin/nbd_server.h"
 
 enum { BASE_SIZE = 700 * 1024 + 100, DISK_SIZE = (BASE_SIZE + 511) / 512 * 512, ROUNDS = 1500, PARTS = 5 };
@@ -239,22 +239,13 @@ static void a_read_that_fails_is_the_guests(void **state)
 	nbd_server_kill(server);
 }
 
-static void take_all_room(const char *path)
-{
-	char page[4096] = {1};
-	AUTO(file_closep) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	while (write(fd, page, sizeof(page)) > 0) {
-	}
-	assert_int_equal(errno, ENOSPC);
-}
-
 static void assert_no_room(bool ok, struct err **err)
 {
 	assert_false(ok);
 	assert_error(err, ERR_NO_SPACE, "overlay");
 }
 
-/* Needs a file system of its own, that is full and then is not. The map is the last that needs room. */
+/* The map is the last that needs it. */
 static void without_room_nothing_is_lost(void **state)
 {
 	AUTO(err_freep) struct err *err = NULL;
@@ -262,18 +253,19 @@ static void without_room_nothing_is_lost(void **state)
 	const struct iovec whole = {block, sizeof(block)};
 	(void)state;
 	need_nbdkit();
-	if (mkdir("full", 0700) != 0 || mount("tmpfs", "full", "tmpfs", 0, "size=1m") != 0)
+	AUTO(file_closep) int room = full_disk_new();
+	if (room < 0)
 		skip();
 	pid_t server = nbd_server_start("base", false);
 	struct disk *disk = open_overlay_at("full/overlay");
 	memset(block, 7, sizeof(block));
 	memset(model, 7, sizeof(block));
 	assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
-	take_all_room("full/ballast");
+	full_disk_fill(room);
 	assert_no_room(disk->ops->write(disk, 65536, &whole, 1, &err), &err);
 	assert_no_room(disk->ops->flush(disk, &err), &err);
 	assert_no_room(disk->ops->flush(disk, &err), &err); /* gone on without help */
-	assert_int_equal(unlink("full/ballast"), 0);
+	full_disk_make_room(room);
 	memset(model + 65536, 7, sizeof(block));
 	assert_true(disk->ops->write(disk, 65536, &whole, 1, &err));
 	assert_true(disk->ops->flush(disk, &err));
@@ -282,7 +274,6 @@ static void without_room_nothing_is_lost(void **state)
 	check_all(disk);
 	disk_free(disk);
 	nbd_server_kill(server);
-	assert_int_equal(umount("full"), 0);
 }
 
 static void one_machine_has_it(void **state)

@@ -2,7 +2,6 @@
 /* Requests of a driver over a real file; and over a file that has no room. */
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "hypervisor/thin/virtio_block.h"
 #include "hypervisor/thin/worker.h"
 #include "tests/folder.h"
+#include "tests/full_disk.h"
 #include "tests/hypervisor/thin/virtio_driver.h"
 #include "tests/unit.h"
 
@@ -343,18 +343,21 @@ static void assert_held(struct driver *driver, unsigned times)
 	assert_int_equal(driver_byte(driver, STATUS), NO_STATUS);
 }
 
-/* Needs a file system of its own, that is full and then is not. */
+/* Of which a part finds room. */
 static void without_room_a_request_is_held(void **state)
 {
 	(void)state;
 	struct driver *driver = &fixture_of_test.driver;
 	uint16_t head;
 	uint32_t length;
-	if (mkdir("full", 0700) != 0 || mount("tmpfs", "full", "tmpfs", 0, "size=64k") != 0)
+	AUTO(file_closep) int disk = full_disk_new();
+	if (disk < 0)
 		skip();
 	assert_int_equal(chdir("full"), 0);
 	AUTO(file_closep) int fd = open("disk.img", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(ftruncate(fd, DISK_SIZE), 0);
+	assert_int_equal(posix_fallocate(fd, 0, 64 << 10), 0);
+	full_disk_fill(disk);
 	start(&fixture_of_test, false, FEATURE_FLUSH);
 	fill(driver, 0x61, 128 << 10);
 	add_request(driver, OUT, 0, 128 << 10, DRIVER_READS);
@@ -363,15 +366,11 @@ static void without_room_a_request_is_held(void **state)
 	assert_non_null(strstr(driver->sentence, "disk.img"));
 	assert_non_null(strstr(driver->sentence, "No space left on device; make room"));
 	assert_held(driver, 2); /* gone on without help */
-	assert_int_equal(mount("tmpfs", ".", "tmpfs", MS_REMOUNT, "size=1m"), 0);
+	full_disk_make_room(disk);
 	driver_serve(driver, 0);
 	assert_true(driver_take_used(driver, 0, &head, &length));
 	assert_int_equal(driver_byte(driver, STATUS), OK);
 	assert_true(file_is(0x61, 120 << 10, 8192));
-	virtio_block_free(STEAL(&fixture_of_test.block));
-	file_closep(&fd);
-	assert_int_equal(chdir(".."), 0);
-	assert_int_equal(umount("full"), 0);
 }
 
 static void a_worker_serves_many_requests(void **state)
