@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Machines of the thin hypervisor: their folders, and where this host has KVM, their processes."""
+import contextlib
 import fcntl
 import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import socket
@@ -437,12 +439,20 @@ class Running(CommandTest):
         self.assertEqual(self.log().count("is paused"), 1)
 
     def start_passt(self, place):
-        passt = subprocess.Popen(["passt", "--foreground", "--socket", place], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(passt.wait)
-        self.addCleanup(passt.kill)
-        self.wait_for("passt", lambda: os.path.exists(place) or passt.poll() is not None)
-        self.assertIsNone(passt.poll())
+        """It listens when it goes into the background. It cannot where it may have no user namespace, as in a chroot."""
+        started = subprocess.run(["passt", "--quiet", "--socket", place, "--pid", place + ".pid"], stderr=subprocess.PIPE, text=True, check=False)
+        if started.returncode != 0:
+            self.skipTest("passt cannot be started: " + started.stderr.strip().rpartition("\n")[2])
+        with open(place + ".pid", encoding="ascii") as file:
+            passt = os.pidfd_open(int(file.read()))
+        self.addCleanup(os.close, passt)
+        self.addCleanup(self.kill_passt, passt)
         return passt
+
+    def kill_passt(self, passt):
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(passt, signal.SIGKILL)
+        select.select([passt], [], [])
 
     def test_passt(self):
         if not shutil.which("passt"):
@@ -457,8 +467,7 @@ class Running(CommandTest):
         self.assertEqual(self.state()["state"], "stopped")
         passt = self.start_passt(place)
         pid = self.succeed("vm", "start", "web01")["pid"]
-        passt.kill()
-        passt.wait()
+        self.kill_passt(passt)
         os.unlink(place)
         self.wait_for("the firmware's word", lambda: self.state()["state"] == "paused")
         self.order('{"do": "restart"}')
