@@ -277,18 +277,23 @@ static bool survive_cut(unsigned cut_at)
 	return done;
 }
 
+static pid_t serve_base(struct span content)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	if (!nbd_server_is_there())
+		skip();
+	assert_true(file_replace("base", content, 0600, &err));
+	return nbd_server_start("base", false);
+}
+
 static void every_cut_is_survived(void **state)
 {
 	uint8_t base[SECTORS * SECTOR];
-	AUTO(err_freep) struct err *err = NULL;
 	unsigned cuts = 0;
 	(void)state;
-	if (!nbd_server_is_there())
-		skip();
 	for (unsigned i = 0; i < SECTORS; i++)
 		fill(base + i * SECTOR, base_content(i));
-	assert_true(file_replace("base", SPAN_OF(base), 0600, &err));
-	pid_t server = nbd_server_start("base", false);
+	pid_t server = serve_base(SPAN_OF(base));
 	while (!survive_cut(cuts))
 		cuts++;
 	nbd_server_kill(server);
@@ -309,11 +314,8 @@ static void a_flush_that_failed_is_the_last(void **state)
 	const struct iovec whole = {bytes, SECTOR};
 	AUTO(err_freep) struct err *err = NULL;
 	(void)state;
-	if (!nbd_server_is_there())
-		skip();
 	memset(&power, 0, sizeof(power));
-	assert_true(file_replace("base", SPAN_OF(bytes), 0600, &err));
-	pid_t server = nbd_server_start("base", false);
+	pid_t server = serve_base(SPAN_OF(bytes));
 	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
 		AUTO(disk_freep) struct disk *disk = open_disk("overlay");
 		assert_true(disk->ops->write(disk, 0, &whole, 1, &err));
@@ -352,10 +354,7 @@ static void a_map_that_found_no_room_is_written_again(void **state)
 	const struct iovec whole = {bytes, SECTOR};
 	AUTO(err_freep) struct err *err = NULL;
 	(void)state;
-	if (!nbd_server_is_there())
-		skip();
-	assert_true(file_replace("base", SPAN_OF(zeros), 0600, &err));
-	pid_t server = nbd_server_start("base", false);
+	pid_t server = serve_base(SPAN_OF(zeros));
 	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
 		begin_round(UINT_MAX);
 		struct disk *disk = open_disk("overlay");
@@ -385,10 +384,7 @@ static void a_map_that_was_lost_is_the_last(void **state)
 	const struct iovec whole = {bytes, SECTOR};
 	AUTO(err_freep) struct err *err = NULL;
 	(void)state;
-	if (!nbd_server_is_there())
-		skip();
-	assert_true(file_replace("base", SPAN_OF(bytes), 0600, &err));
-	pid_t server = nbd_server_start("base", false);
+	pid_t server = serve_base(SPAN_OF(bytes));
 	for (size_t i = 0; i < ARRAY_LENGTH(errors); i++) {
 		begin_round(UINT_MAX);
 		AUTO(disk_freep) struct disk *disk = open_disk("overlay");

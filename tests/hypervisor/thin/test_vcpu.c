@@ -201,6 +201,22 @@ static void check_talk(const struct rig *rig, unsigned i)
 	assert_int_equal(rig->log[i + 8].address, PORT_DONE);
 }
 
+static void run_to_end(struct rig *rig)
+{
+	vcpu_go_on(rig->vcpu);
+	wait_for(rig->done);
+	vcpu_park(rig->vcpu);
+}
+
+/* It begins anew, and talks as at first. */
+static void check_next_life(struct rig *rig)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	assert_done(vcpu_load(rig->vcpu, rig->begin, &err), &err);
+	run_to_end(rig);
+	check_talk(rig, 0);
+}
+
 static void accesses_arrive_at_the_buses(void **state)
 {
 	struct rig rig;
@@ -244,9 +260,7 @@ static void strings_come_whole_and_in_order(void **state)
 	struct rig rig;
 	(void)state;
 	RIG_NEW(&rig, code);
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
+	run_to_end(&rig);
 	for (unsigned i = 0; i < 4; i++)
 		assert_access(&rig, i, (struct access){0x10, "ABCD"[i], 1, true});
 	rig_free(&rig);
@@ -261,9 +275,7 @@ static void firmware_cannot_be_written_to(void **state)
 	struct rig rig;
 	(void)state;
 	RIG_NEW(&rig, code);
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
+	run_to_end(&rig);
 	assert_access(&rig, 0, (struct access){0x10, 0xc7, 1, true});
 	assert_int_equal(rig.rom[0], 0xc7);
 	rig_free(&rig);
@@ -289,9 +301,7 @@ static void a_loop_is_left_parked_and_gone_on_with(void **state)
 	vcpu_park(rig.vcpu);
 	assert_int_equal(rig.n, 0);
 	assert_true(guest_memory_write(rig.memory, 0x500, "!", 1));
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
+	run_to_end(&rig);
 	assert_access(&rig, 0, (struct access){PORT_DONE, '!', 1, true});
 	rig_free(&rig);
 }
@@ -332,17 +342,13 @@ static void parking_is_behind_the_instruction_that_came_out(void **state)
 	struct rig rig;
 	(void)state;
 	RIG_NEW(&rig, code);
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
+	run_to_end(&rig);
 	assert_int_equal(rig.n, 1);
 	AUTO(freep) struct vcpu_state *there = vcpu_save(rig.vcpu, &err);
 	assert_non_null(there);
 	assert_done(vcpu_load(rig.vcpu, rig.begin, &err), &err);
 	assert_done(vcpu_load(rig.vcpu, there, &err), &err);
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
+	run_to_end(&rig);
 	assert_access(&rig, 1, (struct access){PORT_DONE, 0x5a, 1, true});
 	rig_free(&rig);
 }
@@ -358,25 +364,18 @@ static void a_triple_fault_ends_with_evidence(void **state)
 		"\x0f\x01\x1d\x2a\x7c\x00\x00\x0f\x0b"		   /* lidt of nothing; ud2 */
 		"\x0f\x00\x30\x7c\x00\x00\x00\x00\x00\x00\x00\x00" /* where the GDT is; no IDT */
 		"\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00\x00\x9b\xcf\x00" /* the GDT: flat code */;
-	AUTO(err_freep) struct err *err = NULL;
 	struct rig rig;
 	(void)state;
 	RIG_NEW(&rig, to_ram);
 	assert_true(guest_memory_write(rig.memory, 0x7c00, code, sizeof(code)));
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
+	run_to_end(&rig);
 	assert_int_equal(rig.failure, VCPU_CRASHED);
 	assert_non_null(strstr(rig.sentence, "triple fault"));
 	assert_non_null(strstr(rig.sentence, "vCPU 0 in "));
 	assert_non_null(strstr(rig.sentence, "write port 0x10=0x2a"));
 	memcpy(rig.rom, talks, sizeof(talks) - 1); /* and it can begin again */
 	rig.n = 0;
-	assert_done(vcpu_load(rig.vcpu, rig.begin, &err), &err);
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
-	check_talk(&rig, 0);
+	check_next_life(&rig);
 	rig_free(&rig);
 }
 
@@ -392,24 +391,17 @@ static void pend_triple_fault(const struct rig *rig)
 
 static void a_pending_triple_fault_is_not_of_the_next_life(void **state)
 {
-	AUTO(err_freep) struct err *err = NULL;
 	struct rig rig;
 	(void)state;
 	if (ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_TRIPLE_FAULT_EVENT) <= 0)
 		skip();
 	RIG_NEW(&rig, talks);
 	pend_triple_fault(&rig);
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
+	run_to_end(&rig);
 	assert_int_equal(rig.n, 0);
 	assert_non_null(strstr(rig.sentence, "triple fault"));
 	pend_triple_fault(&rig);
-	assert_done(vcpu_load(rig.vcpu, rig.begin, &err), &err);
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
-	check_talk(&rig, 0);
+	check_next_life(&rig);
 	rig_free(&rig);
 }
 
@@ -417,18 +409,13 @@ static void a_pending_triple_fault_is_not_of_the_next_life(void **state)
 static void a_pending_nmi_is_not_of_the_next_life(void **state)
 {
 	static const char vector[] = "\x00\x06\x00\x00", handler[] = "\xe6\x17\xcf"; /* out 0x17, al; iret */
-	AUTO(err_freep) struct err *err = NULL;
 	struct rig rig;
 	(void)state;
 	RIG_NEW(&rig, talks);
 	assert_true(guest_memory_write(rig.memory, 2 * 4, vector, 4));
 	assert_true(guest_memory_write(rig.memory, 0x600, handler, 3));
 	assert_int_equal(ioctl(vcpu_fd(rig.vcpu), KVM_NMI), 0);
-	assert_done(vcpu_load(rig.vcpu, rig.begin, &err), &err);
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
-	check_talk(&rig, 0);
+	check_next_life(&rig);
 	rig_free(&rig);
 }
 
@@ -441,9 +428,7 @@ static void pages_that_the_host_does_not_have_are_tried_again(void **state)
 	uint8_t *page = guest_memory_for_writing(rig.memory, 0, GUEST_PAGE);
 	page[0x500] = '!';
 	assert_int_equal(mprotect(page, GUEST_PAGE, PROT_NONE), 0);
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
+	run_to_end(&rig);
 	bool emulated = rig.n == 1 && rig.log[0].value == 0xff;
 	if (!emulated) {
 		assert_int_equal(rig.failure, VCPU_NO_MEMORY);
@@ -472,9 +457,7 @@ static void a_doorbell_rings_without_leaving_the_guest(void **state)
 	const struct chips *chips = &rig.board.chips;
 	if (!chips->ring_at(chips->arg, MMIO + 0x40, bell, true))
 		skip();
-	vcpu_go_on(rig.vcpu);
-	wait_for(rig.done);
-	vcpu_park(rig.vcpu);
+	run_to_end(&rig);
 	assert_int_equal(read(bell, &rings, 8), 8);
 	assert_int_equal(rings, 2);
 	assert_access(&rig, 0, (struct access){MMIO + 0x42, 0xa000, 2, true});
