@@ -233,7 +233,7 @@ in_thin() {
 	wait_thin "$1" "<[0-9]+>$mark\\." "$2" "$from"
 	thin_said "$1" "$from" >"$work/thin.said"
 	status=$(sed --quiet --regexp-extended "s/.*<([0-9]+)>$mark\\..*/\\1/p" "$work/thin.said")
-	sed --regexp-extended "1,/^<$mark\$/d; /<[0-9]+>$mark\\./,\$d" "$work/thin.said"
+	sed --regexp-extended "0,/<$mark\$/d; /<[0-9]+>$mark\\./,\$d" "$work/thin.said"
 	return "$status"
 }
 
