@@ -214,11 +214,11 @@ thin_said_bytes() { l1 'stat -c %s "/run/guests/machines/$1/serial.log"' "$1" </
 # What salvor-vmm said of it.
 thin_log() { l1 'cat "/run/guests/machines/$1/log" 2>/dev/null' "$1" </dev/null; }
 
-# type_thin NAME TEXT: with a line feed.
+# type_thin NAME TEXT: with a line feed. QEMU takes 16 characters at a time, and forgets the rest of a line that is hung up.
 type_thin() {
 	l1 'cd "/run/guests/machines/$1" || exit
 		if [ -S line ]; then
-			socat -u - UNIX-CONNECT:line
+			{ cat; sleep 2; } | socat -u - UNIX-CONNECT:line
 		else
 			{ echo "{\"do\": \"console\"}"; cat; sleep 0.5; } | socat -t 0.2 - UNIX-CONNECT:control >/dev/null
 		fi' "$1" <<<"$2"
