@@ -271,7 +271,9 @@ class Machines(CommandTest):
         self.assertEqual(self.listed()["web01"]["state"], "stopped")
         self.assertFalse(os.path.exists(self.machine("web01", "nbd", "socket")))
         self.end_by_signals(environment)
-        self.end_while_the_server_hangs(environment)
+        # The hanging server is a shell, which does not start beside ThreadSanitizer's library.
+        if not sanitizer or "libtsan" not in sanitizer[1]:
+            self.end_while_the_server_hangs(environment)
 
     def servers(self):
         """The numbers of the processes that serve the machine's disks."""

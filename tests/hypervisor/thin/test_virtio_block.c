@@ -387,7 +387,7 @@ static void a_worker_serves_many_requests(void **state)
 		assert_true(guest_memory_store16(driver->memory, driver_available(0) + 4 + 2 * RING, (uint16_t)i));
 		add_request(driver, i % 3 == 2 ? FLUSH : OUT, i % 64, i % 3 == 2 ? 0 : 512, DRIVER_READS);
 		virtio_kick(driver->device, 0);
-		driver_wait_used(driver, 0, 1);
+		driver_wait_interrupts(driver, 0, i + 1);
 		assert_true(driver_take_used(driver, 0, &head, &length));
 		assert_int_equal(driver_byte(driver, STATUS), OK);
 	}

@@ -293,3 +293,11 @@ void driver_wait_used(struct driver *driver, unsigned queue, unsigned n)
 	}
 	pthread_mutex_unlock(&driver->lock);
 }
+
+void driver_wait_interrupts(struct driver *driver, unsigned queue, unsigned n)
+{
+	pthread_mutex_lock(&driver->lock);
+	while (driver->used[queue] < n)
+		pthread_cond_wait(&driver->asked, &driver->lock);
+	pthread_mutex_unlock(&driver->lock);
+}

@@ -90,3 +90,6 @@ void driver_serve(struct driver *driver, unsigned queue);
 bool driver_take_used(struct driver *driver, unsigned queue, uint16_t *ret_head, uint32_t *ret_length);
 /* Waits for the device's worker to have put so many more entries, which are left there. */
 void driver_wait_used(struct driver *driver, unsigned queue, unsigned n);
+/* Waits for so many interrupts of the queue in all. Who looks at the ring before, and asks for the next one, is spared
+ * one. */
+void driver_wait_interrupts(struct driver *driver, unsigned queue, unsigned n);
