@@ -167,6 +167,11 @@ static void tell_of_server(struct keeper *keeper, const struct err *err)
 	keeper->away = err;
 }
 
+static unsigned longer(unsigned pause_ms)
+{
+	return pause_ms < PAUSE_MAX_MS / 2 ? 2 * pause_ms : PAUSE_MAX_MS;
+}
+
 static void serve_again(struct keeper *keeper)
 {
 	AUTO(err_freep) struct err *err = NULL;
@@ -177,10 +182,8 @@ static void serve_again(struct keeper *keeper)
 	keeper->export = NULL;
 	if (now - keeper->served_ns >= PAUSE_MAX_MS * MS && !keeper->away)
 		keeper->pause_ms = PAUSE_MIN_MS;
-	else if (keeper->pause_ms < PAUSE_MAX_MS / 2)
-		keeper->pause_ms *= 2;
 	else
-		keeper->pause_ms = PAUSE_MAX_MS;
+		keeper->pause_ms = longer(keeper->pause_ms);
 	if (!serve(keeper, &err) && err_code(err) == ERR_CANCELLED)
 		return; /* keep() sees why, and comes again */
 	tell_of_server(keeper, err);
@@ -210,7 +213,7 @@ static void help_on(struct keeper *keeper)
 	free(look.reason);
 	if (look.waits_for_disk) {
 		let_go_on(keeper->machine);
-		keeper->look_ms = keeper->look_ms < PAUSE_MAX_MS / 2 ? 2 * keeper->look_ms : PAUSE_MAX_MS;
+		keeper->look_ms = longer(keeper->look_ms);
 	} else {
 		atomic_store(&keeper->unreadable, false);
 		keeper->look_ms = HELP_MIN_MS;
