@@ -22,7 +22,8 @@
 #include "hypervisor/thin/nbd_client.h"
 #include "hypervisor/thin/overlay_file.h"
 
-enum { PARTS_MAX = 64 };
+/* Of one call: as many as a guest's request has, as a rule. */
+enum { PARTS_MAX = 512 };
 
 /* Small blocks spare the guest's writes a read of the export, as long as their map is small, too. */
 #define SMALL_BLOCKS_TO (UINT64_C(64) << 30)
@@ -124,9 +125,9 @@ static bool refuse_io(const struct overlay_disk *disk, const char *what, uint64_
 	return err_set_errno(errp, errno, "%s overlay %s at %" PRIu64, what, overlay_file_path(disk->file), offset);
 }
 
-typedef ssize_t move_function(int fd, const struct iovec *parts, int n, off_t offset);
+typedef ssize_t move_function(const struct overlay_file *file, const struct iovec *parts, int n, uint64_t offset);
 
-/* All of it, by preadv or pwritev. */
+/* All of it. */
 static bool move(struct overlay_disk *disk, move_function *call, uint64_t offset, struct memory memory, uint64_t length,
 		 const char *what, struct err **errp)
 {
@@ -135,20 +136,18 @@ static bool move(struct overlay_disk *disk, move_function *call, uint64_t offset
 	while (length > 0) {
 		struct memory before = memory;
 		take(&memory, length, parts, &count);
-		ssize_t done =
-			call(overlay_file_fd(disk->file), parts, count, (off_t)overlay_file_place(disk->file, offset));
-		if (done < 0 && errno != EINTR)
+		ssize_t done = call(disk->file, parts, count, offset);
+		if (done < 0)
 			return refuse_io(disk, what, offset, errp);
 		if (done == 0) {
 			errno = EIO;
 			return refuse_io(disk, what, offset, errp);
 		}
 		memory = before;
-		size_t moved = done > 0 ? (size_t)done : 0;
-		for (size_t left = moved; left > 0;)
+		for (size_t left = (size_t)done; left > 0;)
 			left -= take(&memory, left, parts, &count);
-		offset += moved;
-		length -= moved;
+		offset += (size_t)done;
+		length -= (size_t)done;
 	}
 	return true;
 }
@@ -180,7 +179,7 @@ static bool overlay_read(struct disk *base, uint64_t offset, const struct iovec 
 		int count;
 		size_t length = take(&memory, run_length(disk, offset, end, &local), parts, &count);
 		const struct memory run = {.parts = parts, .n = count};
-		if (local ? !move(disk, preadv, offset, run, length, "read", errp)
+		if (local ? !move(disk, overlay_file_read, offset, run, length, "read", errp)
 			  : !read_base(disk, offset, parts, count, errp))
 			return false;
 		offset += length;
@@ -199,7 +198,7 @@ static bool make_local(struct overlay_disk *disk, uint64_t block, struct err **e
 	if (overlay_file_is_local(disk->file, block))
 		return true;
 	if (!read_base(disk, offset, &whole, 1, errp) ||
-	    !move(disk, pwritev, offset, memory, disk->block, "write", errp))
+	    !move(disk, overlay_file_write, offset, memory, disk->block, "write", errp))
 		return false;
 	overlay_file_set_local(disk->file, block, 1);
 	return true;
@@ -228,7 +227,8 @@ static bool overlay_write(struct disk *base, uint64_t offset, const struct iovec
 		return true;
 	if (!overlay_file_check(disk->file, errp))
 		return false;
-	if (!make_ends_local(disk, offset, end, errp) || !move(disk, pwritev, offset, memory, length, "write", errp))
+	if (!make_ends_local(disk, offset, end, errp) ||
+	    !move(disk, overlay_file_write, offset, memory, length, "write", errp))
 		return false;
 	set_local(disk, offset, end);
 	return true;
@@ -241,16 +241,6 @@ static bool overlay_flush(struct disk *base, struct err **errp)
 
 /* ---- giving up room ---- */
 
-static bool punch(const struct overlay_disk *disk, uint64_t offset, uint64_t length, int mode)
-{
-	int result;
-	do
-		result = fallocate(overlay_file_fd(disk->file), mode | FALLOC_FL_KEEP_SIZE,
-				   (off_t)overlay_file_place(disk->file, offset), (off_t)length);
-	while (result != 0 && errno == EINTR);
-	return result == 0;
-}
-
 /* Not-local blocks keep showing the base, which costs no room here. */
 static bool overlay_discard(struct disk *base, uint64_t offset, uint64_t length, struct err **errp)
 {
@@ -261,7 +251,8 @@ static bool overlay_discard(struct disk *base, uint64_t offset, uint64_t length,
 	while (offset < end) {
 		bool local;
 		uint64_t run = run_length(disk, offset, end, &local);
-		if (local && !punch(disk, offset, run, FALLOC_FL_PUNCH_HOLE) && errno != EOPNOTSUPP)
+		if (local && overlay_file_allocate(disk->file, FALLOC_FL_PUNCH_HOLE, offset, run) != 0 &&
+		    errno != EOPNOTSUPP)
 			return refuse_io(disk, "give up room in", offset, errp);
 		offset += run;
 	}
@@ -275,7 +266,7 @@ static bool write_zeros(struct overlay_disk *disk, uint64_t offset, uint64_t len
 		uint64_t step = length < disk->block ? length : disk->block;
 		const struct iovec zeros = {disk->buffer, (size_t)step};
 		const struct memory memory = {.parts = &zeros, .n = 1};
-		if (!move(disk, pwritev, offset, memory, step, "write", errp))
+		if (!move(disk, overlay_file_write, offset, memory, step, "write", errp))
 			return false;
 		offset += step;
 		length -= step;
@@ -291,7 +282,8 @@ static bool overlay_zero(struct disk *base, uint64_t offset, uint64_t length, bo
 		return true;
 	if (!overlay_file_check(disk->file, errp) || !make_ends_local(disk, offset, end, errp))
 		return false;
-	if (!punch(disk, offset, length, unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE)) {
+	int mode = unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	if (overlay_file_allocate(disk->file, mode, offset, length) != 0) {
 		if (errno != EOPNOTSUPP)
 			return refuse_io(disk, "write zeros to", offset, errp);
 		if (!write_zeros(disk, offset, length, errp))
@@ -306,9 +298,9 @@ static bool overlay_zero(struct disk *base, uint64_t offset, uint64_t length, bo
 static size_t overlay_descriptors(const struct disk *base, int *ret)
 {
 	const struct overlay_disk *disk = (const struct overlay_disk *)base;
-	ret[0] = overlay_file_fd(disk->file);
-	ret[1] = nbd_client_fd(disk->base);
-	return ret[1] < 0 ? 1 : 2;
+	size_t n = overlay_file_descriptors(disk->file, ret);
+	ret[n] = nbd_client_fd(disk->base);
+	return ret[n] < 0 ? n : n + 1;
 }
 
 static void overlay_free(struct disk *base)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A raw image or a block device. Reads and writes go through the host's page cache, and a flush brings what was written
- * onto the medium: so a killed process loses nothing that it was told to write, and a power cut nothing that was
- * flushed.
+ * A raw image or a block device. Small requests go through the host's page cache, which collects them, and large ones
+ * past it. A flush brings what was written onto the medium: so a killed process loses nothing that it was told to
+ * write, and a power cut nothing that was flushed. The kernel keeps both ways in step: who passes by its cache finds on
+ * the disk what the cache had changed there, and what it writes is no longer in the cache as it was.
  *
  * The kernel tells once that it could not write something, and then takes those pages for written: a second flush
  * would find nothing wrong. So a flush that failed is the last, and nothing is written behind it.
@@ -28,7 +29,7 @@
 struct disk_raw {
 	struct disk disk;
 	char *path;
-	int fd;
+	int fd, direct; /* the same file; direct is past the page cache, or -1 */
 	bool device;
 	bool lost;			 /* a flush failed */
 	bool has_no_holes, has_no_zeros; /* the file system or device said so: not asked again */
@@ -61,7 +62,18 @@ static bool refuse_after_loss(const struct disk_raw *raw, struct err **errp)
 
 /* ---- Moving bytes */
 
-typedef ssize_t move_function(int fd, const struct iovec *iov, int n, off_t offset);
+/* As preadv(2) and pwritev(2). */
+typedef ssize_t move_function(const struct disk_raw *raw, const struct iovec *iov, int n, uint64_t offset);
+
+static ssize_t get(const struct disk_raw *raw, const struct iovec *to, int n, uint64_t offset)
+{
+	return file_preadv_past_cache(raw->fd, raw->direct, to, n, offset);
+}
+
+static ssize_t put(const struct disk_raw *raw, const struct iovec *from, int n, uint64_t offset)
+{
+	return file_pwritev_past_cache(raw->fd, raw->direct, from, n, offset);
+}
 
 /* What is left of vectors of which the first bytes are done. The first of them is copied into *head, for the caller's
  * are const. */
@@ -98,10 +110,7 @@ static bool move_all(struct disk_raw *raw, uint64_t offset, const struct iovec *
 	struct rest rest = {.head = iov[0], .iov = iov, .n = n};
 	bool whole = true;
 	while (rest.n > 0) {
-		ssize_t done =
-			whole ? move(raw->fd, iov, n, (off_t)offset) : move(raw->fd, &rest.head, 1, (off_t)offset);
-		if (done < 0 && errno == EINTR)
-			continue;
+		ssize_t done = whole ? move(raw, iov, n, offset) : move(raw, &rest.head, 1, offset);
 		if (done < 0)
 			return fail(raw, errno, verb, offset, errp);
 		if (done == 0)
@@ -116,13 +125,13 @@ static bool move_all(struct disk_raw *raw, uint64_t offset, const struct iovec *
 
 static bool raw_read(struct disk *disk, uint64_t offset, const struct iovec *to, int n, struct err **errp)
 {
-	return move_all(raw_of(disk), offset, to, n, preadv, "read", errp);
+	return move_all(raw_of(disk), offset, to, n, get, "read", errp);
 }
 
 static bool raw_write(struct disk *disk, uint64_t offset, const struct iovec *from, int n, struct err **errp)
 {
 	struct disk_raw *raw = raw_of(disk);
-	return raw->lost ? refuse_after_loss(raw, errp) : move_all(raw, offset, from, n, pwritev, "write", errp);
+	return raw->lost ? refuse_after_loss(raw, errp) : move_all(raw, offset, from, n, put, "write", errp);
 }
 
 static bool raw_flush(struct disk *disk, struct err **errp)
@@ -168,7 +177,7 @@ static bool write_zeros(struct disk_raw *raw, uint64_t offset, uint64_t length, 
 	static uint8_t zeros[256 << 10];
 	while (length > 0) {
 		struct iovec piece = {zeros, length < sizeof(zeros) ? length : sizeof(zeros)};
-		if (!move_all(raw, offset, &piece, 1, pwritev, "write", errp))
+		if (!move_all(raw, offset, &piece, 1, put, "write", errp))
 			return false;
 		offset += piece.iov_len;
 		length -= piece.iov_len;
@@ -196,13 +205,16 @@ static bool raw_zero(struct disk *disk, uint64_t offset, uint64_t length, bool u
 
 static size_t raw_descriptors(const struct disk *disk, int *ret)
 {
-	ret[0] = ((const struct disk_raw *)disk)->fd;
-	return 1;
+	const struct disk_raw *raw = (const struct disk_raw *)disk;
+	ret[0] = raw->fd;
+	ret[1] = raw->direct;
+	return raw->direct < 0 ? 1 : 2;
 }
 
 static void raw_free(struct disk *disk)
 {
 	struct disk_raw *raw = raw_of(disk);
+	file_closep(&raw->direct);
 	file_closep(&raw->fd);
 	free(raw->path);
 	free(raw);
@@ -247,6 +259,7 @@ static bool open_image(struct disk_raw *raw, struct err **errp)
 		if (raw->fd < 0)
 			return err_set_errno(errp, errno, "%s", raw->path);
 	}
+	raw->direct = file_open_direct(raw->fd);
 	return find_size(raw, &stat_of, errp);
 }
 
@@ -258,7 +271,8 @@ struct disk *disk_open_raw(const char *name, const char *path, bool read_only, s
 		return NULL;
 	}
 	AUTO(disk_freep) struct disk *disk = &raw->disk;
-	*raw = (struct disk_raw){.disk = {.ops = &raw_ops, .name = name, .read_only = read_only}, .fd = -1};
+	*raw = (struct disk_raw){
+		.disk = {.ops = &raw_ops, .name = name, .read_only = read_only}, .fd = -1, .direct = -1};
 	raw->path = strdup(path);
 	if (!raw->path) {
 		err_set_no_memory(errp);

@@ -21,7 +21,7 @@ static const uint8_t magic[8] = {'S', 'L', 'V', 'R', 'O', 'V', 'L', 'Y'};
 
 struct overlay_file {
 	char *path;
-	int fd;
+	int fd, direct; /* the same file; direct is past the page cache, or -1 */
 	struct overlay_header header;
 	uint64_t n_blocks;
 	uint8_t *map;	  /* a bit a block, the lowest of a byte first */
@@ -104,7 +104,7 @@ static uint64_t data_start(const struct overlay_file *overlay)
 	return round_up(OVERLAY_HEADER_SIZE + overlay->map_size, OVERLAY_BLOCK_MAX);
 }
 
-uint64_t overlay_file_place(const struct overlay_file *overlay, uint64_t offset)
+static uint64_t place(const struct overlay_file *overlay, uint64_t offset)
 {
 	return data_start(overlay) + offset;
 }
@@ -213,7 +213,7 @@ struct overlay_file *overlay_file_open(const char *path, const struct overlay_he
 {
 	AUTO(overlay_file_closep) struct overlay_file *overlay = malloc(sizeof(*overlay));
 	if (overlay)
-		*overlay = (struct overlay_file){.path = strdup(path), .fd = -1};
+		*overlay = (struct overlay_file){.path = strdup(path), .fd = -1, .direct = -1};
 	if (!overlay || !overlay->path) {
 		err_set_no_memory(errp);
 		return NULL;
@@ -222,6 +222,7 @@ struct overlay_file *overlay_file_open(const char *path, const struct overlay_he
 		err_prefix(errp, "overlay %s", path);
 		return NULL;
 	}
+	overlay->direct = file_open_direct(overlay->fd);
 	return STEAL(&overlay);
 }
 
@@ -229,6 +230,7 @@ void overlay_file_close(struct overlay_file *overlay)
 {
 	if (!overlay)
 		return;
+	file_closep(&overlay->direct);
 	file_closep(&overlay->fd);
 	free(overlay->path);
 	free(overlay->map);
@@ -246,9 +248,29 @@ const char *overlay_file_path(const struct overlay_file *overlay)
 	return overlay->path;
 }
 
-int overlay_file_fd(const struct overlay_file *overlay)
+size_t overlay_file_descriptors(const struct overlay_file *overlay, int ret[2])
 {
-	return overlay->fd;
+	ret[0] = overlay->fd;
+	ret[1] = overlay->direct;
+	return overlay->direct < 0 ? 1 : 2;
+}
+
+/* ---- blocks ---- */
+
+ssize_t overlay_file_read(const struct overlay_file *overlay, const struct iovec *to, int n, uint64_t offset)
+{
+	return file_preadv_past_cache(overlay->fd, overlay->direct, to, n, place(overlay, offset));
+}
+
+ssize_t overlay_file_write(const struct overlay_file *overlay, const struct iovec *from, int n, uint64_t offset)
+{
+	return file_pwritev_past_cache(overlay->fd, overlay->direct, from, n, place(overlay, offset));
+}
+
+int overlay_file_allocate(const struct overlay_file *overlay, int mode, uint64_t offset, uint64_t length)
+{
+	return (int)TEMP_FAILURE_RETRY(
+		fallocate(overlay->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)place(overlay, offset), (off_t)length));
 }
 
 /* ---- the map ---- */

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/bytes.h"
 #include "base/compiler.h"
@@ -51,9 +53,13 @@ DEFINE_AUTO_FREE(struct overlay_file, overlay_file_close);
 const struct overlay_header *overlay_file_header(const struct overlay_file *overlay);
 /* As it was opened. */
 const char *overlay_file_path(const struct overlay_file *overlay);
-int overlay_file_fd(const struct overlay_file *overlay);
-/* Where the byte of the disk is in the file. */
-uint64_t overlay_file_place(const struct overlay_file *overlay, uint64_t offset);
+/* What it needs in jail. Returns how many. */
+size_t overlay_file_descriptors(const struct overlay_file *overlay, int ret[2]);
+/* As preadv(2), pwritev(2) and fallocate(2), without EINTR and without changing the file's size, at the place that the
+ * file has for that offset of the disk. */
+ssize_t overlay_file_read(const struct overlay_file *overlay, const struct iovec *to, int n, uint64_t offset);
+ssize_t overlay_file_write(const struct overlay_file *overlay, const struct iovec *from, int n, uint64_t offset);
+int overlay_file_allocate(const struct overlay_file *overlay, int mode, uint64_t offset, uint64_t length);
 bool overlay_file_is_local(const struct overlay_file *overlay, uint64_t block);
 /* Their data is in the file, durable or not. */
 void overlay_file_set_local(struct overlay_file *overlay, uint64_t first, uint64_t n);

@@ -22,8 +22,10 @@
 
 struct guest_memory;
 
-#define VIRTQUEUE_SIZE_MAX 256U
-#define VIRTQUEUE_SEGMENTS 256U
+/* A request of 1 MiB is one, also of the scattered pages that a guest's kernel gives: that is 256, header and status.
+ */
+#define VIRTQUEUE_SIZE_MAX 512U
+#define VIRTQUEUE_SEGMENTS 512U
 #define VIRTQUEUE_NO_VECTOR 0xffffU
 
 /* All of a queue that a driver can see the effect of. Indices run on modulo 2^16, as in the rings. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,6 +92,19 @@ static void check_all(struct disk *disk)
 	assert_memory_equal(found, model, sizeof(model));
 }
 
+/* Large, and on pages in memory and on the disk: such a write goes past the page cache. */
+static void write_pages(struct disk *disk)
+{
+	enum { PAGE = 4096, LEN = 300 << 10 };
+	static alignas(PAGE) uint8_t data[LEN];
+	AUTO(err_freep) struct err *err = NULL;
+	size_t offset = (size_t)random() % ((DISK_SIZE - LEN) / PAGE) * PAGE;
+	memset(data, (int)random(), LEN);
+	memcpy(model + offset, data, LEN);
+	if (!disk->ops->write(disk, offset, (struct iovec[]){{data, PAGE}, {data + PAGE, LEN - PAGE}}, 2, &err))
+		fail_msg("%s", err_message(err));
+}
+
 static void operate(struct disk *disk)
 {
 	static uint8_t data[DISK_SIZE];
@@ -131,8 +145,11 @@ static void it_is_a_disk(void **state)
 	assert_int_equal(disk->size, DISK_SIZE);
 	check_all(disk);
 	srandom(7);
-	for (int i = 0; i < ROUNDS; i++)
+	for (int i = 0; i < ROUNDS; i++) {
 		operate(disk);
+		if (i % 100 == 99)
+			write_pages(disk);
+	}
 	check_all(disk);
 	AUTO(err_freep) struct err *err = NULL;
 	assert_true(disk->ops->flush(disk, &err));

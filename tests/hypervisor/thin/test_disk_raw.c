@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/file_io.h"
 #include "hypervisor/thin/disk.h"
 #include "tests/error.h"
 #include "tests/folder.h"
@@ -34,6 +35,40 @@ int __wrap_fdatasync(int fd)
 	errno = sync_error;
 	sync_error = 0;
 	return errno ? -1 : __real_fdatasync(fd);
+}
+
+static int direct_error; /* what the next call past the page cache says */
+static bool is_short;	 /* or it stops after its first part */
+static unsigned n_direct;
+
+ssize_t __wrap_file_io_preadv(int fd, const struct iovec *to, int n, off_t offset);
+ssize_t __wrap_file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset);
+ssize_t __real_file_io_preadv(int fd, const struct iovec *to, int n, off_t offset);
+ssize_t __real_file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset);
+
+static bool is_fault(int fd)
+{
+	if (!(fcntl(fd, F_GETFL) & O_DIRECT))
+		return false;
+	n_direct++;
+	errno = direct_error;
+	direct_error = 0;
+	return errno != 0;
+}
+
+static int parts_of(int fd, int n)
+{
+	return is_short && fcntl(fd, F_GETFL) & O_DIRECT ? 1 : n;
+}
+
+ssize_t __wrap_file_io_preadv(int fd, const struct iovec *to, int n, off_t offset)
+{
+	return is_fault(fd) ? -1 : __real_file_io_preadv(fd, to, parts_of(fd, n), offset);
+}
+
+ssize_t __wrap_file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset)
+{
+	return is_fault(fd) ? -1 : __real_file_io_pwritev(fd, from, parts_of(fd, n), offset);
 }
 
 static void make_image(const char *path, off_t size)
@@ -97,6 +132,12 @@ static void an_image_that_shrinks_is_an_error(void **state)
 	assert_error_about(&err, ERR_FAILED, "disk.img", "shorter");
 }
 
+static void assert_io_error(bool ok, struct err **err, const char *path, const char *words)
+{
+	assert_false(ok);
+	assert_error_about(err, ERR_FAILED, path, words);
+}
+
 static bool is(struct disk *disk, uint64_t offset, char value)
 {
 	AUTO(err_freep) struct err *err = NULL;
@@ -127,10 +168,109 @@ static void zeros_are_zeros(void **state)
 	assert_true(is(disk, (582 << 10) + 512, 'x'));
 }
 
-static void assert_io_error(bool ok, struct err **err, const char *path, const char *words)
+enum { PARTS = 128, PART = 4096 };
+
+/* Half a MiB, as the many pages that a guest gives. */
+static void cut(char *bytes, struct iovec ret[PARTS])
 {
-	assert_false(ok);
-	assert_error_about(err, ERR_FAILED, path, words);
+	for (size_t i = 0; i < PARTS; i++)
+		ret[i] = (struct iovec){bytes + i * PART, PART};
+}
+
+static bool write_large(struct disk *disk, uint64_t offset, char *bytes, struct err **errp)
+{
+	struct iovec parts[PARTS];
+	cut(bytes, parts);
+	return disk->ops->write(disk, offset, parts, PARTS, errp);
+}
+
+static bool read_large(struct disk *disk, uint64_t offset, char *bytes, struct err **errp)
+{
+	struct iovec parts[PARTS];
+	cut(bytes, parts);
+	return disk->ops->read(disk, offset, parts, PARTS, errp);
+}
+
+/* What the page cache has there, changed or not, is neither lost nor shown again. */
+static void large_writes_and_small_ones_see_each_other(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) char *bytes = aligned_alloc(4096, SIZE / 2);
+	make_image("disk.img", SIZE);
+	AUTO(disk_freep) struct disk *disk = must_open("disk.img", false);
+	memset(bytes, 'a', SIZE / 2);
+	assert_true(disk->ops->write(disk, 4096 - 512, &(struct iovec){bytes, 1024}, 1, &err));
+	assert_true(is(disk, 8192, 0));
+	memset(bytes, 'b', SIZE / 2);
+	assert_true(write_large(disk, 4096, bytes, &err));
+	assert_true(is(disk, 4096 - 512, 'a') && is(disk, 4096, 'b') && is(disk, 8192, 'b'));
+	assert_true(disk->ops->write(disk, 8192, &(struct iovec){"cccc", 4}, 1, &err));
+	assert_true(read_large(disk, 4096, bytes, &err));
+	assert_memory_equal(bytes + 4096 - 4, "bbbbccccbbbb", 12);
+	assert_true(disk->ops->flush(disk, &err));
+	assert_true(is(disk, 4096 + SIZE / 2 - 512, 'b') && is(disk, 4096 + SIZE / 2, 0));
+}
+
+/* It is told of the request itself, whose data the guest still has: so nothing is lost, and the next flush is good. */
+static void what_fails_past_the_cache_can_be_written_again(void **state)
+{
+	(void)state;
+	static const struct {
+		int errnum;
+		enum err_code code;
+	} cases[] = {{EIO, ERR_FAILED}, {ENOSPC, ERR_NO_SPACE}, {ENODEV, ERR_GONE}};
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) char *bytes = aligned_alloc(4096, SIZE / 2);
+	make_image("disk.img", SIZE);
+	AUTO(disk_freep) struct disk *disk = must_open("disk.img", false);
+	memset(bytes, 'x', SIZE / 2);
+	n_direct = 0;
+	assert_true(write_large(disk, SIZE / 2, bytes, &err));
+	if (n_direct == 0)
+		skip();
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		direct_error = cases[i].errnum;
+		assert_false(write_large(disk, 0, bytes, &err));
+		assert_error_about(&err, cases[i].code, "disk.img", "write");
+		assert_true(is(disk, 0, 0));
+		assert_true(disk->ops->flush(disk, &err));
+	}
+}
+
+static void what_stops_past_the_cache_goes_on(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) char *bytes = aligned_alloc(4096, SIZE / 2);
+	AUTO(freep) char *back = aligned_alloc(4096, SIZE / 2);
+	make_image("disk.img", SIZE);
+	AUTO(disk_freep) struct disk *disk = must_open("disk.img", false);
+	memset(bytes, 'x', SIZE / 2);
+	n_direct = 0;
+	is_short = true;
+	bool whole = write_large(disk, 0, bytes, &err) && read_large(disk, 0, back, &err);
+	is_short = false;
+	assert_true(whole);
+	assert_memory_equal(back, bytes, SIZE / 2);
+	if (n_direct == 0)
+		skip();
+}
+
+/* What the page cache would say of it is not asked for: it may have an older answer. */
+static void a_read_that_fails_past_the_cache_has_failed(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) char *bytes = aligned_alloc(4096, SIZE / 2);
+	make_image("disk.img", SIZE);
+	AUTO(disk_freep) struct disk *disk = must_open("disk.img", true);
+	n_direct = 0;
+	assert_true(read_large(disk, 0, bytes, &err));
+	if (n_direct == 0)
+		skip();
+	direct_error = EIO;
+	assert_io_error(read_large(disk, 0, bytes, &err), &err, "disk.img", "read");
 }
 
 /* Nor can it be helped: also not where room would help a write. */
@@ -293,6 +433,10 @@ int main(void)
 		TEST(vectors_are_read_and_written),
 		TEST(an_image_that_shrinks_is_an_error),
 		TEST(zeros_are_zeros),
+		TEST(large_writes_and_small_ones_see_each_other),
+		TEST(what_fails_past_the_cache_can_be_written_again),
+		TEST(what_stops_past_the_cache_goes_on),
+		TEST(a_read_that_fails_past_the_cache_has_failed),
 		TEST(a_flush_that_failed_is_the_last),
 		TEST(room_does_not_bring_back_what_a_flush_lost),
 		TEST(what_is_no_disk_is_refused),

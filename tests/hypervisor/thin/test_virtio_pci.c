@@ -244,9 +244,9 @@ static void wrong_sizes_are_not_taken(void **state)
 {
 	struct fixture *fixture = *state;
 	poke(fixture, QUEUE_SIZE, 2, 3);
-	poke(fixture, QUEUE_SIZE, 2, 512);
+	poke(fixture, QUEUE_SIZE, 2, 2 * VIRTQUEUE_SIZE_MAX);
 	poke(fixture, QUEUE_SIZE, 2, 0);
-	assert_int_equal(peek(fixture, QUEUE_SIZE, 2), 256);
+	assert_int_equal(peek(fixture, QUEUE_SIZE, 2), VIRTQUEUE_SIZE_MAX);
 	poke(fixture, STATUS, 4, 1);
 	poke(fixture, STATUS, 2, 1);
 	assert_int_equal(peek(fixture, STATUS, 1), 0);
@@ -383,7 +383,7 @@ static void a_second_driver_finds_it_as_new(void **state)
 	assert_true(virtio_was_taken_over(driver->device));
 	poke(fixture, QUEUE_SELECT, 2, PORT_OUT);
 	assert_int_equal(peek(fixture, QUEUE_ENABLE, 2), 0);
-	assert_int_equal(peek(fixture, QUEUE_SIZE, 2), 256);
+	assert_int_equal(peek(fixture, QUEUE_SIZE, 2), VIRTQUEUE_SIZE_MAX);
 	assert_int_equal(peek(fixture, QUEUE_VECTOR, 2), 0xffff);
 	assert_int_equal(peek(fixture, QUEUE_DESCRIPTORS, 4), 0);
 	assert_int_equal(driver->device->state.features, 0);
