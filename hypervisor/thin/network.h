@@ -17,6 +17,7 @@ struct network;
 #define NETWORK_DESCRIPTORS 2
 /* Before each frame there is a header, as virtio_net_hdr in Virtual I/O Device 1.1, section 5.1.6. */
 #define NETWORK_HEADER 12U
+#define NETWORK_ROOM (NETWORK_HEADER + NETWORK_FRAME_MAX)
 
 enum network_result {
 	NETWORK_DONE,
@@ -26,12 +27,10 @@ enum network_result {
 
 /* None of them blocks. Called by one thread at a time. */
 struct network_ops {
-	/* The next frame that has come, its header first; *ret_size is header and frame together. A frame that is
-	 * larger than the room is lost, and *ret_size is 0. n is at most VIRTQUEUE_SEGMENTS. */
-	enum network_result (*receive)(struct network *network, const struct iovec *to, int n, size_t *ret_size,
-				       struct err **errp);
-	/* A frame with its header before it, of `size` bytes. One that the other side has no room for is lost, as
-	 * networks lose frames. */
+	/* The next frame that has come, its header first, into NETWORK_ROOM bytes; *ret_size is both together. */
+	enum network_result (*receive)(struct network *network, uint8_t *frame, size_t *ret_size, struct err **errp);
+	/* A frame with its header before it, of `size` bytes, in at most VIRTQUEUE_SEGMENTS parts. One that the other
+	 * side has no room for is lost, as networks lose frames. */
 	enum network_result (*send)(struct network *network, const struct iovec *from, int n, size_t size,
 				    struct err **errp);
 	/* What `rest` asks for. NULL where rest is never set. */

@@ -51,26 +51,6 @@ static bool is_later(int errnum)
 
 /* ---- Receiving */
 
-/* Copies into vectors, from their first byte on. False where there is no room. */
-static bool scatter(const struct iovec *to, int n, const uint8_t *header, const uint8_t *frame, size_t size)
-{
-	size_t header_left = NETWORK_HEADER;
-	for (int i = 0; i < n; i++) {
-		uint8_t *at = to[i].iov_base;
-		size_t room = to[i].iov_len;
-		size_t part = header_left < room ? header_left : room;
-		memcpy(at, header, part);
-		header += part;
-		header_left -= part;
-		room -= part;
-		size_t frame_part = size < room ? size : room;
-		memcpy(at + part, frame, frame_part);
-		frame += frame_part;
-		size -= frame_part;
-	}
-	return header_left == 0 && size == 0;
-}
-
 static bool has_frame(const struct network_passt *passt, uint32_t *ret_size)
 {
 	uint32_t size;
@@ -98,10 +78,8 @@ static enum network_result fill(struct network_passt *passt, struct err **errp)
 	return NETWORK_DONE;
 }
 
-static enum network_result passt_receive(struct network *network, const struct iovec *to, int n, size_t *ret_size,
-					 struct err **errp)
+static enum network_result passt_receive(struct network *network, uint8_t *frame, size_t *ret_size, struct err **errp)
 {
-	static const uint8_t no_header[NETWORK_HEADER];
 	struct network_passt *passt = passt_of(network);
 	uint32_t size;
 	while (!has_frame(passt, &size)) {
@@ -111,8 +89,9 @@ static enum network_result passt_receive(struct network *network, const struct i
 	}
 	if (size > NETWORK_FRAME_MAX)
 		return end(passt, "it sent a frame that is too large", errp);
-	const uint8_t *frame = passt->come + passt->come_begin + LENGTH_SIZE;
-	*ret_size = scatter(to, n, no_header, frame, size) ? NETWORK_HEADER + size : 0;
+	memset(frame, 0, NETWORK_HEADER);
+	memcpy(frame + NETWORK_HEADER, passt->come + passt->come_begin + LENGTH_SIZE, size);
+	*ret_size = NETWORK_HEADER + size;
 	passt->come_begin += LENGTH_SIZE + size;
 	return NETWORK_DONE;
 }

@@ -24,8 +24,6 @@
 struct network_tap {
 	struct network network;
 	char interface[IFNAMSIZ];
-	struct iovec vectors[VIRTQUEUE_SEGMENTS + 1];
-	uint8_t beyond[NETWORK_FRAME_MAX]; /* where the end of a frame goes for which there was no room */
 };
 
 static struct network_tap *tap_of(struct network *network)
@@ -42,20 +40,12 @@ static enum network_result end(struct network_tap *tap, int errnum, struct err *
 	return NETWORK_ENDED;
 }
 
-static enum network_result tap_receive(struct network *network, const struct iovec *to, int n, size_t *ret_size,
-				       struct err **errp)
+static enum network_result tap_receive(struct network *network, uint8_t *frame, size_t *ret_size, struct err **errp)
 {
-	struct network_tap *tap = tap_of(network);
-	size_t room = 0;
-	for (int i = 0; i < n; i++) {
-		tap->vectors[i] = to[i];
-		room += to[i].iov_len;
-	}
-	tap->vectors[n] = (struct iovec){tap->beyond, sizeof(tap->beyond)};
-	ssize_t size = TEMP_FAILURE_RETRY(readv(network->ready, tap->vectors, n + 1));
+	ssize_t size = TEMP_FAILURE_RETRY(read(network->ready, frame, NETWORK_ROOM));
 	if (size < 0)
-		return errno == EBADFD ? end(tap, errno, errp) : NETWORK_LATER;
-	*ret_size = (size_t)size <= room ? (size_t)size : 0;
+		return errno == EBADFD ? end(tap_of(network), errno, errp) : NETWORK_LATER;
+	*ret_size = (size_t)size;
 	return NETWORK_DONE;
 }
 

@@ -98,15 +98,20 @@ bool virtio_take(struct virtio_device *device, unsigned queue)
 
 void virtio_put(struct virtio_device *device, unsigned queue, uint32_t written)
 {
+	virtio_put_all(device, queue, &(struct virtqueue_used){device->chain.head, written}, 1);
+}
+
+void virtio_put_all(struct virtio_device *device, unsigned queue, const struct virtqueue_used *used, unsigned n)
+{
 	struct virtqueue *ring = &device->state.queues[queue];
-	virtqueue_put(ring, device->board->memory, &device->chain, written);
+	virtqueue_put(ring, device->board->memory, used, n);
 	if (virtqueue_wants_interrupt(ring, device->board->memory))
 		device->transport.used(device->transport.arg, queue);
 }
 
-void virtio_give_back(struct virtio_device *device, unsigned queue)
+void virtio_give_back(struct virtio_device *device, unsigned queue, unsigned n)
 {
-	virtqueue_give_back(&device->state.queues[queue]);
+	virtqueue_give_back(&device->state.queues[queue], n);
 }
 
 bool virtio_listen(struct virtio_device *device, unsigned queue)

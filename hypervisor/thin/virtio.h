@@ -132,8 +132,10 @@ bool virtio_is_up(const struct virtio_device *device);
 NODISCARD bool virtio_take(struct virtio_device *device, unsigned queue);
 /* Puts device->chain into the used ring, and interrupts where the driver wants it. */
 void virtio_put(struct virtio_device *device, unsigned queue, uint32_t written);
-/* The chain that was taken last will be taken again. */
-void virtio_give_back(struct virtio_device *device, unsigned queue);
+/* The same with several chains, as virtqueue_put(). */
+void virtio_put_all(struct virtio_device *device, unsigned queue, const struct virtqueue_used *used, unsigned n);
+/* The n chains that were taken last will be taken again. */
+void virtio_give_back(struct virtio_device *device, unsigned queue, unsigned n);
 /*
  * Takes chains and has `one` put each of them, until the queue is empty, or it gives one back and returns false. Kicks
  * are off meanwhile. When its worker shall park, and after VIRTIO_AT_ONCE chains, so that others are served, it kicks

@@ -255,7 +255,7 @@ static bool serve_one(struct virtio_device *device, unsigned queue)
 	}
 	enum status status = carry_out(block_of(device), &request, &err);
 	if (can_be_helped(err)) {
-		virtio_give_back(device, queue);
+		virtio_give_back(device, queue, 1);
 		ask_for_help(block_of(device), err);
 		return false;
 	}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames that have come are read straight into the buffers that the driver left in the receive queue. When there are
- * none the network is not listened to, and what comes waits in the host, until the driver kicks for new buffers. Frames
- * that are sent go straight from the guest's memory; what the network has taken of one is no longer the guest's matter,
- * so its rest goes out also while the driver is away.
+ * A frame that has come waits here until the driver has left room for it in the receive queue, in one buffer, or in as
+ * many as it takes where the driver merges them. Until then the network is not listened to, and what comes behind it
+ * waits in the host. Frames that are sent go straight from the guest's memory; what the network has taken of one is no
+ * longer the guest's matter, so its rest goes out also while the driver is away.
  */
 #include "hypervisor/thin/virtio_net.h"
 
@@ -25,22 +25,31 @@ enum { RECEIVE = 0, SEND = 1, QUEUES = 2 };
 #define FEATURE_MAC (UINT64_C(1) << 5)
 #define FEATURE_SEND_TSO4 (UINT64_C(1) << 11)
 #define FEATURE_SEND_TSO6 (UINT64_C(1) << 12)
+#define FEATURE_MERGE (UINT64_C(1) << 15)
 #define FEATURE_STATUS (UINT64_C(1) << 16)
 enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, CONFIG_SIZE = 8, STATUS_LINK_UP = 1 };
 
 /* Section 5.1.6: in the header. */
 enum { HEADER_BUFFERS = 10 };
 
+/* Of one frame. The largest takes 43 of those that Linux leaves. */
+enum { BUFFERS_MAX = 128 };
+
 /* After so many frames the worker looks whether it shall park, or send. */
 enum { FRAMES_AT_ONCE = 64 };
 
-/* The only state beside what virtio and the network have: whether the link is up, which config tells. */
+/* The only state beside what virtio and the network have: whether the link is up, which config tells. The frame that
+ * waits is the host's, like those that wait in the network, and may be lost. */
 struct virtio_net {
 	struct virtio_device device;
 	struct network *network;
 	struct worker *worker;
 	bool receives;	  /* there is room for frames */
 	unsigned listens; /* to the network, as worker_listen() */
+	size_t waiting;	  /* bytes of the frame, with its header; 0: none waits */
+	uint8_t frame[NETWORK_ROOM];
+	struct virtqueue_chain first; /* of several buffers that a frame is laid into */
+	struct virtqueue_used used[BUFFERS_MAX];
 };
 
 static struct virtio_net *net_of(struct virtio_device *device)
@@ -71,54 +80,88 @@ static void end_link(struct virtio_net *net, const struct err *err)
 
 /* ---- From the network to the guest */
 
-static bool has_room(struct virtio_net *net)
+static bool merges(const struct virtio_net *net)
 {
-	return virtio_take(&net->device, RECEIVE) ||
-	       (virtio_listen(&net->device, RECEIVE) && virtio_take(&net->device, RECEIVE));
+	return net->device.state.features & FEATURE_MERGE;
 }
 
-/* Without merged buffers the header says that there is one (section 5.1.6.4). */
-static void deliver(struct virtio_net *net, size_t size)
+/* More than the ring can offer will never be there. */
+static unsigned most_buffers(const struct virtio_net *net)
 {
-	struct virtio_device *device = &net->device;
-	uint8_t one[2];
-	bytes_store_le16(one, 1);
-	virtqueue_chain_wrote(&device->chain, device->board->memory, 0, size);
-	virtqueue_chain_write(&device->chain, device->board->memory, HEADER_BUFFERS, one, sizeof(one));
-	virtio_put(device, RECEIVE, (uint32_t)size);
+	unsigned all = net->device.state.queues[RECEIVE].size;
+	if (!merges(net))
+		return 1;
+	return all < BUFFERS_MAX ? all : BUFFERS_MAX;
 }
 
-/* A frame for which there was no room has been lost, but its beginning is in the buffer. */
-static void lose(struct virtio_net *net)
+static bool take_buffer(struct virtio_net *net)
 {
 	struct virtio_device *device = &net->device;
-	virtqueue_chain_wrote(&device->chain, device->board->memory, 0, device->chain.writable_bytes);
-	virtio_give_back(device, RECEIVE);
-}
-
-/* One frame into the chain that was taken. False when that was the last for now. */
-static bool receive_one(struct virtio_net *net)
-{
-	struct virtio_device *device = &net->device;
-	const struct virtqueue_chain *chain = &device->chain;
-	AUTO(err_freep) struct err *err = NULL;
-	struct iovec to[VIRTQUEUE_SEGMENTS];
-	size_t size = 0;
-	if (chain->writable_bytes <= NETWORK_HEADER) {
-		virtio_break(device, "left a receive buffer that holds no frame");
+	if (!virtio_take(device, RECEIVE) && !(virtio_listen(device, RECEIVE) && virtio_take(device, RECEIVE)))
 		return false;
+	if (device->chain.writable_bytes >= NETWORK_HEADER + !merges(net))
+		return true;
+	virtio_break(device, "left a receive buffer that holds no frame");
+	return false;
+}
+
+/* The n-th buffer of the frame takes what it holds of the bytes from `done` on. Returns how many. */
+static size_t fill_buffer(struct virtio_net *net, unsigned n, size_t done)
+{
+	const struct virtqueue_chain *chain = &net->device.chain;
+	size_t left = net->waiting - done, part = left < chain->writable_bytes ? left : chain->writable_bytes;
+	virtqueue_chain_write(chain, net->device.board->memory, 0, net->frame + done, part);
+	net->used[n] = (struct virtqueue_used){chain->head, (uint32_t)part};
+	if (n == 0 && part < left)
+		net->first = *chain;
+	return part;
+}
+
+/* The header says how many they are (section 5.1.6.4): one, unless it is found to be more. */
+static void put_buffers(struct virtio_net *net, unsigned n)
+{
+	struct virtio_device *device = &net->device;
+	uint8_t count[2];
+	bytes_store_le16(count, (uint16_t)n);
+	if (n > 1)
+		virtqueue_chain_write(&net->first, device->board->memory, HEADER_BUFFERS, count, sizeof(count));
+	virtio_put_all(device, RECEIVE, net->used, n);
+}
+
+/* The frame that waits. False where it goes on waiting: the driver was asked to kick when it adds buffers. One that no
+ * number of buffers holds is lost. */
+static bool deliver(struct virtio_net *net)
+{
+	unsigned n = 0, most = most_buffers(net);
+	size_t done = 0;
+	for (; done < net->waiting && n < most; n++) {
+		if (!take_buffer(net)) {
+			virtio_give_back(&net->device, RECEIVE, n);
+			return false;
+		}
+		done += fill_buffer(net, n, done);
 	}
-	int n = virtqueue_chain_writable(chain, device->board->memory, 0, chain->writable_bytes, to);
-	enum network_result result = net->network->ops->receive(net->network, to, n, &size, &err);
+	if (done == net->waiting)
+		put_buffers(net, n);
+	else
+		virtio_give_back(&net->device, RECEIVE, n);
+	net->waiting = 0;
+	return true;
+}
+
+/* The next frame of the network waits. False where there is none for now. */
+static bool fetch(struct virtio_net *net)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	enum network_result result = net->network->ops->receive(net->network, net->frame, &net->waiting, &err);
+	if (result == NETWORK_DONE) {
+		bytes_store_le16(net->frame + HEADER_BUFFERS, 1);
+		return true;
+	}
+	net->waiting = 0;
 	if (result == NETWORK_ENDED)
 		end_link(net, err);
-	if (result != NETWORK_DONE)
-		virtio_give_back(device, RECEIVE);
-	else if (size <= NETWORK_HEADER)
-		lose(net);
-	else
-		deliver(net, size);
-	return result == NETWORK_DONE;
+	return false;
 }
 
 static void receive(struct virtio_net *net)
@@ -129,12 +172,12 @@ static void receive(struct virtio_net *net)
 		return;
 	virtqueue_silence(ring, net->device.board->memory);
 	for (int i = 0; i < FRAMES_AT_ONCE; i++) {
-		if (!has_room(net)) {
+		if (net->waiting == 0 && !fetch(net))
+			return;
+		if (!deliver(net)) {
 			net->receives = false;
 			return;
 		}
-		if (!receive_one(net))
-			return;
 	}
 	virtio_kick(&net->device, RECEIVE); /* a network may hold frames that its descriptor does not tell of */
 }
@@ -202,7 +245,12 @@ static size_t descriptors(const struct virtio_device *device, int *ret)
 	return network->ops->descriptors(network, ret);
 }
 
-static const struct virtio_ops ops = {.serve = serve, .watch = watch, .descriptors = descriptors};
+static void reset(struct virtio_device *device)
+{
+	net_of(device)->waiting = 0;
+}
+
+static const struct virtio_ops ops = {.serve = serve, .reset = reset, .watch = watch, .descriptors = descriptors};
 
 static bool init(struct virtio_net *net, const struct board *board, const char *name, const uint8_t mac[6],
 		 struct err **errp)
@@ -217,7 +265,8 @@ static bool init(struct virtio_net *net, const struct board *board, const char *
 				   .type = VIRTIO_NETWORK,
 				   .name = long_name,
 				   .n_queues = QUEUES,
-				   .features = FEATURE_MAC | FEATURE_STATUS | (net->network->segments ? segments : 0),
+				   .features = FEATURE_MAC | FEATURE_MERGE | FEATURE_STATUS |
+					       (net->network->segments ? segments : 0),
 				   .config = config,
 				   .config_size = sizeof(config)};
 	return virtio_init(&net->device, board, &kind, errp);

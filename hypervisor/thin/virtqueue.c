@@ -177,21 +177,22 @@ enum virtqueue_take virtqueue_take(struct virtqueue *queue, const struct guest_m
 	return VIRTQUEUE_TAKEN;
 }
 
-void virtqueue_give_back(struct virtqueue *queue)
+void virtqueue_give_back(struct virtqueue *queue, unsigned n)
 {
-	queue->next_available--;
+	queue->next_available = (uint16_t)(queue->next_available - n);
 }
 
-void virtqueue_put(struct virtqueue *queue, struct guest_memory *memory, const struct virtqueue_chain *chain,
-		   uint32_t written)
+void virtqueue_put(struct virtqueue *queue, struct guest_memory *memory, const struct virtqueue_used *used, unsigned n)
 {
-	uint8_t entry[USED_ENTRY];
-	bytes_store_le32(entry, chain->head);
-	bytes_store_le32(entry + 4, written);
-	uint64_t at = RING_ENTRIES + (uint64_t)USED_ENTRY * (queue->next_used % queue->size);
-	bool there = guest_memory_write(memory, queue->used + at, entry, sizeof(entry));
-	assert(there);
-	queue->next_used++;
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t entry[USED_ENTRY];
+		bytes_store_le32(entry, used[i].head);
+		bytes_store_le32(entry + 4, used[i].written);
+		uint64_t at = RING_ENTRIES + (uint64_t)USED_ENTRY * (queue->next_used % queue->size);
+		bool there = guest_memory_write(memory, queue->used + at, entry, sizeof(entry));
+		assert(there);
+		queue->next_used++;
+	}
 	store(memory, queue->used + RING_INDEX, queue->next_used);
 }
 

@@ -53,6 +53,12 @@ struct virtqueue_chain {
 	struct virtqueue_segment segments[VIRTQUEUE_SEGMENTS];
 };
 
+/* A chain that the device is done with. */
+struct virtqueue_used {
+	uint16_t head;
+	uint32_t written; /* bytes, from the first that it was to write on */
+};
+
 enum virtqueue_take { VIRTQUEUE_EMPTY, VIRTQUEUE_TAKEN, VIRTQUEUE_BROKEN };
 
 /* As after a reset of the device: not ready, of the greatest size. */
@@ -63,11 +69,10 @@ NODISCARD const char *virtqueue_start(struct virtqueue *queue, const struct gues
 /* The next chain. *ret_why is set where it is broken. */
 NODISCARD enum virtqueue_take virtqueue_take(struct virtqueue *queue, const struct guest_memory *memory,
 					     struct virtqueue_chain *ret, const char **ret_why);
-/* The chain that was taken last, and no other, will be taken again. */
-void virtqueue_give_back(struct virtqueue *queue);
-/* The device is done with the chain, of which it wrote that many bytes from the first on. */
-void virtqueue_put(struct virtqueue *queue, struct guest_memory *memory, const struct virtqueue_chain *chain,
-		   uint32_t written);
+/* The chains that were taken last, and of which none was put, will be taken again. */
+void virtqueue_give_back(struct virtqueue *queue, unsigned n);
+/* The device is done with these chains. The driver sees all of them at once. n is at most the size of the queue. */
+void virtqueue_put(struct virtqueue *queue, struct guest_memory *memory, const struct virtqueue_used *used, unsigned n);
 /* Whether the driver wants to be interrupted for what was put since this was last asked. */
 NODISCARD bool virtqueue_wants_interrupt(struct virtqueue *queue, const struct guest_memory *memory);
 

@@ -23,20 +23,14 @@ static uint8_t sizes[SIZES_MAX];
 static size_t n_sizes;
 static size_t sum;
 
-static enum network_result receive(struct network *network, const struct iovec *to, int n, size_t *ret_size,
-				   struct err **errp)
+static enum network_result receive(struct network *network, uint8_t *frame, size_t *ret_size, struct err **errp)
 {
 	(void)network;
 	(void)errp;
 	if (n_sizes == 0)
 		return NETWORK_LATER;
-	size_t size = NETWORK_HEADER + 8 * (size_t)sizes[--n_sizes], left = size;
-	for (int i = 0; i < n && left > 0; i++) {
-		size_t part = left < to[i].iov_len ? left : to[i].iov_len;
-		memset(to[i].iov_base, (int)n_sizes, part);
-		left -= part;
-	}
-	*ret_size = left > 0 ? 0 : size;
+	*ret_size = NETWORK_HEADER + 257 * (size_t)sizes[--n_sizes];
+	memset(frame, (int)n_sizes, *ret_size);
 	return NETWORK_DONE;
 }
 

@@ -43,6 +43,12 @@ static enum virtqueue_take take(struct fixture *fixture)
 	return virtqueue_take(&fixture->queue, fixture->driver.memory, &fixture->chain, &fixture->why);
 }
 
+static void put(struct fixture *fixture, uint32_t written)
+{
+	struct virtqueue_used used = {fixture->chain.head, written};
+	virtqueue_put(&fixture->queue, fixture->driver.memory, &used, 1);
+}
+
 static void assert_broken(struct fixture *fixture, const char *why)
 {
 	uint16_t before = fixture->queue.next_available;
@@ -77,7 +83,7 @@ static void a_chain_goes_round(void **state)
 	virtqueue_chain_write(&fixture->chain, driver->memory, 1, "12345", 5);
 	assert_int_equal(driver_byte(driver, DRIVER_BUFFERS + 201), '1');
 	assert_int_equal(driver_byte(driver, DRIVER_BUFFERS + 303), '5');
-	virtqueue_put(&fixture->queue, driver->memory, &fixture->chain, 6);
+	put(fixture, 6);
 	assert_true(driver_take_used(driver, 0, &head, &length));
 	assert_int_equal(head, added);
 	assert_int_equal(length, 6);
@@ -113,10 +119,39 @@ static void what_was_given_back_is_taken_again(void **state)
 	struct driver_buffer buffer = {DRIVER_BUFFERS, 16, DRIVER_READS};
 	uint16_t head = driver_add(&fixture->driver, 0, &buffer, 1);
 	assert_int_equal(take(fixture), VIRTQUEUE_TAKEN);
-	virtqueue_give_back(&fixture->queue);
+	virtqueue_give_back(&fixture->queue, 1);
 	assert_int_equal(take(fixture), VIRTQUEUE_TAKEN);
 	assert_int_equal(fixture->chain.head, head);
 	assert_int_equal(take(fixture), VIRTQUEUE_EMPTY);
+}
+
+/* More than the ring has entries, in all: it comes round in the middle of some. */
+static void several_are_put_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct driver *driver = &fixture->driver;
+	struct driver_buffer buffer = {DRIVER_BUFFERS, 16, DRIVER_WRITES};
+	struct virtqueue_used used[3];
+	uint16_t head;
+	uint32_t length;
+	for (unsigned round = 0; round < 20; round++) {
+		for (uint32_t i = 0; i < 3; i++) {
+			driver_add(driver, 0, &buffer, 1);
+			assert_int_equal(take(fixture), VIRTQUEUE_TAKEN);
+			used[i] = (struct virtqueue_used){fixture->chain.head, i + 5};
+		}
+		virtqueue_give_back(&fixture->queue, 2);
+		assert_int_equal(take(fixture), VIRTQUEUE_TAKEN);
+		assert_int_equal(fixture->chain.head, used[1].head);
+		assert_int_equal(take(fixture), VIRTQUEUE_TAKEN);
+		virtqueue_put(&fixture->queue, driver->memory, used, 3);
+		for (unsigned i = 0; i < 3; i++) {
+			assert_true(driver_take_used(driver, 0, &head, &length));
+			assert_int_equal(head, used[i].head);
+			assert_int_equal(length, i + 5);
+		}
+		assert_false(driver_take_used(driver, 0, &head, &length));
+	}
 }
 
 static void indices_run_over(void **state)
@@ -129,7 +164,7 @@ static void indices_run_over(void **state)
 	for (unsigned i = 0; i < 70000; i++) {
 		uint16_t added = driver_add(driver, 0, &buffer, 1);
 		assert_int_equal(take(fixture), VIRTQUEUE_TAKEN);
-		virtqueue_put(&fixture->queue, driver->memory, &fixture->chain, i);
+		put(fixture, i);
 		assert_true(driver_take_used(driver, 0, &head, &length));
 		assert_int_equal(head, added);
 		assert_int_equal(length, i);
@@ -271,7 +306,7 @@ static void put_some(struct fixture *fixture, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		driver_add(&fixture->driver, 0, &buffer, 1);
 		assert_int_equal(take(fixture), VIRTQUEUE_TAKEN);
-		virtqueue_put(&fixture->queue, fixture->driver.memory, &fixture->chain, 0);
+		put(fixture, 0);
 	}
 }
 
@@ -367,7 +402,7 @@ static void what_changes_while_it_is_read_is_read_once(void **state)
 		size_t size =
 			fixture->chain.readable_bytes < sizeof(bytes) ? fixture->chain.readable_bytes : sizeof(bytes);
 		virtqueue_chain_read(&fixture->chain, driver->memory, 0, bytes, size);
-		virtqueue_give_back(&fixture->queue);
+		virtqueue_give_back(&fixture->queue, 1);
 	}
 	changer.stop = true;
 	pthread_join(thread, NULL);
@@ -381,6 +416,7 @@ int main(void)
 		TEST(a_chain_goes_round),
 		TEST(vectors_lie_where_the_bytes_are),
 		TEST(what_was_given_back_is_taken_again),
+		TEST(several_are_put_at_once),
 		TEST(indices_run_over),
 		TEST(an_indirect_table_is_followed),
 		TEST(loops_come_to_an_end),
