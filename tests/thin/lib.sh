@@ -144,16 +144,17 @@ tap_l1() { l1_must '/usr/bin/ip tuntap add dev "$1" mode tap && ip link set "$1"
 
 declare -A thin_asked
 
-# new_thin NAME MEMORY_MIB VCPUS DISK...: disks of L1, by serial number. Its network card is on tap0, if there is one.
+# new_thin NAME MEMORY_MIB VCPUS DISK...: disks of L1, by serial number. Its network card is on passt, where $thin_passt is its
+# socket in L1; else on tap0, if there is one.
 new_thin() {
 	[[ ${THIN_HOST:-} != qemu ]] || return 0
-	l1_must 'name=$1 memory=$2 vcpus=$3 disks= network=
-		shift 3
+	l1_must 'name=$1 memory=$2 vcpus=$3 network=${4:+--passt $4} disks=
+		shift 4
 		for disk in "$@"; do
 			disks="$disks --disk /dev/disk/by-serial/$disk"
 		done
-		[ ! -e /sys/class/net/tap0 ] || network="--tap tap0"
-		salvor vm create "$name" --memory "${memory}M" --vcpus "$vcpus" $disks $network' "$@"
+		[ -n "$network" ] || [ ! -e /sys/class/net/tap0 ] || network="--tap tap0"
+		salvor vm create "$name" --memory "${memory}M" --vcpus "$vcpus" $disks $network' "${@:1:3}" "${thin_passt:-}" "${@:4}"
 }
 
 # start_thin NAME MEMORY_MIB VCPUS DISK...: made, if it is not, and started.
