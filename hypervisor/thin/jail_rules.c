@@ -5,6 +5,7 @@
  */
 #include <asm/unistd.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -117,6 +118,7 @@ static const struct jail_rule connecting[] = {
 /* ---- networks ---- */
 
 static const uint32_t network_ioctls[] = {
+	(uint32_t)TUNSETOFFLOAD,
 	(uint32_t)KVM_SIGNAL_MSI,
 	(uint32_t)KVM_IRQ_LINE,
 };

@@ -19,6 +19,10 @@ struct network;
 #define NETWORK_HEADER 12U
 #define NETWORK_ROOM (NETWORK_HEADER + NETWORK_FRAME_MAX)
 
+/* What a guest may complete itself of frames that come to it, as their header asks: checksums, and segments of TCP that
+ * are larger than the MTU. */
+enum network_offloads { NETWORK_CHECKSUMS = 1, NETWORK_TCP4 = 2, NETWORK_TCP6 = 4 };
+
 enum network_result {
 	NETWORK_DONE,
 	NETWORK_LATER, /* nothing is there now */
@@ -33,6 +37,9 @@ struct network_ops {
 	 * side has no room for is lost, as networks lose frames. */
 	enum network_result (*send)(struct network *network, const struct iovec *from, int n, size_t size,
 				    struct err **errp);
+	/* What the guest completes from now on, as NETWORK_CHECKSUMS and so on; with no TCP without checksums. At the
+	 * beginning that is nothing. What fails changes nothing. NULL where `offloads` is not set. */
+	void (*leave_to_guest)(struct network *network, unsigned what);
 	/* What `rest` asks for. NULL where rest is never set. */
 	enum network_result (*send_rest)(struct network *network, struct err **errp);
 	/* The descriptors it needs in jail; at most NETWORK_DESCRIPTORS. Returns how many. */
@@ -44,8 +51,8 @@ struct network {
 	const struct network_ops *ops;
 	int ready;     /* can be read when there is something to receive */
 	bool rest;     /* the end of a frame is to be sent as soon as `ready` can be written: by send_rest() */
-	bool segments; /* completes checksums and cuts large TCP segments of frames that are sent, as their header asks
-			*/
+	bool offloads; /* completes checksums and cuts large TCP segments of frames that are sent, as their header asks,
+			* and leaves that to the guest for frames that come */
 };
 
 /* An interface that is there: ERR_NOT_FOUND and ERR_BUSY name it and say what to do. */

@@ -209,7 +209,7 @@ struct network *network_open_passt(const char *path, struct err **errp)
 		return NULL;
 	}
 	AUTO(network_freep) struct network *network = &passt->network;
-	passt->network = (struct network){.ops = &passt_ops, .ready = -1, .segments = false};
+	passt->network = (struct network){.ops = &passt_ops, .ready = -1, .offloads = false};
 	passt->path = strdup(path);
 	if (!passt->path) {
 		err_set_no_memory(errp);

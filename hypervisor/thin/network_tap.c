@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A TAP interface (the kernel's Documentation/networking/tuntap.rst). It keeps a virtio header before each frame
- * itself, so headers pass through; and since the guest is asked for no more than whole frames, it is told to cut and
- * complete all that it hands to us.
+ * itself, so headers pass through; and it is told what of frames the guest completes itself, so that it cuts and
+ * completes the rest.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +49,13 @@ static enum network_result tap_receive(struct network *network, uint8_t *frame, 
 	return NETWORK_DONE;
 }
 
+static void tap_leave_to_guest(struct network *network, unsigned what)
+{
+	unsigned long flags = (what & NETWORK_CHECKSUMS ? TUN_F_CSUM : 0) | (what & NETWORK_TCP4 ? TUN_F_TSO4 : 0) |
+			      (what & NETWORK_TCP6 ? TUN_F_TSO6 : 0);
+	ioctl(network->ready, TUNSETOFFLOAD, flags);
+}
+
 /* The interface may be down (EIO), its queue full (EAGAIN), or the header nonsense (EINVAL): the frame is lost. */
 static enum network_result tap_send(struct network *network, const struct iovec *from, int n, size_t size,
 				    struct err **errp)
@@ -70,8 +77,11 @@ static void tap_free(struct network *network)
 	free(network);
 }
 
-static const struct network_ops tap_ops = {
-	.receive = tap_receive, .send = tap_send, .descriptors = tap_descriptors, .free = tap_free};
+static const struct network_ops tap_ops = {.receive = tap_receive,
+					   .send = tap_send,
+					   .leave_to_guest = tap_leave_to_guest,
+					   .descriptors = tap_descriptors,
+					   .free = tap_free};
 
 /* TUNSETIFF would make an interface that is not there. */
 static bool is_there(const char *interface, struct err **errp)
@@ -124,7 +134,7 @@ struct network *network_open_tap(const char *interface, struct err **errp)
 		return NULL;
 	}
 	AUTO(network_freep) struct network *network = &tap->network;
-	tap->network = (struct network){.ops = &tap_ops, .ready = -1, .segments = true};
+	tap->network = (struct network){.ops = &tap_ops, .ready = -1, .offloads = true};
 	if (strlen(interface) >= sizeof(tap->interface) || strchr(interface, '/')) {
 		err_set(errp, ERR_USAGE, "'%s' cannot be the name of a TAP interface", interface);
 		return NULL;

@@ -22,7 +22,10 @@
 /* Virtual I/O Device 1.1, sections 5.1.2 to 5.1.4. */
 enum { RECEIVE = 0, SEND = 1, QUEUES = 2 };
 #define FEATURE_CHECKSUM (UINT64_C(1) << 0)
+#define FEATURE_GUEST_CHECKSUM (UINT64_C(1) << 1)
 #define FEATURE_MAC (UINT64_C(1) << 5)
+#define FEATURE_GUEST_TSO4 (UINT64_C(1) << 7)
+#define FEATURE_GUEST_TSO6 (UINT64_C(1) << 8)
 #define FEATURE_SEND_TSO4 (UINT64_C(1) << 11)
 #define FEATURE_SEND_TSO6 (UINT64_C(1) << 12)
 #define FEATURE_MERGE (UINT64_C(1) << 15)
@@ -30,7 +33,9 @@ enum { RECEIVE = 0, SEND = 1, QUEUES = 2 };
 enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, CONFIG_SIZE = 8, STATUS_LINK_UP = 1 };
 
 /* Section 5.1.6: in the header. */
-enum { HEADER_BUFFERS = 10 };
+enum { HEADER_FLAGS = 0, HEADER_KIND = 1, HEADER_BUFFERS = 10 };
+enum { FLAG_NEEDS_CHECKSUM = 1 };
+enum { KIND_WHOLE = 0, KIND_TCP4 = 1, KIND_TCP6 = 4 }; /* of segments that are to be cut */
 
 /* Of one frame. The largest takes 43 of those that Linux leaves. */
 enum { BUFFERS_MAX = 128 };
@@ -46,6 +51,7 @@ struct virtio_net {
 	struct worker *worker;
 	bool receives;	  /* there is room for frames */
 	unsigned listens; /* to the network, as worker_listen() */
+	unsigned left;	  /* to the guest, by the network: enum network_offloads */
 	size_t waiting;	  /* bytes of the frame, with its header; 0: none waits */
 	uint8_t frame[NETWORK_ROOM];
 	struct virtqueue_chain first; /* of several buffers that a frame is laid into */
@@ -80,9 +86,46 @@ static void end_link(struct virtio_net *net, const struct err *err)
 
 /* ---- From the network to the guest */
 
+static bool accepts(const struct virtio_net *net, uint64_t feature)
+{
+	return net->device.state.features & feature;
+}
+
+/* A driver accepts no segments without checksums, and what it does not accept the network completes. */
+static void settle_offloads(struct virtio_net *net)
+{
+	unsigned what = 0;
+	if (accepts(net, FEATURE_GUEST_CHECKSUM))
+		what = NETWORK_CHECKSUMS | (accepts(net, FEATURE_GUEST_TSO4) ? NETWORK_TCP4 : 0) |
+		       (accepts(net, FEATURE_GUEST_TSO6) ? NETWORK_TCP6 : 0);
+	if (what != net->left)
+		net->network->ops->leave_to_guest(net->network, what);
+	net->left = what;
+}
+
+/* The frame that waits may have come for a driver before this one, who accepted more. */
+static bool is_acceptable(struct virtio_net *net)
+{
+	bool checksums = accepts(net, FEATURE_GUEST_CHECKSUM);
+	if (net->frame[HEADER_FLAGS] & FLAG_NEEDS_CHECKSUM && !checksums)
+		return false;
+	if (!checksums)
+		net->frame[HEADER_FLAGS] = 0;
+	switch (net->frame[HEADER_KIND]) {
+	case KIND_WHOLE:
+		return true;
+	case KIND_TCP4:
+		return accepts(net, FEATURE_GUEST_TSO4);
+	case KIND_TCP6:
+		return accepts(net, FEATURE_GUEST_TSO6);
+	default:
+		return false;
+	}
+}
+
 static bool merges(const struct virtio_net *net)
 {
-	return net->device.state.features & FEATURE_MERGE;
+	return accepts(net, FEATURE_MERGE);
 }
 
 /* More than the ring can offer will never be there. */
@@ -170,11 +213,14 @@ static void receive(struct virtio_net *net)
 	net->receives = virtio_is_up(&net->device) && ring->ready && is_link_up(net);
 	if (!net->receives)
 		return;
+	settle_offloads(net);
 	virtqueue_silence(ring, net->device.board->memory);
 	for (int i = 0; i < FRAMES_AT_ONCE; i++) {
 		if (net->waiting == 0 && !fetch(net))
 			return;
-		if (!deliver(net)) {
+		if (!is_acceptable(net))
+			net->waiting = 0;
+		else if (!deliver(net)) {
 			net->receives = false;
 			return;
 		}
@@ -260,13 +306,14 @@ static bool init(struct virtio_net *net, const struct board *board, const char *
 	snprintf(long_name, sizeof(long_name), "network %s", name);
 	memcpy(config + CONFIG_MAC, mac, 6);
 	bytes_store_le16(config + CONFIG_STATUS, STATUS_LINK_UP);
-	uint64_t segments = FEATURE_CHECKSUM | FEATURE_SEND_TSO4 | FEATURE_SEND_TSO6;
+	const uint64_t offloads = FEATURE_CHECKSUM | FEATURE_GUEST_CHECKSUM | FEATURE_GUEST_TSO4 | FEATURE_GUEST_TSO6 |
+				  FEATURE_SEND_TSO4 | FEATURE_SEND_TSO6;
 	struct virtio_kind kind = {.ops = &ops,
 				   .type = VIRTIO_NETWORK,
 				   .name = long_name,
 				   .n_queues = QUEUES,
 				   .features = FEATURE_MAC | FEATURE_MERGE | FEATURE_STATUS |
-					       (net->network->segments ? segments : 0),
+					       (net->network->offloads ? offloads : 0),
 				   .config = config,
 				   .config_size = sizeof(config)};
 	return virtio_init(&net->device, board, &kind, errp);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A network card (Virtual I/O Device 1.1, section 5.1) with one queue for each direction. Frames move straight between
- * the guest's memory and what is behind. When that ends the link goes down, and the machine goes on.
+ * A network card (Virtual I/O Device 1.1, section 5.1) with one queue for each direction. When what is behind it ends
+ * the link goes down, and the machine goes on.
  */
 #pragma once
 

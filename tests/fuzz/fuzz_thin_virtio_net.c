@@ -65,7 +65,7 @@ static const struct network_ops ops = {
 
 static void set_up(void)
 {
-	static struct network network = {.ops = &ops, .segments = true};
+	static struct network network = {.ops = &ops, .offloads = false};
 	static const uint8_t mac[6] = {2};
 	AUTO(err_freep) struct err *err = NULL;
 	driver_init_with(&driver, VIRTIO_FUZZ_MEMORY);

@@ -3,16 +3,10 @@
  * socket. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_packet.h>
-#include <linux/if_tun.h>
-#include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -22,6 +16,7 @@
 #include "hypervisor/thin/network.h"
 #include "tests/error.h"
 #include "tests/folder.h"
+#include "tests/hypervisor/thin/tap.h"
 
 enum { FRAME = 100 };
 
@@ -202,42 +197,12 @@ static void no_passt_is_said(void **state)
 
 static bool in_own_network;
 
-static void set_flags(const char *interface, short flags)
-{
-	struct ifreq request = {.ifr_flags = flags};
-	AUTO(file_closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
-	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &request), 0);
-}
-
-/* As `ip tuntap add … mode tap` and `ip link set … up`. */
-static int make_tap(const char *name, bool stays)
-{
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
-	assert_int_equal(ioctl(fd, TUNSETPERSIST, stays), 0);
-	set_flags(name, IFF_UP);
-	return fd;
-}
-
 static int enter_network(void **state)
 {
 	if (folder_enter(state) != 0)
 		return -1;
-	in_own_network = access("/dev/net/tun", R_OK | W_OK) == 0 && unshare(CLONE_NEWNET) == 0;
+	in_own_network = tap_enter_network();
 	return 0;
-}
-
-/* The host's side of the interface. */
-static int open_packets(const char *interface)
-{
-	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
-	address.sll_ifindex = (int)if_nametoindex(interface);
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
 }
 
 static void fill_frame(uint8_t *frame, size_t size, uint8_t value)
@@ -269,9 +234,9 @@ static void a_tap_carries_frames(void **state)
 	AUTO(err_freep) struct err *err = NULL;
 	if (!in_own_network)
 		skip();
-	close(make_tap("tap0", true));
+	close(tap_make("tap0", true));
 	AUTO(network_freep) struct network *network = must_open_tap("tap0");
-	AUTO(file_closep) int host = open_packets("tap0");
+	AUTO(file_closep) int host = tap_open_host("tap0");
 	uint8_t frame[1514], bytes[NETWORK_ROOM] = {0};
 	size_t size;
 	fill_frame(frame, sizeof(frame), 0x5a);
@@ -291,13 +256,49 @@ static void a_tap_carries_frames(void **state)
 	} while (!is_ours(frame) || frame[14] != 0x77);
 }
 
+static size_t receive_segment(struct network *network, uint8_t *bytes)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	size_t size;
+	do {
+		wait_readable(network->ready);
+		assert_int_equal(receive(network, bytes, &size, &err), NETWORK_DONE);
+	} while (!tap_is_segment(bytes + NETWORK_HEADER, size - NETWORK_HEADER));
+	return size - NETWORK_HEADER;
+}
+
+/* And cuts them, and completes their checksums, as long as the guest does not. */
+static void a_tap_leaves_segments_to_the_guest(void **state)
+{
+	(void)state;
+	if (!in_own_network)
+		skip();
+	close(tap_make("tap1", true));
+	AUTO(network_freep) struct network *network = must_open_tap("tap1");
+	uint8_t bytes[NETWORK_ROOM];
+	for (unsigned round = 0; round < 2; round++) {
+		tap_send_segments("tap1");
+		for (unsigned i = 0; i < TAP_SEGMENTS; i++) {
+			assert_int_equal(receive_segment(network, bytes), TAP_HEADERS + TAP_PAYLOAD);
+			assert_int_equal(bytes[0] & 1, 0);
+			assert_int_equal(bytes[1], 0);
+		}
+		network->ops->leave_to_guest(network, NETWORK_CHECKSUMS | NETWORK_TCP4);
+		tap_send_segments("tap1");
+		assert_int_equal(receive_segment(network, bytes), TAP_HEADERS + TAP_SEGMENTS * TAP_PAYLOAD);
+		assert_int_equal(bytes[0] & 1, 1);
+		assert_int_equal(bytes[1], 1);
+		network->ops->leave_to_guest(network, 0);
+	}
+}
+
 static void nonsense_in_headers_is_lost(void **state)
 {
 	(void)state;
 	AUTO(err_freep) struct err *err = NULL;
 	if (!in_own_network)
 		skip();
-	close(make_tap("tap2", true));
+	close(tap_make("tap2", true));
 	AUTO(network_freep) struct network *network = must_open_tap("tap2");
 	uint8_t bytes[NETWORK_HEADER + FRAME];
 	for (unsigned value = 0; value < 256; value++) {
@@ -323,7 +324,7 @@ static void what_is_no_free_tap_is_refused(void **state)
 	assert_int_equal(if_nametoindex("tap-missing"), 0);
 	assert_refused("lo", ERR_FAILED, "is no TAP interface");
 	assert_refused("a-name-that-is-too-long", ERR_USAGE, "cannot be the name");
-	close(make_tap("tap3", true));
+	close(tap_make("tap3", true));
 	AUTO(network_freep) struct network *network = must_open_tap("tap3");
 	assert_refused("tap3", ERR_BUSY, "in use");
 }
@@ -336,7 +337,7 @@ static void a_tap_that_goes_is_the_end(void **state)
 	size_t size;
 	if (!in_own_network)
 		skip();
-	close(make_tap("tap4", true));
+	close(tap_make("tap4", true));
 	AUTO(network_freep) struct network *network = must_open_tap("tap4");
 	if (system("ip link delete tap4") != 0) // NOLINT(cert-env33-c): as a person would
 		skip();
@@ -358,6 +359,7 @@ int main(void)
 		TEST(a_reader_that_is_gone_is_no_signal),
 		TEST(no_passt_is_said),
 		TAP_TEST(a_tap_carries_frames),
+		TAP_TEST(a_tap_leaves_segments_to_the_guest),
 		TAP_TEST(nonsense_in_headers_is_lost),
 		TAP_TEST(what_is_no_free_tap_is_refused),
 		TAP_TEST(a_tap_that_goes_is_the_end),
