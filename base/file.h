@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 #include "base/bytes.h"
 #include "base/compiler.h"
@@ -25,8 +24,8 @@ NODISCARD bool file_read_all(const char *path, size_t max, struct bytes *ret, st
 NODISCARD bool file_read_at(int fd, void *data, size_t len, uint64_t offset, const char *name, struct err **errp);
 NODISCARD bool file_write_at(int fd, const void *data, size_t len, uint64_t offset, const char *name,
 			     struct err **errp);
-/* A second descriptor of the same file, whatever has its name by now, to read or write as fd does, past the page cache;
- * -1 where that is not to be had. */
+/* A second descriptor of the same file, whatever has its name by now, to write past the page cache; -1 where that is
+ * not to be had. */
 int file_open_direct(int fd);
 /*
  * As file_write_at(), but large parts that lie on pages, in memory and in the file, go through `direct`, past the page
@@ -34,13 +33,6 @@ int file_open_direct(int fd);
  */
 NODISCARD bool file_write_past_cache(int fd, int direct, const void *data, size_t len, uint64_t offset,
 				     const char *name, struct err **errp);
-/*
- * As preadv(2) and pwritev(2) of fd, of which each is one call, without EINTR. What is large and lies on pages with
- * every part, in memory and in the file, goes through `direct`, as above; what fails there for another reason than its
- * place has failed, and is not tried through fd.
- */
-NODISCARD ssize_t file_preadv_past_cache(int fd, int direct, const struct iovec *to, int n, uint64_t offset);
-NODISCARD ssize_t file_pwritev_past_cache(int fd, int direct, const struct iovec *from, int n, uint64_t offset);
 
 /*
  * Durable, create-once: folder/name appears whole or not at all, through a temporary file in tmp_folder on the same

@@ -12,16 +12,6 @@ ssize_t file_io_pwrite(int fd, const void *data, size_t len, off_t offset)
 	return TEMP_FAILURE_RETRY(pwrite(fd, data, len, offset));
 }
 
-ssize_t file_io_preadv(int fd, const struct iovec *to, int n, off_t offset)
-{
-	return TEMP_FAILURE_RETRY(preadv(fd, to, n, offset));
-}
-
-ssize_t file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset)
-{
-	return TEMP_FAILURE_RETRY(pwritev(fd, from, n, offset));
-}
-
 int file_io_fsync(int fd)
 {
 	return (int)TEMP_FAILURE_RETRY(fsync(fd));

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The few calls by which base/file changes the disk, and those that pass by the page cache, each a function of its own,
- * so that a test can put another in its place and fail the one it wants. They behave as the system's, without EINTR.
+ * The few calls by which base/file changes the disk, each a function of its own, so that a test can put another in its
+ * place and fail the one it wants. They behave as the system's, without EINTR.
  */
 #pragma once
 
 #include <stddef.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 ssize_t file_io_pwrite(int fd, const void *data, size_t len, off_t offset);
-ssize_t file_io_preadv(int fd, const struct iovec *to, int n, off_t offset);
-ssize_t file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset);
 int file_io_fsync(int fd);
 int file_io_link(const char *from, const char *to);
 /* Fails with EEXIST when `to` is there. */

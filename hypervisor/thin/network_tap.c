@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A TAP interface (the kernel's Documentation/networking/tuntap.rst). It keeps a virtio header before each frame
- * itself, so headers pass through; and it is told what of frames the guest completes itself, so that it cuts and
+ * itself; and it is told what of frames the guest completes itself, so that it cuts and
  * completes the rest.
  */
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/thin/network.h"
-#include "hypervisor/thin/virtqueue.h"
 
 #define DEVICE "/dev/net/tun"
 

@@ -103,10 +103,12 @@ static void settle_offloads(struct virtio_net *net)
 	net->left = what;
 }
 
-/* The frame that waits may have come for a driver before this one, who accepted more. */
+/* The frame that waits may be empty, or have come for a driver before this one, who accepted more. */
 static bool is_acceptable(struct virtio_net *net)
 {
 	bool checksums = accepts(net, FEATURE_GUEST_CHECKSUM);
+	if (net->waiting <= NETWORK_HEADER)
+		return false;
 	if (net->frame[HEADER_FLAGS] & FLAG_NEEDS_CHECKSUM && !checksums)
 		return false;
 	if (!checksums)
@@ -128,7 +130,8 @@ static bool merges(const struct virtio_net *net)
 	return accepts(net, FEATURE_MERGE);
 }
 
-/* More than the ring can offer will never be there. */
+/* More than the ring can offer will never be there. For a driver that merges, and leaves less than a frame takes though
+ * its ring could hold that, the frame waits, as it would in QEMU. */
 static unsigned most_buffers(const struct virtio_net *net)
 {
 	unsigned all = net->device.state.queues[RECEIVE].size;
@@ -142,7 +145,7 @@ static bool take_buffer(struct virtio_net *net)
 	struct virtio_device *device = &net->device;
 	if (!virtio_take(device, RECEIVE) && !(virtio_listen(device, RECEIVE) && virtio_take(device, RECEIVE)))
 		return false;
-	if (device->chain.writable_bytes >= NETWORK_HEADER + !merges(net))
+	if (device->chain.writable_bytes >= (merges(net) ? NETWORK_HEADER : NETWORK_HEADER + 1))
 		return true;
 	virtio_break(device, "left a receive buffer that holds no frame");
 	return false;

@@ -7,7 +7,7 @@
  * - Each index, descriptor and flag is read once, into a variable of ours; what is decided is decided on that.
  * - A chain that was taken lies in RAM as a whole, ends, is no longer than VIRTQUEUE_SEGMENTS, and has what the device
  * reads before what it writes. What a driver must not do makes the queue broken, and nothing of that chain is done.
- * - A chain is in the hands of the device from take to put; a queue that was given back is as if it had not been taken.
+ * - A chain is in the hands of the device from take to put; what was given back is as if it had not been taken.
  *
  * Not thread-safe: the device's lock is held.
  */

@@ -18,13 +18,11 @@
 
 /* The linker puts __wrap_ in the place of the name, and keeps the original as __real_. */
 ssize_t __wrap_file_io_pwrite(int fd, const void *data, size_t len, off_t offset);
-ssize_t __wrap_file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset);
 int __wrap_file_io_fsync(int fd);
 int __wrap_file_io_link(const char *from, const char *to);
 int __wrap_file_io_rename(const char *from, const char *to);
 int __wrap_file_io_mkdir(const char *path, mode_t mode);
 ssize_t __real_file_io_pwrite(int fd, const void *data, size_t len, off_t offset);
-ssize_t __real_file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset);
 int __real_file_io_fsync(int fd);
 int __real_file_io_link(const char *from, const char *to);
 int __real_file_io_rename(const char *from, const char *to);
@@ -32,7 +30,6 @@ int __real_file_io_mkdir(const char *path, mode_t mode);
 
 static unsigned calls_until_fault; /* 0: none */
 static bool without_links, short_writes;
-static int gather_error, gathered_by; /* what the next file_io_pwritev() says; the descriptor of the last */
 
 static bool is_fault(void)
 {
@@ -45,14 +42,6 @@ static bool is_fault(void)
 ssize_t __wrap_file_io_pwrite(int fd, const void *data, size_t len, off_t offset)
 {
 	return is_fault() ? -1 : __real_file_io_pwrite(fd, data, short_writes ? 1 : len, offset);
-}
-
-ssize_t __wrap_file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset)
-{
-	gathered_by = fd;
-	errno = gather_error;
-	gather_error = 0;
-	return errno ? -1 : __real_file_io_pwritev(fd, from, n, offset);
 }
 
 int __wrap_file_io_fsync(int fd)
@@ -202,62 +191,6 @@ static void what_fails_past_the_cache_goes_through_it(void **state)
 	assert_memory_equal(back.data, body, LEN);
 }
 
-/* The 512 KiB of two parts, the second of which begins `skipped` bytes later in memory. */
-static ssize_t gather(int fd, int direct, uint8_t *body, size_t skipped, uint64_t offset)
-{
-	enum { FIRST = 128 << 10, SECOND = 384 << 10 };
-	const struct iovec parts[] = {{body, FIRST}, {body + FIRST + skipped, SECOND}};
-	return file_pwritev_past_cache(fd, direct, parts, 2, offset);
-}
-
-static void only_what_lies_on_pages_is_gathered_past_the_cache(void **state)
-{
-	(void)state;
-	enum { LEN = 512 << 10, PAGE = 4096 };
-	AUTO(err_freep) struct err *err = NULL;
-	AUTO(bytes_release) struct bytes back = {0};
-	AUTO(freep) uint8_t *body = aligned_alloc(PAGE, LEN + PAGE);
-	AUTO(file_closep) int fd = open("disk", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	AUTO(file_closep) int direct = file_open_direct(fd);
-	if (direct < 0)
-		skip();
-	for (size_t i = 0; i < LEN; i++)
-		body[i] = (uint8_t)(i * 31 >> 5);
-	assert_int_equal(gather(fd, direct, body, 0, 0), LEN);
-	assert_int_equal(gathered_by, direct);
-	assert_true(file_read_all("disk", LEN, &back, &err));
-	assert_memory_equal(back.data, body, LEN);
-	assert_int_equal(gather(fd, direct, body, 0, PAGE), LEN);
-	assert_int_equal(gathered_by, direct);
-	assert_int_equal(gather(fd, direct, body, 1, 0), LEN);
-	assert_int_equal(gathered_by, fd);
-	assert_int_equal(gather(fd, direct, body, 0, 512), LEN);
-	assert_int_equal(gathered_by, fd);
-	assert_int_equal(gather(fd, -1, body, 0, 0), LEN);
-	assert_int_equal(gathered_by, fd);
-	assert_int_equal(file_pwritev_past_cache(fd, direct, &(struct iovec){body, PAGE}, 1, 0), PAGE);
-	assert_int_equal(gathered_by, fd);
-}
-
-/* EINVAL is about the place; EIO would be lost in the cache, which has taken it when it fails. */
-static void what_fails_to_be_gathered_past_the_cache_has_failed(void **state)
-{
-	(void)state;
-	AUTO(freep) uint8_t *body = aligned_alloc(4096, 512 << 10);
-	AUTO(file_closep) int fd = open("disk", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	AUTO(file_closep) int direct = file_open_direct(fd);
-	if (direct < 0)
-		skip();
-	memset(body, 'x', 512 << 10);
-	gather_error = EINVAL;
-	assert_int_equal(gather(fd, direct, body, 0, 0), 512 << 10);
-	assert_int_equal(gathered_by, fd);
-	gather_error = EIO;
-	assert_int_equal(gather(fd, direct, body, 0, 0), -1);
-	assert_int_equal(errno, EIO);
-	assert_int_equal(gathered_by, direct);
-}
-
 static void short_writes_go_on(void **state)
 {
 	(void)state;
@@ -286,10 +219,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(replacing_leaves_the_old_or_the_new, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(making_folders_can_be_repeated, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(what_fails_past_the_cache_goes_through_it, setup, folder_leave),
-		cmocka_unit_test_setup_teardown(only_what_lies_on_pages_is_gathered_past_the_cache, setup,
-						folder_leave),
-		cmocka_unit_test_setup_teardown(what_fails_to_be_gathered_past_the_cache_has_failed, setup,
-						folder_leave),
 		cmocka_unit_test_setup_teardown(short_writes_go_on, setup, folder_leave),
 		cmocka_unit_test_setup_teardown(without_links_it_is_still_created_once, setup, folder_leave),
 	};

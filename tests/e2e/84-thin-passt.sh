@@ -24,14 +24,22 @@ serve_file() {
 		socat -u TCP-LISTEN:9001,bind=127.0.0.1,reuseaddr CREATE:/run/received >/dev/null 2>&1 </dev/null &' "$size"
 }
 
+received() { in_thin passt 20 'echo $(cat /sys/class/net/$card/statistics/rx_bytes /sys/class/net/$card/statistics/rx_packets)'; }
+
 # there_and_back MTU
 there_and_back() {
+	local before after
 	say "there and back by an MTU of $1"
 	serve_file
+	before=$(received)
 	in_thin passt 300 "ip link set \$card mtu $1; cat </dev/tcp/\$gateway/9000 >/tmp/file && cat /tmp/file >/dev/tcp/\$gateway/9001; rm /tmp/file"
 	wait_until 20 "the file to be back as it was" l1 'cmp /run/sent /run/received'
+	after=$(received)
+	frame=$(awk '{ print int(($3 - $1) / ($4 - $2)) }' <<<"$before $after")
+	say "$frame bytes a frame"
 }
 
+[[ ${THIN_HOST:-} != qemu ]] || skip "QEMU's guests are on TAP interfaces"
 l1_disk bookworm "$("$tests/guest/debian")/disk.raw" snapshot=on
 start_l1 2048
 start_passt
@@ -40,5 +48,6 @@ log_in_thin passt 180
 in_thin passt 60 'card=$(ls /sys/class/net | grep ^e); gateway=; until [ -n "$gateway" ]; do sleep 0.2; gateway=$(ip route | sed -n "s/^default via \([0-9.]*\) .*/\1/p"); done'
 there_and_back 1500
 there_and_back 65520
+((frame > 1514)) || fail "passt sends no frames that are larger than those of Ethernet"
 stop_thin passt 90
 stop_l1

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "hypervisor/thin/network.h"
 #include "hypervisor/thin/virtio_net.h"
+#include "hypervisor/thin/worker.h"
 #include "tests/folder.h"
 #include "tests/hypervisor/thin/tap.h"
 #include "tests/hypervisor/thin/virtio_driver.h"
@@ -41,9 +42,11 @@ static void make_card(struct network *network)
 	fixture.network = network;
 	fixture.net = virtio_net_new(&fixture.driver.board, "net0", mac, network, &err);
 	driver_attach(&fixture.driver, virtio_net_device(fixture.net));
+	driver_make_worker(&fixture.driver, JAIL_NETWORK);
 }
 
-static int set_up(void **state)
+/* Its worker does not run: it serves by driver_serve(). */
+static int set_up_still(void **state)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "sock"};
@@ -57,7 +60,14 @@ static int set_up(void **state)
 	struct network *network = network_open_passt("sock", &err);
 	fixture.peer = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
 	make_card(network);
-	driver_start_worker(&fixture.driver, JAIL_NETWORK);
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	if (set_up_still(state) != 0)
+		return -1;
+	worker_go_on(fixture.driver.worker);
 	return 0;
 }
 
@@ -88,7 +98,7 @@ static void leave_buffers(unsigned n, uint32_t size)
 		struct driver_buffer buffer = {RECEIVED(next), size, DRIVER_WRITES};
 		driver_add(&fixture.driver, RECEIVE, &buffer, 1);
 	}
-	virtio_kick(fixture.driver.device, RECEIVE);
+	driver_kick(&fixture.driver, RECEIVE, n);
 }
 
 static void assert_received(uint8_t value, uint32_t size)
@@ -239,6 +249,87 @@ static void a_frame_waits_for_all_of_its_buffers(void **state)
 		ask_for_interrupt();
 		assert_received(6, FRAME);
 	}
+}
+
+static bool is_served(uint32_t *ret_length)
+{
+	uint16_t head;
+	driver_serve(&fixture.driver, RECEIVE);
+	return driver_take_used(&fixture.driver, RECEIVE, &head, ret_length);
+}
+
+/* It came for the driver before. */
+static void a_frame_that_waits_is_gone_with_its_driver(void **state)
+{
+	(void)state;
+	uint32_t length;
+	driver_bring_up(&fixture.driver, MERGE, RING);
+	leave_buffers(1, 1000);
+	write_frames(1, 1, 2900);
+	assert_false(is_served(&length));
+	driver_bring_up(&fixture.driver, 0, RING);
+	leave_buffers(2, 4096);
+	write_frames(1, 2, FRAME);
+	assert_true(is_served(&length));
+	assert_int_equal(length, NETWORK_HEADER + FRAME);
+	assert_false(is_served(&length));
+}
+
+static void a_frame_without_bytes_is_none(void **state)
+{
+	(void)state;
+	uint32_t length;
+	driver_bring_up(&fixture.driver, MERGE, RING);
+	leave_buffers(2, 1000);
+	write_frames(1, 0, 0);
+	write_frames(1, 1, FRAME);
+	assert_true(is_served(&length));
+	assert_int_equal(length, NETWORK_HEADER + FRAME);
+}
+
+/* The smallest that a driver may leave which merges them; and the count in the header lies in two segments. */
+static void a_buffer_may_hold_the_header_alone(void **state)
+{
+	(void)state;
+	uint32_t length;
+	uint16_t head;
+	const struct driver_buffer header[] = {{RECEIVED(0), 11, DRIVER_WRITES}, {RECEIVED(1), 1, DRIVER_WRITES}};
+	driver_bring_up(&fixture.driver, MERGE, RING);
+	driver_add(&fixture.driver, RECEIVE, header, 2);
+	leave_buffers(1, 1000);
+	write_frames(1, 1, FRAME);
+	assert_true(is_served(&length));
+	assert_int_equal(length, NETWORK_HEADER);
+	assert_int_equal(driver_byte(&fixture.driver, RECEIVED(0) + 10), 2);
+	assert_int_equal(driver_byte(&fixture.driver, RECEIVED(1)), 0);
+	assert_true(driver_take_used(&fixture.driver, RECEIVE, &head, &length));
+	assert_int_equal(length, FRAME);
+}
+
+static void a_later_buffer_without_room_is_a_misuse(void **state)
+{
+	(void)state;
+	uint32_t length;
+	driver_bring_up(&fixture.driver, MERGE, RING);
+	leave_buffers(1, 1000);
+	leave_buffers(1, NETWORK_HEADER - 1);
+	write_frames(1, 1, 2000);
+	assert_false(is_served(&length));
+	assert_int_equal(fixture.driver.misuses, 1);
+}
+
+static void what_takes_too_many_buffers_is_lost(void **state)
+{
+	(void)state;
+	uint32_t length;
+	enum { LARGE_RING = 256, SMALL = 100, TOO_MANY = 129 };
+	driver_bring_up(&fixture.driver, MERGE, LARGE_RING);
+	for (unsigned i = 0; i < LARGE_RING; i++)
+		driver_add(&fixture.driver, RECEIVE, &(struct driver_buffer){RECEIVED(0), SMALL, DRIVER_WRITES}, 1);
+	write_frames(1, 1, TOO_MANY * SMALL - NETWORK_HEADER);
+	write_frames(1, 2, FRAME / 2);
+	assert_true(is_served(&length));
+	assert_int_equal(length, NETWORK_HEADER + FRAME / 2);
 }
 
 static void what_no_ring_holds_is_lost(void **state)
@@ -420,7 +511,6 @@ static int set_up_tap(void **state)
 		return 0;
 	close(tap_make("tap0", true));
 	make_card(network_open_tap("tap0", &err));
-	driver_make_worker(&fixture.driver, JAIL_NETWORK);
 	return 0;
 }
 
@@ -483,6 +573,7 @@ static int tear_down_tap(void **state)
 	return folder_leave(state);
 }
 
+#define STILL_TEST(function) cmocka_unit_test_setup_teardown(function, set_up_still, tear_down)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -497,6 +588,11 @@ int main(void)
 		TEST(the_largest_frame_is_received),
 		TEST(a_frame_waits_for_all_of_its_buffers),
 		TEST(what_no_ring_holds_is_lost),
+		STILL_TEST(a_frame_that_waits_is_gone_with_its_driver),
+		STILL_TEST(a_frame_without_bytes_is_none),
+		STILL_TEST(a_buffer_may_hold_the_header_alone),
+		STILL_TEST(a_later_buffer_without_room_is_a_misuse),
+		STILL_TEST(what_takes_too_many_buffers_is_lost),
 		TEST(frames_are_sent),
 		TEST(frames_that_are_too_large_are_lost),
 		TEST(the_rest_of_a_frame_follows),

@@ -149,7 +149,7 @@ void driver_bring_up(struct driver *driver, uint64_t features, uint16_t size)
 	struct virtio_device *device = driver->device;
 	pthread_mutex_lock(&device->lock);
 	virtio_set_status(device, 0);
-	device->state.features = features | VIRTIO_FEATURE_VERSION_1;
+	driver->features = device->state.features = features | VIRTIO_FEATURE_VERSION_1;
 	virtio_set_status(device, VIRTIO_STATUS_FEATURES_OK);
 	for (unsigned i = 0; i < device->n_queues; i++) {
 		struct virtqueue *queue = &device->state.queues[i];
@@ -263,6 +263,19 @@ uint16_t driver_add(struct driver *driver, unsigned queue, const struct driver_b
 	ring->next_descriptor = at;
 	driver_offer(driver, queue, head);
 	return head;
+}
+
+/* Virtual I/O Device 1.1, section 2.6.10. */
+void driver_kick(struct driver *driver, unsigned queue, unsigned n)
+{
+	const struct driver_queue *ring = &driver->queues[queue];
+	uint16_t flags, event;
+	__sync_synchronize();
+	must(guest_memory_load16(driver->memory, driver_used(queue), &flags), NULL);
+	must(guest_memory_load16(driver->memory, driver_used(queue) + 4 + 8 * (uint64_t)ring->size, &event), NULL);
+	bool passed = (uint16_t)(ring->available - event - 1) < n;
+	if (driver->features & VIRTIO_FEATURE_EVENT_INDEX ? passed : !(flags & 1))
+		virtio_kick(driver->device, queue);
 }
 
 bool driver_take_used(struct driver *driver, unsigned queue, uint16_t *ret_head, uint32_t *ret_length)

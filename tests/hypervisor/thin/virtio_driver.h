@@ -41,7 +41,8 @@ struct driver {
 	struct virtio_device *device;
 	struct worker *worker;
 	struct driver_queue queues[VIRTIO_QUEUES_MAX];
-	bool can_ring; /* what chips.ring_at() says */
+	uint64_t features; /* that were negotiated last */
+	bool can_ring;	   /* what chips.ring_at() says */
 	struct driver_ring rings[VIRTIO_QUEUES_MAX];
 	unsigned n_rings;
 	/* ---- what the device asked for, with the lock held */
@@ -84,6 +85,8 @@ void driver_write_descriptor(struct driver *driver, uint64_t table, uint16_t ind
 void driver_offer(struct driver *driver, unsigned queue, uint16_t head);
 /* Lays a chain out, and offers it. Returns its head. */
 uint16_t driver_add(struct driver *driver, unsigned queue, const struct driver_buffer *buffers, size_t n);
+/* Kicks for the n chains that were offered last, if the device asked for it. */
+void driver_kick(struct driver *driver, unsigned queue, unsigned n);
 /* The device's turn, in this thread. */
 void driver_serve(struct driver *driver, unsigned queue);
 /* The next entry of the used ring. False where there is none. */
