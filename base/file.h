@@ -24,8 +24,8 @@ NODISCARD bool file_read_all(const char *path, size_t max, struct bytes *ret, st
 NODISCARD bool file_read_at(int fd, void *data, size_t len, uint64_t offset, const char *name, struct err **errp);
 NODISCARD bool file_write_at(int fd, const void *data, size_t len, uint64_t offset, const char *name,
 			     struct err **errp);
-/* A second descriptor of the same file, whatever has its name by now, to write past the page cache; -1 where that is
- * not to be had. */
+/* A second descriptor of the same file, whatever has its name by now, to read or write as fd does, past the page cache;
+ * -1 where that is not to be had. */
 int file_open_direct(int fd);
 /*
  * As file_write_at(), but large parts that lie on pages, in memory and in the file, go through `direct`, past the page

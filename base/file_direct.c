@@ -22,7 +22,8 @@ int file_open_direct(int fd)
 {
 	char same[sizeof("/proc/self/fd/") + 3 * sizeof(fd)];
 	snprintf(same, sizeof(same), "/proc/self/fd/%d", fd);
-	return open(same, O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY);
+	int flags = fcntl(fd, F_GETFL);
+	return flags < 0 ? -1 : open(same, (flags & O_ACCMODE) | O_DIRECT | O_CLOEXEC | O_NOCTTY);
 }
 
 /* As much from the start as is aligned. */

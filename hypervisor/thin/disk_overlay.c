@@ -9,14 +9,12 @@
  */
 #include "hypervisor/thin/disk.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "hypervisor/thin/nbd_client.h"
@@ -125,7 +123,7 @@ static bool refuse_io(const struct overlay_disk *disk, const char *what, uint64_
 	return err_set_errno(errp, errno, "%s overlay %s at %" PRIu64, what, overlay_file_path(disk->file), offset);
 }
 
-typedef ssize_t move_function(const struct overlay_file *file, const struct iovec *parts, int n, uint64_t offset);
+typedef ssize_t move_function(struct overlay_file *file, const struct iovec *parts, int n, uint64_t offset);
 
 /* All of it. */
 static bool move(struct overlay_disk *disk, move_function *call, uint64_t offset, struct memory memory, uint64_t length,

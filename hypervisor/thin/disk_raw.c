@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A raw image or a block device. Small requests go through the host's page cache, which collects them, and large ones
- * past it. A flush brings what was written onto the medium: so a killed process loses nothing that it was told to
- * write, and a power cut nothing that was flushed. The kernel keeps both ways in step: who passes by its cache finds on
- * the disk what the cache had changed there, and what it writes is no longer in the cache as it was.
- *
- * The kernel tells once that it could not write something, and then takes those pages for written: a second flush
- * would find nothing wrong. So a flush that failed is the last, and nothing is written behind it.
+ * A raw image or a block device. A flush brings what was written onto the medium: so a killed process loses nothing
+ * that it was told to write, and a power cut nothing that was flushed. Once it was lost (disk_file.h), nothing is
+ * written.
  */
 #include <assert.h>
 #include <errno.h>
@@ -24,14 +20,14 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/thin/disk.h"
+#include "hypervisor/thin/disk_file.h"
 #include "hypervisor/thin/disk_lock.h"
 
 struct disk_raw {
 	struct disk disk;
 	char *path;
-	int fd, direct; /* the same file; direct is past the page cache, or -1 */
+	struct disk_file file;
 	bool device;
-	bool lost;			 /* a flush failed */
 	bool has_no_holes, has_no_zeros; /* the file system or device said so: not asked again */
 };
 
@@ -57,23 +53,13 @@ static bool fail(const struct disk_raw *raw, int errnum, const char *verb, uint6
 static bool refuse_after_loss(const struct disk_raw *raw, struct err **errp)
 {
 	return err_set(errp, ERR_FAILED,
-		       "%s: a flush failed before, so nothing more is written until it is opened anew", raw->path);
+		       "%s: writing to it failed before, so nothing more is written until it is opened anew",
+		       raw->path);
 }
 
 /* ---- Moving bytes */
 
-/* As preadv(2) and pwritev(2). */
-typedef ssize_t move_function(const struct disk_raw *raw, const struct iovec *iov, int n, uint64_t offset);
-
-static ssize_t get(const struct disk_raw *raw, const struct iovec *to, int n, uint64_t offset)
-{
-	return file_preadv_past_cache(raw->fd, raw->direct, to, n, offset);
-}
-
-static ssize_t put(const struct disk_raw *raw, const struct iovec *from, int n, uint64_t offset)
-{
-	return file_pwritev_past_cache(raw->fd, raw->direct, from, n, offset);
-}
+typedef ssize_t move_function(struct disk_file *file, const struct iovec *iov, int n, uint64_t offset);
 
 /* What is left of vectors of which the first bytes are done. The first of them is copied into *head, for the caller's
  * are const. */
@@ -110,7 +96,7 @@ static bool move_all(struct disk_raw *raw, uint64_t offset, const struct iovec *
 	struct rest rest = {.head = iov[0], .iov = iov, .n = n};
 	bool whole = true;
 	while (rest.n > 0) {
-		ssize_t done = whole ? move(raw, iov, n, offset) : move(raw, &rest.head, 1, offset);
+		ssize_t done = whole ? move(&raw->file, iov, n, offset) : move(&raw->file, &rest.head, 1, offset);
 		if (done < 0)
 			return fail(raw, errno, verb, offset, errp);
 		if (done == 0)
@@ -125,24 +111,22 @@ static bool move_all(struct disk_raw *raw, uint64_t offset, const struct iovec *
 
 static bool raw_read(struct disk *disk, uint64_t offset, const struct iovec *to, int n, struct err **errp)
 {
-	return move_all(raw_of(disk), offset, to, n, get, "read", errp);
+	return move_all(raw_of(disk), offset, to, n, disk_file_read, "read", errp);
 }
 
 static bool raw_write(struct disk *disk, uint64_t offset, const struct iovec *from, int n, struct err **errp)
 {
 	struct disk_raw *raw = raw_of(disk);
-	return raw->lost ? refuse_after_loss(raw, errp) : move_all(raw, offset, from, n, put, "write", errp);
+	return raw->file.lost ? refuse_after_loss(raw, errp)
+			      : move_all(raw, offset, from, n, disk_file_write, "write", errp);
 }
 
 static bool raw_flush(struct disk *disk, struct err **errp)
 {
 	struct disk_raw *raw = raw_of(disk);
-	if (raw->lost)
+	if (raw->file.lost)
 		return refuse_after_loss(raw, errp);
-	if (TEMP_FAILURE_RETRY(fdatasync(raw->fd)) == 0)
-		return true;
-	raw->lost = true;
-	return err_set(errp, ERR_FAILED, "flush %s: %s", raw->path, strerror(errno));
+	return disk_file_sync(&raw->file) == 0 || err_set(errp, ERR_FAILED, "flush %s: %s", raw->path, strerror(errno));
 }
 
 /* ---- Discarding and zeroing */
@@ -153,7 +137,7 @@ static bool allocate(struct disk_raw *raw, int mode, uint64_t offset, uint64_t l
 {
 	if (*unsupported)
 		return true;
-	if (TEMP_FAILURE_RETRY(fallocate(raw->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length)) == 0)
+	if (TEMP_FAILURE_RETRY(fallocate(raw->file.fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length)) == 0)
 		return true;
 	*unsupported = is_unsupported(errno);
 	return *unsupported || fail(raw, errno, "give up room of", offset, errp);
@@ -164,20 +148,20 @@ static bool raw_discard(struct disk *disk, uint64_t offset, uint64_t length, str
 {
 	struct disk_raw *raw = raw_of(disk);
 	uint64_t range[2] = {offset, length};
-	if (raw->lost)
+	if (raw->file.lost)
 		return refuse_after_loss(raw, errp);
 	if (!raw->device)
 		return allocate(raw, FALLOC_FL_PUNCH_HOLE, offset, length, &raw->has_no_holes, errp);
-	return TEMP_FAILURE_RETRY(ioctl(raw->fd, BLKDISCARD, range)) == 0 || is_unsupported(errno) ||
+	return TEMP_FAILURE_RETRY(ioctl(raw->file.fd, BLKDISCARD, range)) == 0 || is_unsupported(errno) ||
 	       fail(raw, errno, "discard", offset, errp);
 }
 
 static bool write_zeros(struct disk_raw *raw, uint64_t offset, uint64_t length, struct err **errp)
 {
-	static uint8_t zeros[256 << 10];
+	static uint8_t zeros[64 << 10];
 	while (length > 0) {
 		struct iovec piece = {zeros, length < sizeof(zeros) ? length : sizeof(zeros)};
-		if (!move_all(raw, offset, &piece, 1, put, "write", errp))
+		if (!move_all(raw, offset, &piece, 1, disk_file_write, "write", errp))
 			return false;
 		offset += piece.iov_len;
 		length -= piece.iov_len;
@@ -188,7 +172,7 @@ static bool write_zeros(struct disk_raw *raw, uint64_t offset, uint64_t length, 
 static bool raw_zero(struct disk *disk, uint64_t offset, uint64_t length, bool unmap, struct err **errp)
 {
 	struct disk_raw *raw = raw_of(disk);
-	if (raw->lost)
+	if (raw->file.lost)
 		return refuse_after_loss(raw, errp);
 	if (unmap && !raw->has_no_holes) {
 		if (!allocate(raw, FALLOC_FL_PUNCH_HOLE, offset, length, &raw->has_no_holes, errp))
@@ -205,17 +189,13 @@ static bool raw_zero(struct disk *disk, uint64_t offset, uint64_t length, bool u
 
 static size_t raw_descriptors(const struct disk *disk, int *ret)
 {
-	const struct disk_raw *raw = (const struct disk_raw *)disk;
-	ret[0] = raw->fd;
-	ret[1] = raw->direct;
-	return raw->direct < 0 ? 1 : 2;
+	return disk_file_descriptors(&((const struct disk_raw *)disk)->file, ret);
 }
 
 static void raw_free(struct disk *disk)
 {
 	struct disk_raw *raw = raw_of(disk);
-	file_closep(&raw->direct);
-	file_closep(&raw->fd);
+	disk_file_release(&raw->file);
 	free(raw->path);
 	free(raw);
 }
@@ -231,7 +211,7 @@ static const struct disk_ops raw_ops = {.read = raw_read,
 static bool find_size(struct disk_raw *raw, const struct stat *stat, struct err **errp)
 {
 	uint64_t size = (uint64_t)stat->st_size;
-	if (raw->device && ioctl(raw->fd, BLKGETSIZE64, &size) != 0)
+	if (raw->device && ioctl(raw->file.fd, BLKGETSIZE64, &size) != 0)
 		return err_set_errno(errp, errno, "ask for the size of %s", raw->path);
 	if (size == 0 || size % DISK_SECTOR != 0)
 		return err_set(errp, ERR_FAILED,
@@ -247,19 +227,19 @@ static bool open_image(struct disk_raw *raw, struct err **errp)
 {
 	int flags = (raw->disk.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	struct stat stat_of;
-	raw->fd = open(raw->path, flags);
-	if (raw->fd < 0 || fstat(raw->fd, &stat_of) != 0)
+	raw->file.fd = open(raw->path, flags);
+	if (raw->file.fd < 0 || fstat(raw->file.fd, &stat_of) != 0)
 		return err_set_errno(errp, errno, "%s", raw->path);
 	if (!S_ISREG(stat_of.st_mode) && !S_ISBLK(stat_of.st_mode))
 		return err_set(errp, ERR_FAILED, "%s is neither a file nor a block device", raw->path);
 	raw->device = S_ISBLK(stat_of.st_mode);
 	if (raw->device && !raw->disk.read_only) {
-		file_closep(&raw->fd);
-		raw->fd = open(raw->path, flags | O_EXCL);
-		if (raw->fd < 0)
+		file_closep(&raw->file.fd);
+		raw->file.fd = open(raw->path, flags | O_EXCL);
+		if (raw->file.fd < 0)
 			return err_set_errno(errp, errno, "%s", raw->path);
 	}
-	raw->direct = file_open_direct(raw->fd);
+	disk_file_init(&raw->file, raw->file.fd);
 	return find_size(raw, &stat_of, errp);
 }
 
@@ -271,12 +251,12 @@ struct disk *disk_open_raw(const char *name, const char *path, bool read_only, s
 		return NULL;
 	}
 	AUTO(disk_freep) struct disk *disk = &raw->disk;
-	*raw = (struct disk_raw){
-		.disk = {.ops = &raw_ops, .name = name, .read_only = read_only}, .fd = -1, .direct = -1};
+	*raw = (struct disk_raw){.disk = {.ops = &raw_ops, .name = name, .read_only = read_only},
+				 .file = {.fd = -1, .direct = -1}};
 	raw->path = strdup(path);
 	if (!raw->path) {
 		err_set_no_memory(errp);
 		return NULL;
 	}
-	return open_image(raw, errp) && disk_lock(raw->fd, path, read_only, errp) ? STEAL(&disk) : NULL;
+	return open_image(raw, errp) && disk_lock(raw->file.fd, path, read_only, errp) ? STEAL(&disk) : NULL;
 }

@@ -102,6 +102,7 @@ static const struct jail_rule disk[] = {
 	ALWAYS(pread64),
 	ALWAYS(pwrite64),
 	ALWAYS(fdatasync),
+	ALWAYS(sync_file_range),
 	ALWAYS(fallocate),
 };
 
@@ -182,7 +183,8 @@ static const struct jail_rule main_thread[] = {
 	ALWAYS(pread64),  /* the kernel that is started anew; and with the next two, */
 	ALWAYS(pwrite64), /* the log of the serial line, when the guest's last words come behind its last thread */
 	ALWAYS(ftruncate),
-	ALWAYS(fdatasync), /* disks, at the end; pwrite64 is for their maps, too */
+	ALWAYS(fdatasync),
+	ALWAYS(sync_file_range), /* disks, at the end; pwrite64 is for their maps, too */
 	ALWAYS(accept4),
 	SEND_AND_RECEIVE,
 	ALWAYS(getrandom),

@@ -21,13 +21,12 @@ static const uint8_t magic[8] = {'S', 'L', 'V', 'R', 'O', 'V', 'L', 'Y'};
 
 struct overlay_file {
 	char *path;
-	int fd, direct; /* the same file; direct is past the page cache, or -1 */
+	struct disk_file file;
 	struct overlay_header header;
 	uint64_t n_blocks;
 	uint8_t *map;	  /* a bit a block, the lowest of a byte first */
 	uint8_t *changed; /* a byte a page of the map: not on disk as it is here */
 	size_t map_size;  /* whole pages */
-	bool failed;
 };
 
 /* ---- header ---- */
@@ -128,7 +127,7 @@ static bool take_shape(struct overlay_file *overlay, const struct overlay_header
 
 static bool sync_data(struct overlay_file *overlay, struct err **errp)
 {
-	return fdatasync(overlay->fd) == 0 || err_set_errno(errp, errno, "sync");
+	return fdatasync(overlay->file.fd) == 0 || err_set_errno(errp, errno, "sync");
 }
 
 static bool sync_name(const struct overlay_file *overlay, struct err **errp)
@@ -145,10 +144,10 @@ static bool create(struct overlay_file *overlay, const struct overlay_header *he
 		return err_set(errp, ERR_UNSUPPORTED, "an overlay cannot be over %" PRIu64 " bytes", header->base_size);
 	if (!build_header(header, &bytes, errp) || !take_shape(overlay, header, errp))
 		return false;
-	if (ftruncate(overlay->fd, 0) != 0 || ftruncate(overlay->fd, (off_t)whole_size(overlay)) != 0)
+	if (ftruncate(overlay->file.fd, 0) != 0 || ftruncate(overlay->file.fd, (off_t)whole_size(overlay)) != 0)
 		return err_set_errno(errp, errno, "make room");
-	return file_write_at(overlay->fd, bytes.data, bytes.len, 0, "header", errp) && sync_data(overlay, errp) &&
-	       file_write_at(overlay->fd, magic, sizeof(magic), 0, "header", errp) && sync_data(overlay, errp) &&
+	return file_write_at(overlay->file.fd, bytes.data, bytes.len, 0, "header", errp) && sync_data(overlay, errp) &&
+	       file_write_at(overlay->file.fd, magic, sizeof(magic), 0, "header", errp) && sync_data(overlay, errp) &&
 	       sync_name(overlay, errp);
 }
 
@@ -171,7 +170,7 @@ static bool load(struct overlay_file *overlay, struct span head, const struct ov
 	if (size < whole_size(overlay))
 		return err_set(errp, ERR_CORRUPT, "it is cut short: %" PRIu64 " bytes of %" PRIu64, size,
 			       whole_size(overlay));
-	if (!file_read_at(overlay->fd, overlay->map, overlay->map_size, OVERLAY_HEADER_SIZE, "map", errp))
+	if (!file_read_at(overlay->file.fd, overlay->map, overlay->map_size, OVERLAY_HEADER_SIZE, "map", errp))
 		return false;
 	return map_is_possible(overlay) || err_set(errp, ERR_CORRUPT, "its map of blocks is damaged");
 }
@@ -180,7 +179,7 @@ static bool load(struct overlay_file *overlay, struct span head, const struct ov
 static bool lock(const struct overlay_file *overlay, struct err **errp)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (fcntl(overlay->fd, F_OFD_SETLK, &whole) == 0)
+	if (fcntl(overlay->file.fd, F_OFD_SETLK, &whole) == 0)
 		return true;
 	if (errno == EAGAIN || errno == EACCES)
 		return err_set(errp, ERR_BUSY, "another machine has it");
@@ -191,8 +190,8 @@ static bool open_or_create(struct overlay_file *overlay, const struct overlay_he
 {
 	uint8_t head[OVERLAY_HEADER_SIZE];
 	struct stat st;
-	overlay->fd = open(overlay->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-	if (overlay->fd < 0 || fstat(overlay->fd, &st) < 0)
+	overlay->file.fd = open(overlay->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	if (overlay->file.fd < 0 || fstat(overlay->file.fd, &st) < 0)
 		return err_set_errno(errp, errno, "open");
 	if (!S_ISREG(st.st_mode))
 		return err_set(errp, ERR_FAILED, "it is not a regular file");
@@ -202,7 +201,7 @@ static bool open_or_create(struct overlay_file *overlay, const struct overlay_he
 		return create(overlay, wanted, errp);
 	if (st.st_size < (off_t)sizeof(head))
 		return err_set(errp, ERR_CORRUPT, "it is no overlay of Salvor's");
-	if (!file_read_at(overlay->fd, head, sizeof(head), 0, "header", errp))
+	if (!file_read_at(overlay->file.fd, head, sizeof(head), 0, "header", errp))
 		return false;
 	if (bytes_all_zero(head, sizeof(magic)))
 		return create(overlay, wanted, errp);
@@ -213,7 +212,7 @@ struct overlay_file *overlay_file_open(const char *path, const struct overlay_he
 {
 	AUTO(overlay_file_closep) struct overlay_file *overlay = malloc(sizeof(*overlay));
 	if (overlay)
-		*overlay = (struct overlay_file){.path = strdup(path), .fd = -1, .direct = -1};
+		*overlay = (struct overlay_file){.path = strdup(path), .file = {.fd = -1, .direct = -1}};
 	if (!overlay || !overlay->path) {
 		err_set_no_memory(errp);
 		return NULL;
@@ -222,7 +221,7 @@ struct overlay_file *overlay_file_open(const char *path, const struct overlay_he
 		err_prefix(errp, "overlay %s", path);
 		return NULL;
 	}
-	overlay->direct = file_open_direct(overlay->fd);
+	disk_file_init(&overlay->file, overlay->file.fd);
 	return STEAL(&overlay);
 }
 
@@ -230,8 +229,7 @@ void overlay_file_close(struct overlay_file *overlay)
 {
 	if (!overlay)
 		return;
-	file_closep(&overlay->direct);
-	file_closep(&overlay->fd);
+	disk_file_release(&overlay->file);
 	free(overlay->path);
 	free(overlay->map);
 	free(overlay->changed);
@@ -248,29 +246,27 @@ const char *overlay_file_path(const struct overlay_file *overlay)
 	return overlay->path;
 }
 
-size_t overlay_file_descriptors(const struct overlay_file *overlay, int ret[2])
+size_t overlay_file_descriptors(const struct overlay_file *overlay, int ret[DISK_FILE_DESCRIPTORS])
 {
-	ret[0] = overlay->fd;
-	ret[1] = overlay->direct;
-	return overlay->direct < 0 ? 1 : 2;
+	return disk_file_descriptors(&overlay->file, ret);
 }
 
 /* ---- blocks ---- */
 
-ssize_t overlay_file_read(const struct overlay_file *overlay, const struct iovec *to, int n, uint64_t offset)
+ssize_t overlay_file_read(struct overlay_file *overlay, const struct iovec *to, int n, uint64_t offset)
 {
-	return file_preadv_past_cache(overlay->fd, overlay->direct, to, n, place(overlay, offset));
+	return disk_file_read(&overlay->file, to, n, place(overlay, offset));
 }
 
-ssize_t overlay_file_write(const struct overlay_file *overlay, const struct iovec *from, int n, uint64_t offset)
+ssize_t overlay_file_write(struct overlay_file *overlay, const struct iovec *from, int n, uint64_t offset)
 {
-	return file_pwritev_past_cache(overlay->fd, overlay->direct, from, n, place(overlay, offset));
+	return disk_file_write(&overlay->file, from, n, place(overlay, offset));
 }
 
 int overlay_file_allocate(const struct overlay_file *overlay, int mode, uint64_t offset, uint64_t length)
 {
 	return (int)TEMP_FAILURE_RETRY(
-		fallocate(overlay->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)place(overlay, offset), (off_t)length));
+		fallocate(overlay->file.fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)place(overlay, offset), (off_t)length));
 }
 
 /* ---- the map ---- */
@@ -298,26 +294,26 @@ static bool map_is_durable(const struct overlay_file *overlay)
 static bool write_map(const struct overlay_file *overlay, struct err **errp)
 {
 	for (size_t at = 0; at < overlay->map_size; at += MAP_PAGE)
-		if (overlay->changed[at / MAP_PAGE] &&
-		    !file_write_at(overlay->fd, overlay->map + at, MAP_PAGE, OVERLAY_HEADER_SIZE + at, "map", errp))
+		if (overlay->changed[at / MAP_PAGE] && !file_write_at(overlay->file.fd, overlay->map + at, MAP_PAGE,
+								      OVERLAY_HEADER_SIZE + at, "map", errp))
 			return false;
 	return true;
 }
 
 static bool lose(struct overlay_file *overlay, int errnum, struct err **errp)
 {
-	overlay->failed = true;
+	overlay->file.lost = true;
 	return err_set(errp, ERR_FAILED, "sync: %s", strerror(errnum));
 }
 
 static bool sync_written(struct overlay_file *overlay, struct err **errp)
 {
-	return fdatasync(overlay->fd) == 0 || lose(overlay, errno, errp);
+	return disk_file_sync(&overlay->file) == 0 || lose(overlay, errno, errp);
 }
 
 static bool sync_map(struct overlay_file *overlay, struct err **errp)
 {
-	if (fdatasync(overlay->fd) == 0)
+	if (fdatasync(overlay->file.fd) == 0)
 		return true;
 	return errno == ENOSPC || errno == EDQUOT ? err_set_errno(errp, errno, "sync the map")
 						  : lose(overlay, errno, errp);
@@ -340,9 +336,9 @@ static bool flush_map(struct overlay_file *overlay, struct err **errp)
 
 bool overlay_file_check(const struct overlay_file *overlay, struct err **errp)
 {
-	return !overlay->failed ||
+	return !overlay->file.lost ||
 	       err_set(errp, ERR_FAILED,
-		       "overlay %s: a flush failed before, so nothing more is written until it is opened anew",
+		       "overlay %s: writing to it failed before, so nothing more is written until it is opened anew",
 		       overlay->path);
 }
 

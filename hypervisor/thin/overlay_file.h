@@ -20,6 +20,7 @@
 
 #include "base/bytes.h"
 #include "base/compiler.h"
+#include "hypervisor/thin/disk_file.h"
 
 struct err;
 struct overlay_file;
@@ -54,12 +55,12 @@ const struct overlay_header *overlay_file_header(const struct overlay_file *over
 /* As it was opened. */
 const char *overlay_file_path(const struct overlay_file *overlay);
 /* What it needs in jail. Returns how many. */
-size_t overlay_file_descriptors(const struct overlay_file *overlay, int ret[2]);
-/* As preadv(2), pwritev(2) and fallocate(2), without EINTR and without changing the file's size, at the place that the
- * file has for that offset of the disk. */
-ssize_t overlay_file_read(const struct overlay_file *overlay, const struct iovec *to, int n, uint64_t offset);
-ssize_t overlay_file_write(const struct overlay_file *overlay, const struct iovec *from, int n, uint64_t offset);
-int overlay_file_allocate(const struct overlay_file *overlay, int mode, uint64_t offset, uint64_t length);
+size_t overlay_file_descriptors(const struct overlay_file *overlay, int ret[DISK_FILE_DESCRIPTORS]);
+/* As disk_file_read() and disk_file_write(), at the place that the file has for that offset of the disk. */
+NODISCARD ssize_t overlay_file_read(struct overlay_file *overlay, const struct iovec *to, int n, uint64_t offset);
+NODISCARD ssize_t overlay_file_write(struct overlay_file *overlay, const struct iovec *from, int n, uint64_t offset);
+/* As fallocate(2) there, without EINTR; the file keeps its size. */
+NODISCARD int overlay_file_allocate(const struct overlay_file *overlay, int mode, uint64_t offset, uint64_t length);
 bool overlay_file_is_local(const struct overlay_file *overlay, uint64_t block);
 /* Their data is in the file, durable or not. */
 void overlay_file_set_local(struct overlay_file *overlay, uint64_t first, uint64_t n);

@@ -22,6 +22,34 @@ enum { BASE_SIZE = 700 * 1024 + 100, DISK_SIZE = (BASE_SIZE + 511) / 512 * 512, 
 
 static uint8_t model[DISK_SIZE], found[DISK_SIZE], base[BASE_SIZE];
 
+static int direct_error; /* what the next call past the page cache says */
+static unsigned n_direct_reads, n_direct_writes;
+
+ssize_t __wrap_preadv64(int fd, const struct iovec *to, int n, off_t offset);
+ssize_t __wrap_pwritev64(int fd, const struct iovec *from, int n, off_t offset);
+ssize_t __real_preadv64(int fd, const struct iovec *to, int n, off_t offset);
+ssize_t __real_pwritev64(int fd, const struct iovec *from, int n, off_t offset);
+
+static bool is_fault(int fd, unsigned *count)
+{
+	if (!(fcntl(fd, F_GETFL) & O_DIRECT))
+		return false;
+	(*count)++;
+	errno = direct_error;
+	direct_error = 0;
+	return errno != 0;
+}
+
+ssize_t __wrap_preadv64(int fd, const struct iovec *to, int n, off_t offset)
+{
+	return is_fault(fd, &n_direct_reads) ? -1 : __real_preadv64(fd, to, n, offset);
+}
+
+ssize_t __wrap_pwritev64(int fd, const struct iovec *from, int n, off_t offset)
+{
+	return is_fault(fd, &n_direct_writes) ? -1 : __real_pwritev64(fd, from, n, offset);
+}
+
 static void write_base(unsigned salt)
 {
 	AUTO(err_freep) struct err *err = NULL;
@@ -92,17 +120,32 @@ static void check_all(struct disk *disk)
 	assert_memory_equal(found, model, sizeof(model));
 }
 
-/* Large, and on pages in memory and on the disk: such a write goes past the page cache. */
-static void write_pages(struct disk *disk)
+enum { PAGE = 4096, LARGE = 300 << 10 };
+static alignas(PAGE) uint8_t pages[LARGE];
+
+/* Large, and on pages in memory and on the disk: such requests go past the page cache. */
+static bool write_pages(struct disk *disk, size_t offset, int value, struct err **errp)
 {
-	enum { PAGE = 4096, LEN = 300 << 10 };
-	static alignas(PAGE) uint8_t data[LEN];
+	memset(pages, value, LARGE);
+	return disk->ops->write(disk, offset, (struct iovec[]){{pages, PAGE}, {pages + PAGE, LARGE - PAGE}}, 2, errp);
+}
+
+static bool read_pages(struct disk *disk, size_t offset, struct err **errp)
+{
+	memset(pages, 0xee, LARGE);
+	return disk->ops->read(disk, offset, &(struct iovec){pages, LARGE}, 1, errp);
+}
+
+static void operate_on_pages(struct disk *disk)
+{
 	AUTO(err_freep) struct err *err = NULL;
-	size_t offset = (size_t)random() % ((DISK_SIZE - LEN) / PAGE) * PAGE;
-	memset(data, (int)random(), LEN);
-	memcpy(model + offset, data, LEN);
-	if (!disk->ops->write(disk, offset, (struct iovec[]){{data, PAGE}, {data + PAGE, LEN - PAGE}}, 2, &err))
+	size_t offset = (size_t)random() % ((DISK_SIZE - LARGE) / PAGE) * PAGE;
+	if (!write_pages(disk, offset, (int)random(), &err))
 		fail_msg("%s", err_message(err));
+	memcpy(model + offset, pages, LARGE);
+	if (!read_pages(disk, offset, &err))
+		fail_msg("%s", err_message(err));
+	assert_memory_equal(pages, model + offset, LARGE);
 }
 
 static void operate(struct disk *disk)
@@ -148,11 +191,43 @@ static void it_is_a_disk(void **state)
 	for (int i = 0; i < ROUNDS; i++) {
 		operate(disk);
 		if (i % 100 == 99)
-			write_pages(disk);
+			operate_on_pages(disk);
 	}
 	check_all(disk);
 	AUTO(err_freep) struct err *err = NULL;
 	assert_true(disk->ops->flush(disk, &err));
+	disk_free(disk);
+	disk = open_overlay();
+	check_all(disk);
+	disk_free(disk);
+	nbd_server_kill(server);
+}
+
+/* The blocks are the base's as before, and can be written again. */
+static void what_fails_past_the_cache_was_not_written(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	need_nbdkit();
+	pid_t server = nbd_server_start("base", false);
+	struct disk *disk = open_overlay();
+	n_direct_writes = n_direct_reads = 0;
+	direct_error = ENOSPC;
+	bool written = write_pages(disk, 0, 7, &err);
+	direct_error = 0;
+	if (n_direct_writes == 0)
+		skip();
+	assert_false(written);
+	assert_error_about(&err, ERR_NO_SPACE, "overlay", "write");
+	check_all(disk);
+	assert_true(disk->ops->flush(disk, &err));
+	assert_true(write_pages(disk, 0, 7, &err));
+	memcpy(model, pages, LARGE);
+	assert_true(disk->ops->flush(disk, &err));
+	direct_error = EIO;
+	assert_false(read_pages(disk, 0, &err));
+	assert_error_about(&err, ERR_FAILED, "overlay", "read");
+	assert_true(n_direct_reads > 0);
 	disk_free(disk);
 	disk = open_overlay();
 	check_all(disk);
@@ -345,6 +420,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(it_is_a_disk, enter, folder_leave),
+		cmocka_unit_test_setup_teardown(what_fails_past_the_cache_was_not_written, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(discards_give_up_room_and_never_show_the_base, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(a_server_that_comes_back_is_found, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(another_base_is_refused, enter, folder_leave),

@@ -17,7 +17,6 @@
 
 #include "base/err.h"
 #include "base/file.h"
-#include "base/file_io.h"
 #include "hypervisor/thin/disk.h"
 #include "tests/error.h"
 #include "tests/folder.h"
@@ -41,10 +40,10 @@ static int direct_error; /* what the next call past the page cache says */
 static bool is_short;	 /* or it stops after its first part */
 static unsigned n_direct;
 
-ssize_t __wrap_file_io_preadv(int fd, const struct iovec *to, int n, off_t offset);
-ssize_t __wrap_file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset);
-ssize_t __real_file_io_preadv(int fd, const struct iovec *to, int n, off_t offset);
-ssize_t __real_file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset);
+ssize_t __wrap_preadv64(int fd, const struct iovec *to, int n, off_t offset);
+ssize_t __wrap_pwritev64(int fd, const struct iovec *from, int n, off_t offset);
+ssize_t __real_preadv64(int fd, const struct iovec *to, int n, off_t offset);
+ssize_t __real_pwritev64(int fd, const struct iovec *from, int n, off_t offset);
 
 static bool is_fault(int fd)
 {
@@ -61,14 +60,14 @@ static int parts_of(int fd, int n)
 	return is_short && fcntl(fd, F_GETFL) & O_DIRECT ? 1 : n;
 }
 
-ssize_t __wrap_file_io_preadv(int fd, const struct iovec *to, int n, off_t offset)
+ssize_t __wrap_preadv64(int fd, const struct iovec *to, int n, off_t offset)
 {
-	return is_fault(fd) ? -1 : __real_file_io_preadv(fd, to, parts_of(fd, n), offset);
+	return is_fault(fd) ? -1 : __real_preadv64(fd, to, parts_of(fd, n), offset);
 }
 
-ssize_t __wrap_file_io_pwritev(int fd, const struct iovec *from, int n, off_t offset)
+ssize_t __wrap_pwritev64(int fd, const struct iovec *from, int n, off_t offset)
 {
-	return is_fault(fd) ? -1 : __real_file_io_pwritev(fd, from, parts_of(fd, n), offset);
+	return is_fault(fd) ? -1 : __real_pwritev64(fd, from, parts_of(fd, n), offset);
 }
 
 static void make_image(const char *path, off_t size)
@@ -238,6 +237,23 @@ static void what_fails_past_the_cache_can_be_written_again(void **state)
 	}
 }
 
+static void a_file_that_offers_no_such_way_takes_the_other(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	AUTO(freep) char *bytes = aligned_alloc(4096, SIZE / 2);
+	make_image("disk.img", SIZE);
+	AUTO(disk_freep) struct disk *disk = must_open("disk.img", false);
+	memset(bytes, 'x', SIZE / 2);
+	direct_error = EINVAL;
+	n_direct = 0;
+	assert_true(write_large(disk, 0, bytes, &err));
+	assert_true(is(disk, 0, 'x') && is(disk, SIZE / 2 - 512, 'x'));
+	assert_true(read_large(disk, 0, bytes, &err));
+	assert_true(n_direct <= 1);
+	direct_error = 0;
+}
+
 static void what_stops_past_the_cache_goes_on(void **state)
 {
 	(void)state;
@@ -257,7 +273,6 @@ static void what_stops_past_the_cache_goes_on(void **state)
 		skip();
 }
 
-/* What the page cache would say of it is not asked for: it may have an older answer. */
 static void a_read_that_fails_past_the_cache_has_failed(void **state)
 {
 	(void)state;
@@ -345,6 +360,71 @@ static void room_does_not_bring_back_what_a_flush_lost(void **state)
 	assert_io_error(disk->ops->flush(disk, &err), &err, path, "flush");
 	full_disk_make_room(room);
 	assert_io_error(disk->ops->flush(disk, &err), &err, path, "failed before");
+}
+
+/* A disk whose kernel takes a sector and cannot keep it: "NEW!" at its beginning. Skips where this user may have none.
+ */
+static struct disk *open_losing(char *path, size_t size, int *ret_room)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	*ret_room = full_disk_new();
+	AUTO(file_closep) int loop = *ret_room < 0 ? -1 : make_thin_device(path, size);
+	if (loop < 0)
+		skip();
+	struct disk *disk = must_open(path, false);
+	full_disk_fill(*ret_room);
+	assert_true(disk->ops->write(disk, 0, &(struct iovec){"NEW!", 4}, 1, &err));
+	return disk;
+}
+
+static void assert_lost(struct disk *disk, const char *path, char *bytes)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	for (int i = 0; i < 2; i++) {
+		memset(bytes, 'x', SIZE / 2);
+		assert_true(read_large(disk, 0, bytes, &err));
+		assert_memory_equal(bytes, "NEW!", 5);
+	}
+	assert_io_error(disk->ops->write(disk, 0, &(struct iovec){bytes, 512}, 1, &err), &err, path, "failed before");
+	assert_io_error(disk->ops->flush(disk, &err), &err, path, "failed before");
+}
+
+/* Only the cache has it: who reads past that would read what was there before, and once be told of an error. */
+static void what_the_kernel_lost_is_read_from_its_cache(void **state)
+{
+	(void)state;
+	char path[64];
+	AUTO(freep) char *bytes = aligned_alloc(4096, SIZE / 2);
+	AUTO(file_closep) int room = -1;
+	AUTO(disk_freep) struct disk *disk = open_losing(path, sizeof(path), &room);
+	assert_lost(disk, path, bytes);
+}
+
+/* Also where somebody else was told, and nothing fails any more. */
+static void what_the_kernel_lost_before_is_known(void **state)
+{
+	(void)state;
+	char path[64];
+	AUTO(freep) char *bytes = aligned_alloc(4096, SIZE / 2);
+	AUTO(file_closep) int room = -1;
+	AUTO(disk_freep) struct disk *disk = open_losing(path, sizeof(path), &room);
+	AUTO(file_closep) int other = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(__real_fdatasync(other), -1);
+	assert_lost(disk, path, bytes);
+}
+
+/* A large write is not charged with it, nor does it hide it. */
+static void what_the_kernel_lost_ends_large_writes(void **state)
+{
+	(void)state;
+	AUTO(err_freep) struct err *err = NULL;
+	char path[64];
+	AUTO(freep) char *bytes = aligned_alloc(4096, SIZE / 2);
+	AUTO(file_closep) int room = -1;
+	AUTO(disk_freep) struct disk *disk = open_losing(path, sizeof(path), &room);
+	memset(bytes, 'x', SIZE / 2);
+	assert_io_error(write_large(disk, 0, bytes, &err), &err, path, "write");
+	assert_lost(disk, path, bytes);
 }
 
 static void what_is_no_disk_is_refused(void **state)
@@ -435,10 +515,14 @@ int main(void)
 		TEST(zeros_are_zeros),
 		TEST(large_writes_and_small_ones_see_each_other),
 		TEST(what_fails_past_the_cache_can_be_written_again),
+		TEST(a_file_that_offers_no_such_way_takes_the_other),
 		TEST(what_stops_past_the_cache_goes_on),
 		TEST(a_read_that_fails_past_the_cache_has_failed),
 		TEST(a_flush_that_failed_is_the_last),
 		TEST(room_does_not_bring_back_what_a_flush_lost),
+		TEST(what_the_kernel_lost_is_read_from_its_cache),
+		TEST(what_the_kernel_lost_before_is_known),
+		TEST(what_the_kernel_lost_ends_large_writes),
 		TEST(what_is_no_disk_is_refused),
 		TEST(one_machine_at_a_time),
 		TEST(qemu_is_refused),

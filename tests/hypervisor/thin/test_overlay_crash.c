@@ -83,8 +83,8 @@ static void keep(const struct pending *pending)
 
 ssize_t __wrap_file_io_pwrite(int fd, const void *data, size_t len, off_t offset);
 ssize_t __real_file_io_pwrite(int fd, const void *data, size_t len, off_t offset);
-ssize_t __wrap_file_io_pwritev(int fd, const struct iovec *parts, int n, off_t offset);
-ssize_t __real_file_io_pwritev(int fd, const struct iovec *parts, int n, off_t offset);
+ssize_t __wrap_pwritev64(int fd, const struct iovec *parts, int n, off_t offset);
+ssize_t __real_pwritev64(int fd, const struct iovec *parts, int n, off_t offset);
 int __wrap_fdatasync(int fd);
 int __real_fdatasync(int fd);
 int __wrap_fallocate64(int fd, int mode, off_t offset, off_t length);
@@ -105,13 +105,13 @@ ssize_t __wrap_file_io_pwrite(int fd, const void *data, size_t len, off_t offset
 	return __real_file_io_pwrite(fd, data, len, offset);
 }
 
-ssize_t __wrap_file_io_pwritev(int fd, const struct iovec *parts, int n, off_t offset)
+ssize_t __wrap_pwritev64(int fd, const struct iovec *parts, int n, off_t offset)
 {
 	uint64_t at = (uint64_t)offset;
 	call();
 	for (int i = 0; i < n; at += parts[i++].iov_len)
 		put(at, parts[i].iov_base, parts[i].iov_len);
-	return __real_file_io_pwritev(fd, parts, n, offset);
+	return __real_pwritev64(fd, parts, n, offset);
 }
 
 int __wrap_fdatasync(int fd)

@@ -23,7 +23,7 @@
 #include "tests/hypervisor/thin/virtio_driver.h"
 #include "tests/unit.h"
 
-enum { NO_JAIL = 77, BROKEN = 99, RING = 16, DISK_SIZE = 1 << 20, DATA = 4096 };
+enum { NO_JAIL = 77, BROKEN = 99, RING = 16, DISK_SIZE = 1 << 20, DATA = 4096, LARGE = 256 << 10 };
 #define HEADER DRIVER_BUFFERS
 #define STATUS (DRIVER_BUFFERS + 0x800)
 #define BYTES (DRIVER_BUFFERS + 0x1000)
@@ -100,6 +100,19 @@ static void request(uint32_t type, uint64_t sector, uint16_t flags)
 	serve(0, buffers, 3);
 }
 
+/* Past the page cache. */
+static void large_request(uint32_t type, uint16_t flags)
+{
+	struct driver_buffer buffers[] = {
+		{HEADER, 16, DRIVER_READS}, {BYTES, LARGE, flags}, {STATUS, 1, DRIVER_WRITES}};
+	uint8_t header[16] = {0};
+	bytes_store_le32(header, type);
+	driver_write(&driver, HEADER, header, sizeof(header));
+	serve(0, buffers, 3);
+	if (driver_byte(&driver, STATUS) != 0)
+		_exit(BROKEN);
+}
+
 static void use_disk(void)
 {
 	struct err *err = NULL;
@@ -114,6 +127,8 @@ static void use_disk(void)
 	request(8, 0, DRIVER_WRITES);
 	request(11, 0, DRIVER_READS);
 	request(13, 8, DRIVER_READS);
+	large_request(1, DRIVER_READS);
+	large_request(0, DRIVER_WRITES);
 	request(0, DISK_SIZE / 512 - 8, DRIVER_WRITES); /* there is nothing there any more: it is logged */
 	if (driver_byte(&driver, STATUS) != 1)
 		_exit(BROKEN);
