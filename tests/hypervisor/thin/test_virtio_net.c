@@ -16,7 +16,6 @@
 #include "hypervisor/thin/virtio_net.h"
 #include "hypervisor/thin/worker.h"
 #include "tests/folder.h"
-#include "tests/hypervisor/thin/tap.h"
 #include "tests/hypervisor/thin/virtio_driver.h"
 #include "tests/unit.h"
 
@@ -499,80 +498,6 @@ static void a_reset_in_the_middle(void **state)
 	assert_received(1, FRAME);
 }
 
-static int set_up_tap(void **state)
-{
-	AUTO(err_freep) struct err *err = NULL;
-	if (folder_enter(state) != 0)
-		return -1;
-	memset(&fixture, 0, sizeof(fixture));
-	fixture.peer = -1;
-	driver_init(&fixture.driver);
-	if (!tap_enter_network())
-		return 0;
-	close(tap_make("tap0", true));
-	make_card(network_open_tap("tap0", &err));
-	return 0;
-}
-
-static unsigned n_left; /* of the buffers */
-
-/* The card's turn, in this thread. Of the pieces of TCP that it delivers ret has the first. Returns how many. */
-static unsigned serve_segments(uint8_t ret[NETWORK_ROOM])
-{
-	uint8_t bytes[NETWORK_ROOM];
-	uint16_t head;
-	uint32_t length;
-	unsigned n = 0;
-	leave_buffers(RING - 1 - n_left, 0x1000);
-	n_left = RING - 1;
-	driver_serve(&fixture.driver, RECEIVE);
-	for (; driver_take_used(&fixture.driver, RECEIVE, &head, &length); n_left--) {
-		driver_read(&fixture.driver, RECEIVED(head), bytes, length);
-		if (tap_is_segment(bytes + NETWORK_HEADER, length - NETWORK_HEADER) && n++ == 0)
-			memcpy(ret, bytes, length);
-	}
-	return n;
-}
-
-static void bring_up_tap(uint64_t features)
-{
-	uint8_t none[NETWORK_ROOM];
-	n_left = 0;
-	driver_bring_up(&fixture.driver, features, RING);
-	assert_int_equal(serve_segments(none), 0);
-}
-
-/* Segments as they are go to a driver that accepts them. What came for it, and waited, is not for one that does not. */
-static void segments_are_for_who_accepts_them(void **state)
-{
-	(void)state;
-	enum { GUEST_CHECKSUM = 1 << 1, GUEST_TSO4 = 1 << 7 };
-	uint8_t first[NETWORK_ROOM];
-	if (!fixture.net)
-		skip();
-	for (unsigned round = 0; round < 2; round++) {
-		bring_up_tap(GUEST_CHECKSUM | GUEST_TSO4);
-		tap_send_segments("tap0");
-		assert_int_equal(serve_segments(first), 1);
-		assert_int_equal(first[0], 1);
-		assert_int_equal(first[1], 1);
-		tap_send_segments("tap0");
-		bring_up_tap(0);
-		tap_send_segments("tap0");
-		assert_int_equal(serve_segments(first), TAP_SEGMENTS);
-		assert_int_equal(first[0], 0);
-		assert_int_equal(first[1], 0);
-	}
-}
-
-static int tear_down_tap(void **state)
-{
-	if (fixture.net)
-		return tear_down(state);
-	driver_release(&fixture.driver);
-	return folder_leave(state);
-}
-
 #define STILL_TEST(function) cmocka_unit_test_setup_teardown(function, set_up_still, tear_down)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
@@ -600,7 +525,6 @@ int main(void)
 		TEST(a_buffer_without_room_is_a_misuse),
 		TEST(passt_that_goes_takes_the_link_down),
 		TEST(a_reset_in_the_middle),
-		cmocka_unit_test_setup_teardown(segments_are_for_who_accepts_them, set_up_tap, tear_down_tap),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
