@@ -9,17 +9,18 @@
 #include "cli/vm.h"
 
 enum use { USE_CREATE = 1, USE_STOP = 2 };
+enum need { NEED_NONE, NEED_FOLDER, NEED_CONFIGURATION };
 
 static const struct subverb {
 	const char *name;
 	vm_function *run;
 	unsigned operands; /* behind it */
-	bool of_machine;   /* that is there */
+	enum need need;	   /* of a machine that is there */
 	enum use use;	   /* the options that it takes */
 } subverbs[] = {
-	{"create", vm_create, 1, false, USE_CREATE}, {"start", vm_start, 1, true, 0},
-	{"stop", vm_stop, 1, true, USE_STOP},	     {"list", vm_list, 0, false, 0},
-	{"console", vm_console, 1, true, 0},	     {"delete", vm_delete, 1, true, 0},
+	{"create", vm_create, 1, NEED_NONE, USE_CREATE}, {"start", vm_start, 1, NEED_CONFIGURATION, 0},
+	{"stop", vm_stop, 1, NEED_FOLDER, USE_STOP},	 {"list", vm_list, 0, NEED_NONE, 0},
+	{"console", vm_console, 1, NEED_FOLDER, 0},	 {"delete", vm_delete, 1, NEED_FOLDER, 0},
 };
 
 static const struct subverb *find(const char *name, struct err **errp)
@@ -82,8 +83,9 @@ bool run_vm(struct context *context, struct err **errp)
 			       subverb->operands ? " NAME" : "");
 	if (!check_options(options, subverb, errp))
 		return false;
-	if (!subverb->of_machine)
+	if (subverb->need == NEED_NONE)
 		return subverb->run(context, NULL, errp);
-	return thin_machine_open(context->state_dir, operands->items[1], &machine, errp) &&
+	return thin_machine_find(context->state_dir, operands->items[1], &machine, errp) &&
+	       (subverb->need == NEED_FOLDER || thin_machine_read(&machine, errp)) &&
 	       subverb->run(context, &machine, errp);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/report.h"
 #include "cli/table.h"
@@ -16,11 +17,13 @@
 static const char *const state_words[] = {
 	[THIN_STOPPED] = "stopped", [THIN_RUNNING] = "running", [THIN_PAUSED] = "paused", [THIN_SILENT] = "silent"};
 
-/* All machines; one whose configuration is wrong has no more than its name, and that. */
+/* All machines. One whose folder is refused has no more than its name, and the reason; one whose configuration is
+ * wrong has all that does not come from there. */
 struct entry {
 	struct thin_machine machine;
 	struct thin_look look;
-	char *name, *wrong;
+	char *name, *reason;
+	const char *state;
 };
 
 struct list {
@@ -35,7 +38,7 @@ static void list_release(struct list *list)
 		if (list->entries) {
 			thin_machine_release(&list->entries[i].machine);
 			free(list->entries[i].look.reason);
-			free(list->entries[i].wrong);
+			free(list->entries[i].reason);
 		}
 		free(list->names[i]);
 	}
@@ -43,14 +46,26 @@ static void list_release(struct list *list)
 	free(list->names);
 }
 
+/* Behind those that are there. */
+static bool take_reason(struct entry *entry, const char *reason, struct err **errp)
+{
+	AUTO(freep) char *before = entry->reason;
+	entry->reason = before ? file_format("%s; %s", before, reason) : strdup(reason);
+	return entry->reason || err_set_no_memory(errp);
+}
+
 static bool load_entry(const char *state_dir, struct entry *entry, struct err **errp)
 {
-	struct err *err = NULL;
-	if (thin_machine_open(state_dir, entry->name, &entry->machine, &err))
-		return thin_machine_look(&entry->machine, &entry->look, errp);
-	entry->wrong = strdup(err_message(err));
-	err_free(err);
-	return entry->wrong || err_set_no_memory(errp);
+	AUTO(err_freep) struct err *err = NULL;
+	entry->state = "unknown";
+	if (!thin_machine_find(state_dir, entry->name, &entry->machine, &err))
+		return take_reason(entry, err_message(err), errp);
+	if (!thin_machine_look(&entry->machine, &entry->look, errp))
+		return false;
+	entry->state = state_words[entry->look.state];
+	if (!thin_machine_read(&entry->machine, &err) && !take_reason(entry, err_message(err), errp))
+		return false;
+	return !entry->look.reason || take_reason(entry, entry->look.reason, errp);
 }
 
 static bool load(const char *state_dir, struct list *list, struct err **errp)
@@ -87,16 +102,16 @@ static struct json *entry_to_json(const struct entry *entry)
 	struct json *json = json_new_object();
 	const struct machine_config *config = entry->machine.config;
 	json_set(json, "name", json_new_text(entry->name));
-	json_set(json, "state", json_new_text(config ? state_words[entry->look.state] : "unknown"));
-	json_set(json, "reason", json_new_text(config ? entry->look.reason : entry->wrong));
+	json_set(json, "state", json_new_text(entry->state));
+	json_set(json, "reason", json_new_text(entry->reason));
+	json_set(json, "pid", entry->look.pid ? json_new_number((uint64_t)entry->look.pid) : json_new_null());
+	json_set(json, "folder", json_new_text(entry->machine.folder));
+	json_set(json, "point", json_new_text(entry->machine.point));
 	if (!config)
 		return json;
-	json_set(json, "pid", entry->look.pid ? json_new_number((uint64_t)entry->look.pid) : json_new_null());
 	json_set(json, "memory", json_new_number(config->memory));
 	json_set(json, "vcpus", json_new_number(config->vcpus));
-	json_set(json, "point", json_new_text(entry->machine.point));
 	json_set(json, "disks", disks_to_json(config));
-	json_set(json, "folder", json_new_text(entry->machine.folder));
 	return json;
 }
 
@@ -114,9 +129,8 @@ static struct json *list_to_json(const struct list *list)
 static void add_row(struct table *table, struct entry *entry)
 {
 	const struct machine_config *config = entry->machine.config;
-	char *reason = config ? entry->look.reason : entry->wrong;
 	table_cell(table, "%s", entry->name);
-	table_cell(table, "%s", config ? state_words[entry->look.state] : "unknown");
+	table_cell(table, "%s", entry->state);
 	if (config) {
 		table_cell(table, "%" PRIu64 " MiB", config->memory / MIB);
 		table_cell(table, "%u", config->vcpus);
@@ -125,7 +139,7 @@ static void add_row(struct table *table, struct entry *entry)
 		table_cell(table, "-");
 	}
 	table_cell(table, "%s", entry->machine.point_text ? entry->machine.point_text : "-");
-	table_cell(table, "%s", reason ? words_make_printable(reason) : "");
+	table_cell(table, "%s", entry->reason ? words_make_printable(entry->reason) : "");
 }
 
 static bool print(struct list *list, struct err **errp)

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/machines/machines.h"
+#include "hypervisor/machines/machines_internal.h"
 #include "hypervisor/thin/machine_config.h"
 
 enum { SMALL_FILE_MAX = 4096, FOLDER_MODE = 0700 };
@@ -145,28 +146,49 @@ static bool read_uid(const char *folder, uid_t *ret, struct err **errp)
 	return true;
 }
 
-static bool open_machine(const char *state_dir, const char *name, struct thin_machine *machine, struct err **errp)
+/* Who runs is there, even where somebody has removed its vm.conf. */
+static bool is_machine(const char *folder, bool *ret, struct err **errp)
 {
+	AUTO(freep) char *conf = file_join(folder, "vm.conf");
+	if (!conf)
+		return err_set_no_memory(errp);
+	*ret = access(conf, F_OK) == 0;
+	return *ret || machine_folder_runs(folder, ret, errp);
+}
+
+static bool find_machine(const char *state_dir, const char *name, struct thin_machine *machine, struct err **errp)
+{
+	bool is_there = false;
 	AUTO(freep) char *all = folder_of_all(state_dir);
 	machine->name = strdup(name);
 	machine->folder = folder_of(state_dir, name);
-	AUTO(freep) char *conf = machine->folder ? thin_machine_file(machine, "vm.conf") : NULL;
-	if (!all || !machine->name || !conf)
+	if (!all || !machine->name || !machine->folder)
 		return err_set_no_memory(errp);
-	if (access(conf, F_OK) != 0 && errno == ENOENT)
-		return err_set(errp, ERR_NOT_FOUND, "there is no machine '%s' here; 'salvor vm list' lists all", name);
-	if (!check_place(state_dir, all, errp) || !check_folder(machine->folder, errp))
+	if ((access(machine->folder, F_OK) == 0 || errno != ENOENT) &&
+	    (!check_place(state_dir, all, errp) || !check_folder(machine->folder, errp) ||
+	     !is_machine(machine->folder, &is_there, errp)))
 		return false;
-	machine->config = machine_config_read(conf, errp);
-	return machine->config && read_point(machine, errp) && read_uid(machine->folder, &machine->uid, errp);
+	return is_there ||
+	       err_set(errp, ERR_NOT_FOUND, "there is no machine '%s' here; 'salvor vm list' lists all", name);
 }
 
-bool thin_machine_open(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp)
+bool thin_machine_read(struct thin_machine *machine, struct err **errp)
+{
+	AUTO(freep) char *conf = thin_machine_file(machine, "vm.conf");
+	if (!conf)
+		return err_set_no_memory(errp);
+	if (!read_point(machine, errp) || !read_uid(machine->folder, &machine->uid, errp))
+		return false;
+	machine->config = machine_config_read(conf, errp);
+	return machine->config;
+}
+
+bool thin_machine_find(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp)
 {
 	struct thin_machine machine = {0};
 	if (!machine_config_is_name(name))
 		return err_set(errp, ERR_USAGE, "'%s' is not the name of a machine", name);
-	if (!open_machine(state_dir, name, &machine, errp)) {
+	if (!find_machine(state_dir, name, &machine, errp)) {
 		thin_machine_release(&machine);
 		return false;
 	}
@@ -183,10 +205,12 @@ static int compare_names(const void *a, const void *b)
 
 static bool add_name(const char *all, const char *name, char ***names, size_t *n, struct err **errp)
 {
-	AUTO(freep) char *conf = file_format("%s/%s/vm.conf", all, name);
-	if (!conf)
+	bool is_there = false;
+	AUTO(freep) char *folder = file_join(all, name);
+	AUTO(err_freep) struct err *err = NULL; /* what nobody can look into is none of ours */
+	if (!folder)
 		return err_set_no_memory(errp);
-	if (!machine_config_is_name(name) || access(conf, F_OK) != 0)
+	if (!machine_config_is_name(name) || !is_machine(folder, &is_there, &err) || !is_there)
 		return true;
 	char **grown = reallocarray(*names, *n + 1, sizeof(*grown));
 	if (!grown)
@@ -431,20 +455,35 @@ static bool fill_folder(const char *state_dir, const char *folder, const struct 
 	return false;
 }
 
+/* It may have lost its vm.conf: what runs must not become another's. */
+static bool check_free(const char *folder, const char *name, struct err **errp)
+{
+	bool runs;
+	char pid[MACHINE_PID_TEXT];
+	AUTO(freep) char *conf = file_join(folder, "vm.conf");
+	if (!conf)
+		return err_set_no_memory(errp);
+	if (access(conf, F_OK) == 0)
+		return err_set(errp, ERR_EXISTS, "there is a machine '%s' already", name);
+	if (!machine_folder_runs(folder, &runs, errp))
+		return false;
+	if (!runs)
+		return true;
+	return err_set(errp, ERR_BUSY, "a machine '%s' still runs here%s: 'salvor vm stop --force %s' ends it", name,
+		       machine_folder_pid_text(folder, pid), name);
+}
+
 /* One creates at a time, so that no two take the same folder or user. */
 static bool create_locked(const char *state_dir, const char *all, const char *folder,
 			  const struct thin_machine_plan *plan, struct err **errp)
 {
-	AUTO(freep) char *conf = file_join(folder, "vm.conf");
 	AUTO(freep) char *lock_path = file_join(all, ".lock");
 	AUTO(file_closep) int lock = -1;
-	if (!conf || !lock_path)
+	if (!lock_path)
 		return err_set_no_memory(errp);
 	if (!file_make_folders(all, FOLDER_MODE, errp) || !check_place(state_dir, all, errp) ||
-	    !file_lock(lock_path, &lock, errp))
+	    !file_lock(lock_path, &lock, errp) || !check_free(folder, plan->name, errp))
 		return false;
-	if (access(conf, F_OK) == 0)
-		return err_set(errp, ERR_EXISTS, "there is a machine '%s' already", plan->name);
 	return fill_folder(state_dir, folder, plan, errp);
 }
 
@@ -497,7 +536,7 @@ bool thin_machine_delete(const struct thin_machine *machine, struct err **errp)
 	AUTO(file_closep) int lock = folder >= 0 ? thin_machine_lock(machine, errp) : -1;
 	if (lock < 0)
 		return false;
-	if (unlinkat(folder, "vm.conf", 0) != 0)
+	if (unlinkat(folder, "vm.conf", 0) != 0 && errno != ENOENT)
 		return err_set_errno(errp, errno, "%s/vm.conf", machine->folder);
 	return remove_rest(machine, folder, errp);
 }

@@ -26,42 +26,37 @@ enum { LOOK_MS = 100, LOG_TAIL = 4096, PROC_MAX = 4096, KILL_S = 10 };
 
 /* ---- lock ---- */
 
-static int open_lock(const struct thin_machine *machine, struct err **errp)
-{
-	AUTO(freep) char *path = thin_machine_file(machine, "lock");
-	int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-	if (!path)
-		err_set_no_memory(errp);
-	else if (fd < 0)
-		err_set_errno(errp, errno, "%s", path);
-	return fd;
-}
-
 int thin_machine_lock(const struct thin_machine *machine, struct err **errp)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	AUTO(file_closep) int fd = open_lock(machine, errp);
-	if (fd < 0)
+	AUTO(freep) char *path = thin_machine_file(machine, "lock");
+	if (!path) {
+		err_set_no_memory(errp);
 		return -1;
-	if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+	}
+	AUTO(file_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) == 0)
 		return STEAL_FD(&fd);
-	if (errno == EAGAIN || errno == EACCES)
+	if (errno == EAGAIN)
 		err_set(errp, ERR_BUSY, "machine '%s' runs", machine->name);
 	else
-		err_set_errno(errp, errno, "machine '%s': lock", machine->name);
+		err_set_errno(errp, errno, "%s", path);
 	return -1;
 }
 
 /* Asks for the lock without taking it. */
-static bool is_running(const struct thin_machine *machine, bool *ret, struct err **errp)
+bool machine_folder_runs(const char *folder, bool *ret, struct err **errp)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	AUTO(file_closep) int fd = open_lock(machine, errp);
-	if (fd < 0)
-		return false;
-	if (fcntl(fd, F_OFD_GETLK, &whole) != 0)
-		return err_set_errno(errp, errno, "machine '%s': lock", machine->name);
-	*ret = whole.l_type != F_UNLCK;
+	AUTO(freep) char *path = file_join(folder, "lock");
+	if (!path)
+		return err_set_no_memory(errp);
+	AUTO(file_closep) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno != ENOENT)
+		return err_set_errno(errp, errno, "%s", path);
+	if (fd >= 0 && fcntl(fd, F_OFD_GETLK, &whole) != 0)
+		return err_set_errno(errp, errno, "%s: lock", path);
+	*ret = fd >= 0 && whole.l_type != F_UNLCK;
 	return true;
 }
 
@@ -116,10 +111,10 @@ struct written_pid {
 };
 
 /* What the file pid says; false where there is none. */
-static bool read_pid(const struct thin_machine *machine, struct written_pid *ret)
+static bool read_pid(const char *folder, struct written_pid *ret)
 {
 	char text[PROC_MAX], *rest = text;
-	AUTO(freep) char *path = thin_machine_file(machine, "pid");
+	AUTO(freep) char *path = file_join(folder, "pid");
 	if (!path || !read_text(path, text))
 		return false;
 	ret->pid = (pid_t)strtol(rest, &rest, 10);
@@ -131,12 +126,12 @@ static bool read_pid(const struct thin_machine *machine, struct written_pid *ret
 }
 
 /* A descriptor of salvor-vmm's process; -1 where it is not there any more. */
-static int open_process(const struct thin_machine *machine, pid_t *ret_pid)
+static int open_process(const char *folder, pid_t *ret_pid)
 {
 	char boot[PROC_MAX];
 	struct written_pid written;
 	uint64_t start;
-	if (!read_pid(machine, &written) || !boot_id(boot) || strcmp(boot, written.boot) != 0)
+	if (!read_pid(folder, &written) || !boot_id(boot) || strcmp(boot, written.boot) != 0)
 		return -1;
 	/* The descriptor first: what it is of does not change behind the look at its start. */
 	AUTO(file_closep) int fd = (int)syscall(SYS_pidfd_open, written.pid, 0);
@@ -144,6 +139,16 @@ static int open_process(const struct thin_machine *machine, pid_t *ret_pid)
 		return -1;
 	*ret_pid = written.pid;
 	return STEAL_FD(&fd);
+}
+
+const char *machine_folder_pid_text(const char *folder, char text[MACHINE_PID_TEXT])
+{
+	pid_t pid;
+	AUTO(file_closep) int process = open_process(folder, &pid);
+	text[0] = '\0';
+	if (process >= 0)
+		snprintf(text, MACHINE_PID_TEXT, ", pid %d", pid);
+	return text;
 }
 
 /* ---- look ---- */
@@ -184,14 +189,14 @@ bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret
 	AUTO(json_freep) struct json *answer = NULL;
 	struct err *silent = NULL;
 	bool runs;
-	if (!is_running(machine, &runs, errp))
+	if (!machine_folder_runs(machine->folder, &runs, errp))
 		return false;
 	*ret = (struct thin_look){.state = runs ? THIN_SILENT : THIN_STOPPED};
 	if (!runs) {
 		ret->reason = last_error(machine);
 		return true;
 	}
-	AUTO(file_closep) int process = open_process(machine, &ret->pid);
+	AUTO(file_closep) int process = open_process(machine->folder, &ret->pid);
 	if (thin_machine_order(machine, "status", &answer, &silent))
 		take_answer(answer, ret);
 	err_free(silent);
@@ -203,7 +208,7 @@ bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret
 bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, struct err **errp)
 {
 	pid_t pid;
-	AUTO(file_closep) int process = open_process(machine, &pid);
+	AUTO(file_closep) int process = open_process(machine->folder, &pid);
 	*ret_killed = process >= 0;
 	if (process < 0)
 		return true;
@@ -222,10 +227,10 @@ bool thin_machine_wait(const struct thin_machine *machine, unsigned seconds, con
 {
 	uint64_t until = clock_monotonic_ns() + seconds * UINT64_C(1000000000);
 	pid_t pid;
-	AUTO(file_closep) int process = open_process(machine, &pid);
+	AUTO(file_closep) int process = open_process(machine->folder, &pid);
 	for (;;) {
 		bool runs;
-		if (!cancel_check(cancel, errp) || !is_running(machine, &runs, errp))
+		if (!cancel_check(cancel, errp) || !machine_folder_runs(machine->folder, &runs, errp))
 			return false;
 		*ret_stopped = !runs;
 		if (!runs || clock_monotonic_ns() >= until)

@@ -2,7 +2,7 @@
 /*
  * The machines of the thin hypervisor on this host: a folder each, machines/NAME below the state folder, that has
  *
- *	vm.conf     what the machine is (thin/machine_config.h). Where it is not, there is no machine
+ *	vm.conf     what the machine is (thin/machine_config.h). Where it is not, and nothing runs, there is no machine
  *	point       where its disks are a point's: its id, and a second line that names it for people
  *	*.overlay   what it wrote over such disks
  *	uid         the user that it becomes in its jail, a number; where root made it
@@ -34,15 +34,18 @@ struct machine_config;
 
 struct thin_machine {
 	char *name, *folder;
-	struct machine_config *config;
-	char *point, *point_text; /* NULL: its disks are images */
-	uid_t uid;		  /* 0: it stays who starts it, who must not be root */
+	struct machine_config *config; /* NULL until it is read, as all below */
+	char *point, *point_text;      /* NULL: its disks are images */
+	uid_t uid;		       /* 0: it stays who starts it, who must not be root */
 };
 
 void thin_machine_release(struct thin_machine *machine);
 
-/* ERR_NOT_FOUND, or what is wrong with its configuration. */
-NODISCARD bool thin_machine_open(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp);
+/* Where it is, and nothing of what it is: enough to look at it, to speak to it, to end and to delete it.
+ * ERR_NOT_FOUND. */
+NODISCARD bool thin_machine_find(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp);
+/* What it is; or what is wrong with its configuration. */
+NODISCARD bool thin_machine_read(struct thin_machine *machine, struct err **errp);
 /* Names in alphabetical order, each and all of them the caller's to free. */
 NODISCARD bool thin_machine_names(const char *state_dir, char ***ret, size_t *ret_n, struct err **errp);
 
@@ -59,7 +62,8 @@ struct thin_machine_plan {
 	const char *point, *point_text; /* NULL: none */
 };
 
-/* ERR_EXISTS where the name is taken, ERR_USAGE where the plan makes no machine. Nothing stays of a failure. */
+/* ERR_EXISTS where the name is taken, ERR_BUSY where a machine of that name still runs, ERR_USAGE where the plan makes
+ * no machine. Nothing stays of a failure. */
 NODISCARD bool thin_machine_create(const char *state_dir, const struct thin_machine_plan *plan, struct err **errp);
 /* With its overlays; images that it only names stay. ERR_BUSY while it runs. */
 NODISCARD bool thin_machine_delete(const struct thin_machine *machine, struct err **errp);

@@ -9,5 +9,11 @@
 struct err;
 struct thin_machine;
 
+/* Whether anything of the machine in this folder runs. */
+NODISCARD bool machine_folder_runs(const char *folder, bool *ret, struct err **errp);
+enum { MACHINE_PID_TEXT = 32 };
+
+/* The number of its salvor-vmm, as ", pid 123"; "" where none is known that is there. Returns text. */
+const char *machine_folder_pid_text(const char *folder, char text[MACHINE_PID_TEXT]);
 /* Writes the file pid. The process lives, or was not waited for yet. */
 NODISCARD bool thin_machine_write_pid(const struct thin_machine *machine, pid_t pid, struct err **errp);

@@ -189,9 +189,13 @@ class Machines(CommandTest):
         with open(self.machine("a", "vm.conf"), "a", encoding="ascii") as file:
             file.write("colour = blue\n")
         self.fail_with(2, "usage", r"vm.conf:\d+: .*colour", "vm", "start", "a")
-        self.assertEqual(self.listed()["a"]["state"], "unknown")
+        self.assertEqual(self.listed()["a"]["state"], "stopped")
         self.assertIn("colour", self.listed()["a"]["reason"])
         self.assertEqual(self.listed()["b"]["state"], "stopped")
+        os.chmod(self.machine("b"), 0o777)
+        self.assertEqual((self.listed()["b"]["state"], self.listed()["b"]["pid"]), ("unknown", None))
+        self.assertIn("nobody else can write to", self.listed()["b"]["reason"])
+        self.succeed("vm", "delete", "a")
 
     def test_what_runs_is_known_by_its_lock(self):
         self.create()
@@ -494,6 +498,36 @@ class Running(CommandTest):
         self.assertIn("machine 'web01' did not answer and was killed", stopped.stderr)
         self.assertEqual(self.state()["state"], "stopped")
 
+    def test_a_wrong_file_while_it_runs(self):
+        """Only a start needs the file: who runs is told, spoken to and ended without it."""
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        self.wait_for("the firmware's word", lambda: self.state()["state"] == "paused")
+        with open(os.path.join(self.folder_of_machine, "vm.conf"), "a", encoding="utf-8") as file:
+            file.write("colour = blue\n")
+        machine = self.state()
+        self.assertEqual((machine["state"], machine["pid"], machine["folder"]), ("paused", pid, self.folder_of_machine))
+        self.assertRegex(machine["reason"], r"vm.conf:\d+: .*colour.*; .*nothing to boot")
+        self.fail_with(1, "busy", "machine 'web01' runs", "vm", "delete", "web01")
+        self.fail_with(1, "busy", "is paused: .*nothing to boot", "vm", "stop", "web01")
+        self.sit_at_it()
+        self.succeed("vm", "stop", "--force", "web01")
+        self.assertEqual(self.state()["state"], "stopped")
+        self.succeed("vm", "delete", "web01")
+
+    def test_no_file_while_it_runs(self):
+        """Nothing that runs is out of sight, or becomes another's."""
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        os.remove(os.path.join(self.folder_of_machine, "vm.conf"))
+        machine = self.state()
+        self.assertEqual((machine["name"], machine["pid"]), ("web01", pid))
+        self.assertIn("vm.conf: No such file", machine["reason"])
+        self.fail_with(1, "busy", f"a machine 'web01' still runs here, pid {pid}: 'salvor vm stop --force web01'", "vm", "create", "web01", "--disk", "disk.raw")
+        self.fail_with(1, "busy", "machine 'web01' runs", "vm", "delete", "web01")
+        self.succeed("vm", "stop", "--force", "web01")
+        self.assertEqual(self.succeed("vm", "list")["machines"], [])
+        self.succeed("vm", "create", "web01", "--disk", "disk.raw", "--memory", "64M")
+        self.assertEqual(self.state()["state"], "stopped")
+
     def test_jailed(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
         if "outside a jail" in self.log():
@@ -559,6 +593,9 @@ class Running(CommandTest):
             self.assertTrue(json.loads(first.recv(4096))["ok"])
             self.assertIn("somebody else", self.order('{"do": "console"}')[0]["error"])
         self.wait_for("the console", lambda: self.order('{"do": "console"}')[0]["ok"])
+        self.sit_at_it()
+
+    def sit_at_it(self):
         main, terminal = pty.openpty()
         process = subprocess.Popen([BIN, "vm", "console", "web01"], stdin=terminal, stdout=terminal, stderr=subprocess.PIPE,
                                    env=self.environment, start_new_session=True)
