@@ -49,7 +49,7 @@ static const struct option_spec options[] = {
 	 .kind = OPTION_TEXT,
 	 .argument = "SECONDS",
 	 .fallback = "60",
-	 .text = "stop: how long the guest may take to power off",
+	 .text = "stop: how long the guest may take to power off; and with --force, the machine to answer, at most 10",
 	 .offset = offsetof(struct options, timeout)},
 	{0},
 };
@@ -86,7 +86,9 @@ const struct verb verb_vm = {
 		"and at start.\n\n"
 		"start runs a machine, or lets one go on that paused because its disk was full or its repository away. "
 		"stop presses its power button, and says so when the guest does not listen. list tells how all "
-		"are. console connects this terminal to the serial line; Ctrl-] leaves, and the machine runs on. "
+		"are: stopped, running, paused, or silent, which is a machine that runs and does not answer, since it "
+		"begins or ends just now, or hangs; with the reason. console connects "
+		"this terminal to the serial line; Ctrl-] leaves, and the machine runs on. "
 		"delete removes a machine that does not run, with its overlays; images that --disk named stay.\n\n"
 		"Beside vm.conf are serial.log, which has all that the guest said on its serial line, and agent, the "
 		"socket of the QEMU guest agent. As root, each machine runs as a user of its own. Its memory is not "

@@ -4,10 +4,12 @@
 #include "base/err.h"
 #include "cli/vm.h"
 
+enum { PATIENCE_MS = 1000 };
+
 bool vm_delete(struct context *context, const struct thin_machine *machine, struct err **errp)
 {
 	struct thin_look look;
-	if (!thin_machine_look(machine, &look, errp))
+	if (!thin_machine_look(machine, thin_machine_until(PATIENCE_MS), &look, errp))
 		return false;
 	free(look.reason);
 	if (look.state != THIN_STOPPED)

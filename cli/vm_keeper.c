@@ -197,7 +197,7 @@ static void let_go_on(const struct thin_machine *machine)
 {
 	AUTO(json_freep) struct json *answer = NULL;
 	AUTO(err_freep) struct err *err = NULL;
-	if (!thin_machine_order(machine, "go-on", &answer, &err))
+	if (!thin_machine_order(machine, "go-on", thin_machine_until(THIN_PATIENCE_MS), &answer, &err))
 		log_warning("%s; it was to go on, since its NBD server serves, and is told so again", err_message(err));
 }
 
@@ -208,7 +208,8 @@ static void help_on(struct keeper *keeper)
 	AUTO(err_freep) struct err *err = NULL;
 	struct thin_look look = {0};
 	uint64_t now = clock_monotonic_ns();
-	if (now < keeper->look_ns || !thin_machine_look(keeper->machine, &look, &err))
+	if (now < keeper->look_ns ||
+	    !thin_machine_look(keeper->machine, thin_machine_until(THIN_PATIENCE_MS), &look, &err))
 		return;
 	free(look.reason);
 	if (look.waits_for_disk) {

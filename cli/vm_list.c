@@ -14,6 +14,9 @@
 
 #define MIB (UINT64_C(1) << 20)
 
+/* For all that do not answer; and for one more of them. */
+enum { PATIENCE_MS = 2000, LEAST_PATIENCE_MS = 200 };
+
 static const char *const state_words[] = {
 	[THIN_STOPPED] = "stopped", [THIN_RUNNING] = "running", [THIN_PAUSED] = "paused", [THIN_SILENT] = "silent"};
 
@@ -54,13 +57,14 @@ static bool take_reason(struct entry *entry, const char *reason, struct err **er
 	return entry->reason || err_set_no_memory(errp);
 }
 
-static bool load_entry(const char *state_dir, struct entry *entry, struct err **errp)
+static bool load_entry(const char *state_dir, uint64_t until, struct entry *entry, struct err **errp)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	entry->state = "unknown";
 	if (!thin_machine_find(state_dir, entry->name, &entry->machine, &err))
 		return take_reason(entry, err_message(err), errp);
-	if (!thin_machine_look(&entry->machine, &entry->look, errp))
+	uint64_t least = thin_machine_until(LEAST_PATIENCE_MS);
+	if (!thin_machine_look(&entry->machine, until > least ? until : least, &entry->look, errp))
 		return false;
 	entry->state = state_words[entry->look.state];
 	if (!thin_machine_read(&entry->machine, &err) && !take_reason(entry, err_message(err), errp))
@@ -75,9 +79,10 @@ static bool load(const char *state_dir, struct list *list, struct err **errp)
 	list->entries = calloc(list->n + 1, sizeof(*list->entries));
 	if (!list->entries)
 		return err_set_no_memory(errp);
+	uint64_t until = thin_machine_until(PATIENCE_MS);
 	for (size_t i = 0; i < list->n; i++) {
 		list->entries[i].name = list->names[i];
-		if (!load_entry(state_dir, &list->entries[i], errp))
+		if (!load_entry(state_dir, until, &list->entries[i], errp))
 			return false;
 	}
 	return true;

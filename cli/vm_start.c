@@ -20,15 +20,15 @@ static bool go_on(struct context *context, const struct thin_machine *machine, p
 	AUTO(json_freep) struct json *answer = NULL;
 	if (machine->point && !vm_keeper_is_there(machine))
 		return vm_keeper_start(context, machine, ret_pid, errp);
-	return thin_machine_order(machine, "go-on", &answer, errp);
+	return thin_machine_order(machine, "go-on", thin_machine_until(THIN_PATIENCE_MS), &answer, errp);
 }
 
 bool vm_start(struct context *context, const struct thin_machine *machine, struct err **errp)
 {
 	struct thin_look look;
-	if (!thin_machine_look(machine, &look, errp))
+	if (!thin_machine_look_settled(machine, thin_machine_until(THIN_PATIENCE_MS), &context->cancel, &look, errp))
 		return false;
-	free(look.reason);
+	AUTO(freep) char *reason = look.reason;
 	switch (look.state) {
 	case THIN_STOPPED:
 		return start(context, machine, &look.pid, errp) &&
@@ -39,6 +39,6 @@ bool vm_start(struct context *context, const struct thin_machine *machine, struc
 	case THIN_RUNNING:
 		return err_set(errp, ERR_EXISTS, "machine '%s' runs already", machine->name);
 	default:
-		return err_set(errp, ERR_BUSY, "machine '%s' runs already, and does not answer", machine->name);
+		return err_set(errp, ERR_BUSY, "%s", reason);
 	}
 }

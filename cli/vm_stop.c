@@ -7,7 +7,7 @@
 #include "cli/vm.h"
 #include "cli/words.h"
 
-enum { TIMEOUT_S = 60, TIMEOUT_MAX_S = 86400, END_S = 10 };
+enum { TIMEOUT_S = 60, TIMEOUT_MAX_S = 86400, END_MS = 10000 };
 
 /* It was killed, or there was nobody to kill. */
 static bool explain_running(const struct thin_machine *machine, bool killed, struct err **errp)
@@ -31,35 +31,42 @@ static bool end_by_force(struct context *context, const struct thin_machine *mac
 	if (killed)
 		log_warning("machine '%s' did not answer and was killed: what its guest had not flushed is lost",
 			    machine->name);
-	return thin_machine_wait(machine, END_S, &context->cancel, &stopped, errp) &&
+	return thin_machine_wait(machine, thin_machine_until(END_MS), &context->cancel, &stopped, errp) &&
 	       (stopped || explain_running(machine, killed, errp));
 }
 
-/* By its own order, so that nothing is in the middle of a write; and without it where it does not answer. */
+/* By its own order, so that nothing is in the middle of a write; and without it where that is of no use. Who does not
+ * take the order may be ending already, by another's. */
 static bool end(struct context *context, const struct thin_machine *machine, struct err **errp)
 {
 	AUTO(json_freep) struct json *answer = NULL;
 	AUTO(err_freep) struct err *err = NULL;
-	bool stopped = false;
-	if (thin_machine_order(machine, "end", &answer, &err) &&
-	    !thin_machine_wait(machine, END_S, &context->cancel, &stopped, errp))
-		return false;
-	return stopped || end_by_force(context, machine, errp);
+	bool stopped;
+	if (!thin_machine_order(machine, "end", thin_machine_until(END_MS), &answer, &err))
+		err_clear(&err);
+	return thin_machine_wait(machine, thin_machine_until(END_MS), &context->cancel, &stopped, errp) &&
+	       (stopped || end_by_force(context, machine, errp));
 }
 
-static bool press_power(struct context *context, const struct thin_machine *machine, struct err **errp)
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static bool press_power(struct context *context, const struct thin_machine *machine, unsigned timeout, uint64_t until,
+			struct err **errp)
 {
 	AUTO(json_freep) struct json *answer = NULL;
-	unsigned timeout = TIMEOUT_S;
-	const char *said = context->options.timeout;
-	bool stopped;
-	if (said && !words_parse_number("timeout", said, TIMEOUT_MAX_S, &timeout, errp))
+	AUTO(err_freep) struct err *err = NULL;
+	uint64_t soon = earlier(until, thin_machine_until(END_MS));
+	bool stopped, heard = thin_machine_order(machine, "press-power", soon, &answer, &err);
+	if (!thin_machine_wait(machine, heard ? until : soon, &context->cancel, &stopped, errp))
 		return false;
-	if (!thin_machine_order(machine, "press-power", &answer, errp) ||
-	    !thin_machine_wait(machine, timeout, &context->cancel, &stopped, errp))
-		return false;
-	return stopped ||
-	       err_set(errp, ERR_BUSY,
+	if (stopped)
+		return true;
+	if (!heard)
+		return err_move(errp, &err);
+	return err_set(errp, ERR_BUSY,
 		       "machine '%s' has not powered off in %u s: its guest may be busy, or not listen to its power "
 		       "button; 'salvor vm stop --force %s' ends it at once",
 		       machine->name, timeout, machine->name);
@@ -75,16 +82,36 @@ static bool refuse_paused(const struct thin_machine *machine, const struct thin_
 		machine->name);
 }
 
-bool vm_stop(struct context *context, const struct thin_machine *machine, struct err **errp)
+static bool stop(struct context *context, const struct thin_machine *machine, unsigned timeout, struct err **errp)
 {
+	bool force = context->options.force;
+	uint64_t until = thin_machine_until(timeout * 1000);
+	uint64_t soon = earlier(until, thin_machine_until(END_MS));
 	struct thin_look look;
-	if (!thin_machine_look(machine, &look, errp))
+	if (!thin_machine_look_settled(machine, soon, &context->cancel, &look, errp))
 		return false;
 	AUTO(freep) char *reason = look.reason;
-	if (look.state == THIN_STOPPED)
+	if (look.state == THIN_STOPPED) /* by another's order */
+		return true;
+	if (look.state == THIN_SILENT)
+		return force ? end_by_force(context, machine, errp) : err_set(errp, ERR_BUSY, "%s", reason);
+	if (force)
+		return end(context, machine, errp);
+	return look.state == THIN_PAUSED ? refuse_paused(machine, &look, errp)
+					 : press_power(context, machine, timeout, until, errp);
+}
+
+bool vm_stop(struct context *context, const struct thin_machine *machine, struct err **errp)
+{
+	unsigned timeout = TIMEOUT_S;
+	const char *said = context->options.timeout;
+	bool stopped;
+	if (said && !words_parse_number("timeout", said, TIMEOUT_MAX_S, &timeout, errp))
+		return false;
+	if (!thin_machine_wait(machine, 0, &context->cancel, &stopped, errp))
+		return false;
+	if (stopped)
 		return err_set(errp, ERR_NOT_FOUND, "machine '%s' does not run", machine->name);
-	if (look.state == THIN_PAUSED && !context->options.force)
-		return refuse_paused(machine, &look, errp);
-	return (context->options.force ? end(context, machine, errp) : press_power(context, machine, errp)) &&
+	return stop(context, machine, timeout, errp) &&
 	       vm_report(context, machine->name, "stopped", 0, "is stopped", errp);
 }

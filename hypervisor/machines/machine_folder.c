@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "hypervisor/machines/machines.h"
 #include "hypervisor/machines/machines_internal.h"
 #include "hypervisor/thin/machine_config.h"
 
-enum { SMALL_FILE_MAX = 4096, FOLDER_MODE = 0700 };
+enum { SMALL_FILE_MAX = 4096, FOLDER_MODE = 0700, LOCK_MS = 10000, LOCK_LOOK_MS = 20 };
 
 /* Nobody else's: between those that systemd's containers take, and the upper half, which some programs take for
  * negative. */
@@ -473,6 +475,19 @@ static bool check_free(const char *folder, const char *name, struct err **errp)
 		       machine_folder_pid_text(folder, pid), name);
 }
 
+/* Whoever has it is done soon. */
+static bool lock_all(const char *path, int *ret, struct err **errp)
+{
+	uint64_t until = thin_machine_until(LOCK_MS);
+	while (!file_lock(path, ret, errp)) {
+		if (err_code(*errp) != ERR_BUSY || clock_monotonic_ns() >= until)
+			return false;
+		err_clear(errp);
+		poll(NULL, 0, LOCK_LOOK_MS);
+	}
+	return true;
+}
+
 /* One creates at a time, so that no two take the same folder or user. */
 static bool create_locked(const char *state_dir, const char *all, const char *folder,
 			  const struct thin_machine_plan *plan, struct err **errp)
@@ -482,7 +497,7 @@ static bool create_locked(const char *state_dir, const char *all, const char *fo
 	if (!lock_path)
 		return err_set_no_memory(errp);
 	if (!file_make_folders(all, FOLDER_MODE, errp) || !check_place(state_dir, all, errp) ||
-	    !file_lock(lock_path, &lock, errp) || !check_free(folder, plan->name, errp))
+	    !lock_all(lock_path, &lock, errp) || !check_free(folder, plan->name, errp))
 		return false;
 	return fill_folder(state_dir, folder, plan, errp);
 }

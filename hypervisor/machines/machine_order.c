@@ -7,27 +7,51 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "hypervisor/machines/machines.h"
+#include "hypervisor/machines/machines_internal.h"
 
-enum { PATIENCE_S = 10, ANSWER_MAX = 8192 };
+enum { ANSWER_MAX = 8192 };
+
+/* Its process is not there, or not yet, or not any more; or it has lost its socket. */
+static bool tell_unheard(const struct thin_machine *machine, struct err **errp)
+{
+	bool runs;
+	char pid[MACHINE_PID_TEXT];
+	if (!machine_folder_runs(machine->folder, &runs, errp))
+		return false;
+	if (!runs)
+		return err_set(errp, ERR_NOT_FOUND, "machine '%s' does not run; 'salvor vm start %s' starts it",
+			       machine->name, machine->name);
+	return err_set(errp, ERR_BUSY,
+		       "machine '%s' runs%s, and nobody listens at its socket %s/control: it begins or ends; where it "
+		       "stays so, 'salvor vm stop --force %s' ends it",
+		       machine->name, machine_folder_pid_text(machine->folder, pid), machine->folder, machine->name);
+}
 
 static bool refuse(const struct thin_machine *machine, int errnum, struct err **errp)
 {
-	if (errnum == ENOENT || errnum == ECONNREFUSED)
-		return err_set(errp, ERR_NOT_FOUND, "machine '%s' does not run; 'salvor vm start %s' starts it",
-			       machine->name, machine->name);
+	if (errnum == ENOENT || errnum == ECONNREFUSED || errnum == ECONNRESET || errnum == EPIPE)
+		return tell_unheard(machine, errp);
 	if (errnum == EAGAIN)
 		return err_set(errp, ERR_BUSY, "machine '%s' does not answer; 'salvor vm stop --force %s' ends it",
 			       machine->name, machine->name);
 	return err_set_errno(errp, errnum, "machine '%s': its control socket", machine->name);
 }
 
-static int connect_to(const struct thin_machine *machine, struct err **errp)
+/* Of a socket; 0 would be for ever. */
+static struct timeval patience_until(uint64_t until)
 {
-	const struct timeval patience = {.tv_sec = PATIENCE_S};
+	uint64_t now = clock_monotonic_ns(), us = until > now ? (until - now) / 1000 : 0;
+	return (struct timeval){.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000 + !us)};
+}
+
+static int connect_to(const struct thin_machine *machine, uint64_t until, struct err **errp)
+{
+	const struct timeval patience = patience_until(until);
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	AUTO(freep) char *path = thin_machine_file(machine, "control");
 	if (!path) {
@@ -87,9 +111,10 @@ static bool ask(const struct thin_machine *machine, int fd, const char *word, st
 	return true;
 }
 
-bool thin_machine_order(const struct thin_machine *machine, const char *word, struct json **ret, struct err **errp)
+bool thin_machine_order(const struct thin_machine *machine, const char *word, uint64_t until, struct json **ret,
+			struct err **errp)
 {
-	AUTO(file_closep) int fd = connect_to(machine, errp);
+	AUTO(file_closep) int fd = connect_to(machine, until, errp);
 	return fd >= 0 && ask(machine, fd, word, ret, errp);
 }
 
@@ -97,7 +122,7 @@ int thin_machine_console(const struct thin_machine *machine, struct err **errp)
 {
 	const struct timeval always = {0};
 	AUTO(json_freep) struct json *answer = NULL;
-	AUTO(file_closep) int fd = connect_to(machine, errp);
+	AUTO(file_closep) int fd = connect_to(machine, thin_machine_until(THIN_PATIENCE_MS), errp);
 	if (fd < 0 || !ask(machine, fd, "console", &answer, errp))
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &always, sizeof(always)) != 0) {

@@ -38,7 +38,7 @@ int thin_machine_lock(const struct thin_machine *machine, struct err **errp)
 	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) == 0)
 		return STEAL_FD(&fd);
 	if (errno == EAGAIN)
-		err_set(errp, ERR_BUSY, "machine '%s' runs", machine->name);
+		err_set(errp, ERR_BUSY, "machine '%s' runs already, or is being started", machine->name);
 	else
 		err_set_errno(errp, errno, "%s", path);
 	return -1;
@@ -184,10 +184,15 @@ static void take_answer(const struct json *answer, struct thin_look *look)
 	look->waits_for_disk = look->state == THIN_PAUSED && by && strcmp(by, "disk") == 0;
 }
 
-bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret, struct err **errp)
+uint64_t thin_machine_until(unsigned ms)
+{
+	return clock_monotonic_ns() + ms * UINT64_C(1000000);
+}
+
+bool thin_machine_look(const struct thin_machine *machine, uint64_t until, struct thin_look *ret, struct err **errp)
 {
 	AUTO(json_freep) struct json *answer = NULL;
-	struct err *silent = NULL;
+	AUTO(err_freep) struct err *silent = NULL;
 	bool runs;
 	if (!machine_folder_runs(machine->folder, &runs, errp))
 		return false;
@@ -197,10 +202,25 @@ bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret
 		return true;
 	}
 	AUTO(file_closep) int process = open_process(machine->folder, &ret->pid);
-	if (thin_machine_order(machine, "status", &answer, &silent))
+	if (thin_machine_order(machine, "status", until, &answer, &silent)) {
 		take_answer(answer, ret);
-	err_free(silent);
-	return true;
+		return true;
+	}
+	ret->reason = strdup(err_message(silent));
+	return ret->reason || err_set_no_memory(errp);
+}
+
+bool thin_machine_look_settled(const struct thin_machine *machine, uint64_t until, const struct cancel *cancel,
+			       struct thin_look *ret, struct err **errp)
+{
+	for (;;) {
+		if (!cancel_check(cancel, errp) || !thin_machine_look(machine, until, ret, errp))
+			return false;
+		if (ret->state != THIN_SILENT || clock_monotonic_ns() >= until)
+			return true;
+		free(ret->reason);
+		poll(NULL, 0, LOOK_MS);
+	}
 }
 
 /* ---- end ---- */
@@ -209,12 +229,12 @@ bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, str
 {
 	pid_t pid;
 	AUTO(file_closep) int process = open_process(machine->folder, &pid);
-	*ret_killed = process >= 0;
-	if (process < 0)
+	struct pollfd end = {.fd = process, .events = POLLIN};
+	*ret_killed = process >= 0 && poll(&end, 1, 0) == 0;
+	if (!*ret_killed)
 		return true;
 	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
 		return err_set_errno(errp, errno, "machine '%s': end process %d", machine->name, pid);
-	struct pollfd end = {.fd = process, .events = POLLIN};
 	if (poll(&end, 1, KILL_S * 1000) == 1)
 		return true;
 	return err_set(errp, ERR_FAILED,
@@ -222,10 +242,9 @@ bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, str
 		       pid);
 }
 
-bool thin_machine_wait(const struct thin_machine *machine, unsigned seconds, const struct cancel *cancel,
+bool thin_machine_wait(const struct thin_machine *machine, uint64_t until, const struct cancel *cancel,
 		       bool *ret_stopped, struct err **errp)
 {
-	uint64_t until = clock_monotonic_ns() + seconds * UINT64_C(1000000000);
 	pid_t pid;
 	AUTO(file_closep) int process = open_process(machine->folder, &pid);
 	for (;;) {

@@ -2,7 +2,7 @@
 /*
  * The machines of the thin hypervisor on this host: a folder each, machines/NAME below the state folder, that has
  *
- *	vm.conf     what the machine is (thin/machine_config.h). Where it is not, and nothing runs, there is no machine
+ *	vm.conf     what the machine is (thin/machine_config.h). Without it, and unless it runs, there is none
  *	point       where its disks are a point's: its id, and a second line that names it for people
  *	*.overlay   what it wrote over such disks
  *	uid         the user that it becomes in its jail, a number; where root made it
@@ -16,7 +16,7 @@
  *	     ▲                 │  ▲                  └────┬───────┘
  *	     └────delete───────┘  └────── its end ────────┘
  *
- * Functions block on the disk, and on the machine's answer where they order something.
+ * Functions block on the disk, and until a moment of the monotonic clock, in ns, on the machine.
  */
 #pragma once
 
@@ -76,33 +76,44 @@ enum thin_state {
 	THIN_STOPPED,
 	THIN_RUNNING,
 	THIN_PAUSED,
-	THIN_SILENT, /* it runs, and does not answer: it begins, or ends, or hangs */
+	THIN_SILENT, /* it runs, and nobody answers: it begins, or ends, or hangs */
 };
 
 struct thin_look {
 	enum thin_state state;
 	pid_t pid;	     /* 0: none */
-	char *reason;	     /* why it paused, or ended badly; NULL: nothing to tell. The caller's to free */
+	char *reason;	     /* why it paused, ended badly or is silent; NULL: nothing to tell. The caller's to free */
 	bool waits_for_disk; /* it paused since what serves a disk was away */
 };
 
-NODISCARD bool thin_machine_look(const struct thin_machine *machine, struct thin_look *ret, struct err **errp);
+/* For orders to a machine that has nothing else to do. */
+enum { THIN_PATIENCE_MS = 10000 };
+
+/* A moment so many ms from now. */
+uint64_t thin_machine_until(unsigned ms);
+/* A machine that has not answered until then is silent. */
+NODISCARD bool thin_machine_look(const struct thin_machine *machine, uint64_t until, struct thin_look *ret,
+				 struct err **errp);
+/* The same, and waits while nobody answers because it begins or ends. ERR_CANCELLED. */
+NODISCARD bool thin_machine_look_settled(const struct thin_machine *machine, uint64_t until,
+					 const struct cancel *cancel, struct thin_look *ret, struct err **errp);
 /* A descriptor whose lock says that the machine runs; ERR_BUSY where it does. -1 on failure. */
 NODISCARD int thin_machine_lock(const struct thin_machine *machine, struct err **errp);
 /* Runs salvor-vmm, with the lock as long as that lives, and returns when the machine runs. The error is what it said.
  */
 NODISCARD bool thin_machine_start(const struct thin_machine *machine, int lock, pid_t *ret_pid, struct err **errp);
 /* Ends it without asking, and waits for that. What was not flushed is lost. *ret_killed is false where no process is
- * known that could be ended: it has just ended, or the file pid is wrong. */
+ * known that could be ended: it has ended, or the file pid is wrong. */
 NODISCARD bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, struct err **errp);
-/* Whether nothing of it runs any more, in so many seconds. ERR_CANCELLED. */
-NODISCARD bool thin_machine_wait(const struct thin_machine *machine, unsigned seconds, const struct cancel *cancel,
+/* Whether nothing of it runs any more then. ERR_CANCELLED. */
+NODISCARD bool thin_machine_wait(const struct thin_machine *machine, uint64_t until, const struct cancel *cancel,
 				 bool *ret_stopped, struct err **errp);
 
 /* ---- orders ---- */
 
-/* ERR_NOT_FOUND where it does not run. The answer is the caller's; a refusal is an error. */
-NODISCARD bool thin_machine_order(const struct thin_machine *machine, const char *word, struct json **ret,
-				  struct err **errp);
+/* ERR_NOT_FOUND where it does not run, ERR_BUSY where it runs and nobody answers until then. The answer is the
+ * caller's; a refusal is an error. */
+NODISCARD bool thin_machine_order(const struct thin_machine *machine, const char *word, uint64_t until,
+				  struct json **ret, struct err **errp);
 /* A socket that is the machine's serial line; -1 on failure. */
 NODISCARD int thin_machine_console(const struct thin_machine *machine, struct err **errp);

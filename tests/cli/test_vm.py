@@ -177,6 +177,15 @@ class Machines(CommandTest):
         self.create()
         self.fail_with(1, "exists", "a machine 'web01' already", "vm", "create", "web01", "--disk", "disk.raw")
 
+    def test_who_creates_waits_for_others(self):
+        self.create()
+        with open(self.machine(".lock"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            process = subprocess.Popen([BIN, "vm", "create", "db", "--disk", "disk.raw"], cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL)
+            time.sleep(1)
+        self.assertEqual(process.wait(), 0)
+        self.assertEqual(list(self.listed()), ["db", "web01"])
+
     def test_quotes_survive(self):
         odd = self.path("it's a ${HOME} \\ \"disk\".raw")
         os.rename(self.path("disk.raw"), odd)
@@ -203,14 +212,15 @@ class Machines(CommandTest):
             fcntl.fcntl(lock, OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
             self.assertEqual(self.listed()["web01"]["state"], "silent")
             self.fail_with(1, "busy", "runs: 'salvor vm stop web01' first", "vm", "delete", "web01")
-            self.fail_with(1, "busy", "does not answer", "vm", "start", "web01")
+            self.fail_with(1, "busy", "machine 'web01' runs, and nobody listens", "vm", "start", "web01")
             # A recycled number is not taken for the machine: nobody is killed.
             other = subprocess.Popen(["sleep", "1000"])
             self.addCleanup(other.wait)
             self.addCleanup(other.kill)
             with open(self.machine("web01", "pid"), "w", encoding="ascii") as file:
                 file.write(f"{other.pid} 1 00000000-0000-0000-0000-000000000000\n")
-            self.fail_with(1, "busy", "machine 'web01' runs, but its file pid does not say as which process", "vm", "stop", "--force", "web01")
+            self.fail_with(1, "busy", "machine 'web01' runs, but its file pid does not say as which process", "vm", "stop", "--force", "--timeout", "1",
+                           "web01")
             self.assertIsNone(other.poll())
         self.fail_with(1, "not-found", "does not run", "vm", "stop", "web01")
 
@@ -490,10 +500,51 @@ class Running(CommandTest):
         self.wait_for("its end", lambda: self.state()["state"] == "stopped")
         self.succeed("vm", "start", "web01")
 
+    def test_silent(self):
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        advice = "machine 'web01' does not answer; 'salvor vm stop --force web01' ends it"
+        machine = self.state()
+        self.assertEqual((machine["state"], machine["pid"], machine["reason"]), ("silent", pid, advice))
+        self.fail_with(1, "busy", advice, "vm", "stop", "--timeout", "1", "web01")
+        self.fail_with(1, "busy", advice, "vm", "start", "web01")
+        os.kill(pid, signal.SIGCONT)
+
+    def test_its_socket_is_lost(self):
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        os.remove(os.path.join(self.folder_of_machine, "control"))
+        advice = f"machine 'web01' runs, pid {pid}, and nobody listens at its socket .*/control: .*'salvor vm stop --force web01' ends it"
+        self.assertEqual(self.state()["state"], "silent")
+        self.assertRegex(self.state()["reason"], advice)
+        self.fail_with(1, "busy", advice, "vm", "stop", "--timeout", "1", "web01")
+        self.assertRegex(self.run_salvor("vm", "console", "web01").stderr, advice)
+        self.succeed("vm", "stop", "--force", "web01")
+        self.assertEqual((self.state()["state"], self.state()["reason"]), ("stopped", None))
+
+    def at_once(self, n, *words):
+        """The status and the words of each of n such commands."""
+        processes = [subprocess.Popen([BIN, *words], cwd=self.folder, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                     for _ in range(n)]
+        return sorted((process.wait(), process.communicate()[1]) for process in processes)
+
+    def test_races(self):
+        self.put_firmware(bytes.fromhex("f4 ebfd"))  # it halts, for ever
+        started = self.at_once(3, "vm", "start", "web01")
+        self.assertEqual([status for status, _ in started], [0, 1, 1])
+        for _, said in started[1:]:
+            self.assertIn("machine 'web01' runs already", said)
+        for status, said in self.at_once(3, "vm", "stop", "--force", "web01"):
+            self.assertTrue(status == 0 and not said or "does not run" in said, said)
+        self.assertEqual((self.state()["state"], self.state()["reason"]), ("stopped", None))
+        made = self.at_once(4, "vm", "create", "race", "--disk", "disk.raw")
+        self.assertEqual([status for status, _ in made], [0, 1, 1, 1])
+        for _, said in made[1:]:
+            self.assertIn("there is a machine 'race' already", said)
+
     def test_killed_by_force(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
         os.kill(pid, signal.SIGSTOP)
-        stopped = self.run_salvor("vm", "stop", "--force", "web01")
+        stopped = self.run_salvor("vm", "stop", "--force", "--timeout", "1", "web01")
         self.assertEqual(stopped.returncode, 0, stopped.stderr)
         self.assertIn("machine 'web01' did not answer and was killed", stopped.stderr)
         self.assertEqual(self.state()["state"], "stopped")
@@ -606,14 +657,16 @@ class Running(CommandTest):
         os.close(main)
         os.close(terminal)
 
-    def test_what_is_typed_behind_the_order(self):
-        """All of it comes to a guest that says what it hears: firmware of a few instructions."""
-        hear_and_say = bytes.fromhex("bafd03 ec a801 74f8 baf803 ec ee ebf1")  # in a loop: wait for a byte of COM1, send it back
-        reset = bytes.fromhex("ea000000f0")  # to where the loop is
+    def put_firmware(self, code):
+        reset = bytes.fromhex("ea000000f0")  # to where the code is
         with open(self.path("firmware"), "wb") as file:
-            file.write(bytes(0x10000) + hear_and_say.ljust(0xFFF0, b"\0") + reset.ljust(16, b"\0"))
+            file.write(bytes(0x10000) + code.ljust(0xFFF0, b"\0") + reset.ljust(16, b"\0"))
         with open(os.path.join(self.folder_of_machine, "vm.conf"), "a", encoding="utf-8") as file:
             file.write(f"firmware = '{self.path('firmware')}'\n")
+
+    def test_what_is_typed_behind_the_order(self):
+        """All of it comes to a guest that says what it hears: firmware of a few instructions."""
+        self.put_firmware(bytes.fromhex("bafd03 ec a801 74f8 baf803 ec ee ebf1"))  # in a loop: wait for a byte of COM1, send it back
         self.succeed("vm", "start", "web01")
         typed = bytes(ord("a") + i % 26 for i in range(2000))
         with socket.socket(socket.AF_UNIX) as client:
