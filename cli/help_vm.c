@@ -87,7 +87,7 @@ const struct verb verb_vm = {
 		"start runs a machine, or lets one go on that paused because its disk was full or its repository away. "
 		"stop presses its power button, and says so when the guest does not listen. list tells how all "
 		"are: stopped, running, paused, or silent, which is a machine that runs and does not answer, since it "
-		"begins or ends just now, or hangs; with the reason. console connects "
+		"begins or ends just now, or hangs; with the reason, also of one that was killed. console connects "
 		"this terminal to the serial line; Ctrl-] leaves, and the machine runs on. "
 		"delete removes a machine that does not run, with its overlays; images that --disk named stay.\n\n"
 		"Beside vm.conf are serial.log, which has all that the guest said on its serial line, and agent, the "

@@ -34,7 +34,7 @@ int thin_machine_lock(const struct thin_machine *machine, struct err **errp)
 		err_set_no_memory(errp);
 		return -1;
 	}
-	AUTO(file_closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO(file_closep) int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) == 0)
 		return STEAL_FD(&fd);
 	if (errno == EAGAIN)
@@ -151,6 +151,63 @@ const char *machine_folder_pid_text(const char *folder, char text[MACHINE_PID_TE
 	return text;
 }
 
+/* ---- an end without a word ---- */
+
+static const char running[] = "runs\n", killed[] = "killed\n";
+
+/* What it was when nobody has told of its end: neither salvor-vmm nor who killed it by order. NULL else. */
+static const char *sudden_end(const struct thin_machine *machine)
+{
+	char said[PROC_MAX], boot[PROC_MAX];
+	struct written_pid written;
+	AUTO(freep) char *path = thin_machine_file(machine, "lock");
+	if (!path || !read_text(path, said) || strcmp(said, running) != 0)
+		return NULL;
+	if (read_pid(machine->folder, &written) && boot_id(boot) && strcmp(boot, written.boot) != 0)
+		return "it ran when this host went down";
+	return "it ended without a word: it crashed, or was killed, as by the kernel for lack of memory, of which "
+	       "'journalctl -k' tells";
+}
+
+static bool log_sudden_end(const struct thin_machine *machine, const char *end, struct err **errp)
+{
+	AUTO(freep) char *path = thin_machine_file(machine, "log");
+	if (!path)
+		return err_set_no_memory(errp);
+	AUTO(file_closep)
+	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return (log >= 0 && dprintf(log, "salvor: warning: machine '%s': %s\n", machine->name, end) > 0) ||
+	       err_set_errno(errp, errno, "%s", path);
+}
+
+bool machine_begin(const struct thin_machine *machine, int lock, struct err **errp)
+{
+	const char *end = sudden_end(machine);
+	if (end && !log_sudden_end(machine, end, errp))
+		return false;
+	return ftruncate(lock, 0) == 0 || err_set_errno(errp, errno, "%s/lock", machine->folder);
+}
+
+/* What it tells of is done, and stays so where the disk is full. */
+static void note(int lock, const char *line)
+{
+	ssize_t written = write(lock, line, strlen(line));
+	(void)written;
+}
+
+void machine_note_running(int lock)
+{
+	note(lock, running);
+}
+
+static void note_killed(const struct thin_machine *machine)
+{
+	AUTO(freep) char *path = thin_machine_file(machine, "lock");
+	AUTO(file_closep) int lock = path ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW) : -1;
+	if (lock >= 0)
+		note(lock, killed);
+}
+
 /* ---- look ---- */
 
 /* The last line of the log, where it tells of an error; NULL else. */
@@ -176,12 +233,25 @@ static void take_answer(const struct json *answer, struct thin_look *look)
 {
 	const char *state = json_get_text(answer, "state"), *reason = json_get_text(answer, "reason"),
 		   *by = json_get_text(answer, "by");
+	if (!reason && state && strcmp(state, "ended") == 0)
+		reason = "it ends";
 	if (state && strcmp(state, "running") == 0)
 		look->state = THIN_RUNNING;
 	else if (state && strcmp(state, "paused") == 0)
 		look->state = THIN_PAUSED;
 	look->reason = reason ? strdup(reason) : NULL;
 	look->waits_for_disk = look->state == THIN_PAUSED && by && strcmp(by, "disk") == 0;
+}
+
+/* Why it does not run, where there is more to say than that. */
+static bool look_at_end(const struct thin_machine *machine, struct thin_look *look, struct err **errp)
+{
+	const char *end = sudden_end(machine);
+	look->reason = last_error(machine);
+	if (look->reason || !end)
+		return true;
+	look->reason = file_format("%s. 'salvor vm start %s' starts it again", end, machine->name);
+	return look->reason || err_set_no_memory(errp);
 }
 
 uint64_t thin_machine_until(unsigned ms)
@@ -197,14 +267,16 @@ bool thin_machine_look(const struct thin_machine *machine, uint64_t until, struc
 	if (!machine_folder_runs(machine->folder, &runs, errp))
 		return false;
 	*ret = (struct thin_look){.state = runs ? THIN_SILENT : THIN_STOPPED};
-	if (!runs) {
-		ret->reason = last_error(machine);
-		return true;
-	}
+	if (!runs)
+		return look_at_end(machine, ret, errp);
 	AUTO(file_closep) int process = open_process(machine->folder, &ret->pid);
 	if (thin_machine_order(machine, "status", until, &answer, &silent)) {
 		take_answer(answer, ret);
 		return true;
+	}
+	if (err_code(silent) == ERR_NOT_FOUND) { /* since */
+		*ret = (struct thin_look){.state = THIN_STOPPED};
+		return look_at_end(machine, ret, errp);
 	}
 	ret->reason = strdup(err_message(silent));
 	return ret->reason || err_set_no_memory(errp);
@@ -235,8 +307,10 @@ bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, str
 		return true;
 	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
 		return err_set_errno(errp, errno, "machine '%s': end process %d", machine->name, pid);
-	if (poll(&end, 1, KILL_S * 1000) == 1)
+	if (poll(&end, 1, KILL_S * 1000) == 1) {
+		note_killed(machine);
 		return true;
+	}
 	return err_set(errp, ERR_FAILED,
 		       "machine '%s': process %d does not end, as one does that waits for a dead disk", machine->name,
 		       pid);

@@ -154,8 +154,12 @@ static bool run(const struct thin_machine *machine, struct arguments *arguments,
 	close(ready[1]);
 	if (!ok)
 		return false;
-	if (thin_machine_write_pid(machine, *ret_pid, errp))
-		return wait_until_it_runs(machine, *ret_pid, errors[0], ready[0], errp);
+	if (thin_machine_write_pid(machine, *ret_pid, errp)) {
+		ok = wait_until_it_runs(machine, *ret_pid, errors[0], ready[0], errp);
+		if (ok)
+			machine_note_running(lock);
+		return ok;
+	}
 	kill(*ret_pid, SIGKILL);
 	waitpid(*ret_pid, NULL, 0);
 	return false;
@@ -168,7 +172,7 @@ bool thin_machine_start(const struct thin_machine *machine, int lock, pid_t *ret
 	AUTO(file_closep) int held = fcntl(lock, F_DUPFD_CLOEXEC, FIRST_OTHER_FD);
 	if (held < 0)
 		return err_set_errno(errp, errno, "machine '%s': lock", machine->name);
-	if (!check_user(machine, errp) || !build(&arguments, machine, errp))
+	if (!check_user(machine, errp) || !build(&arguments, machine, errp) || !machine_begin(machine, lock, errp))
 		return false;
 	bool ok = make_pipe(errors, errp) && make_pipe(ready, errp) &&
 		  run(machine, &arguments, held, errors, ready, ret_pid, errp);

@@ -6,7 +6,8 @@
  *	point       where its disks are a point's: its id, and a second line that names it for people
  *	*.overlay   what it wrote over such disks
  *	uid         the user that it becomes in its jail, a number; where root made it
- *	lock        locked as long as anything of it runs: the one truth of whether it does
+ *	lock        locked as long as anything of it runs: the one truth of whether it does. It has the
+ *	            line "runs" from a start on, and "ended" or "killed" behind an end that somebody told of
  *	keeper      locked by the process that serves a point's disks, as long as it does
  *	pid         number and start of salvor-vmm, and of which boot of this host: "123 4567 0ba1…"
  *	control, agent, nbd/socket    sockets: for orders (docs/vm.md), to the guest agent, and of the NBD server

@@ -15,5 +15,9 @@ enum { MACHINE_PID_TEXT = 32 };
 
 /* The number of its salvor-vmm, as ", pid 123"; "" where none is known that is there. Returns text. */
 const char *machine_folder_pid_text(const char *folder, char text[MACHINE_PID_TEXT]);
+/* Before it starts: the log has a line of an end without a word, and the lock nothing of its last life. */
+NODISCARD bool machine_begin(const struct thin_machine *machine, int lock, struct err **errp);
+/* It runs. */
+void machine_note_running(int lock);
 /* Writes the file pid. The process lives, or was not waited for yet. */
 NODISCARD bool thin_machine_write_pid(const struct thin_machine *machine, pid_t pid, struct err **errp);

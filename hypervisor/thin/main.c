@@ -296,6 +296,16 @@ static void run(struct vmm *vmm)
 	}
 }
 
+/* A lock that is left without this line is that of a process which somebody has killed. */
+static void note_end(const struct vmm *vmm)
+{
+	static const char line[] = "ended\n";
+	if (vmm->options.hold < 0)
+		return;
+	ssize_t written = write(vmm->options.hold, line, sizeof(line) - 1);
+	(void)written; /* it may be open for reading alone */
+}
+
 static int tell_end(const struct vmm *vmm)
 {
 	const struct machine_status *end = &vmm->told;
@@ -334,5 +344,6 @@ int main(int argc, char **argv)
 	}
 	run(&vmm);
 	machine_finish(vmm.machine);
+	note_end(&vmm);
 	return tell_end(&vmm);
 }

@@ -71,7 +71,8 @@ const struct option_spec vmm_option_specs[] = {
 	{.name = "hold",
 	 .kind = OPTION_NUMBER,
 	 .argument = "FD",
-	 .text = "keep this descriptor open as long as the machine lives, so that a lock on it tells",
+	 .text = "keep this descriptor open as long as the machine lives, so that a lock on it tells, and write the "
+		 "line 'ended' to it at an end that is no sudden one",
 	 .offset = offsetof(struct vmm_options, hold)},
 	{.name = "verbose",
 	 .letter = 'v',

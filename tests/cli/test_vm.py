@@ -498,7 +498,24 @@ class Running(CommandTest):
         pid = self.succeed("vm", "start", "web01")["pid"]
         os.kill(pid, signal.SIGKILL)
         self.wait_for("its end", lambda: self.state()["state"] == "stopped")
+        self.assertRegex(self.state()["reason"], "ended without a word: .*killed.*memory.*'salvor vm start web01'")
         self.succeed("vm", "start", "web01")
+        self.assertEqual(self.log().count("salvor: warning: machine 'web01': it ended without a word"), 1)
+        self.succeed("vm", "stop", "--force", "web01")
+        self.assertIsNone(self.state()["reason"])
+        self.succeed("vm", "start", "web01")
+        self.assertEqual(self.log().count("without a word"), 1)
+
+    def test_the_host_went_down(self):
+        os.kill(self.succeed("vm", "start", "web01")["pid"], signal.SIGKILL)
+        self.wait_for("its end", lambda: self.state()["state"] == "stopped")
+        with open(os.path.join(self.folder_of_machine, "pid"), "r+", encoding="ascii") as file:
+            pid, start, _ = file.read().split()
+            file.seek(0)
+            file.write(f"{pid} {start} 00000000-0000-0000-0000-000000000000\n")
+        self.assertIn("ran when this host went down", self.state()["reason"])
+        self.succeed("vm", "start", "web01")
+        self.assertIn("ran when this host went down", self.log())
 
     def test_silent(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
