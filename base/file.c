@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,6 +37,14 @@ char *file_format(const char *format, ...)
 char *file_join(const char *folder, const char *name)
 {
 	return file_format("%s/%s", folder, name);
+}
+
+char *file_absolute(const char *path)
+{
+	AUTO(freep) char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	if (here)
+		return file_join(here, path);
+	return path[0] == '/' ? strdup(path) : NULL;
 }
 
 /* O_NONBLOCK, because opening a FIFO would wait for its writer; it means nothing for a regular file. */

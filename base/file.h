@@ -52,5 +52,8 @@ NODISCARD bool file_make_folders(const char *path, mode_t mode, struct err **err
 NODISCARD bool file_lock(const char *path, int *ret_fd, struct err **errp);
 /* A new string; NULL on lack of memory. */
 char *file_join(const char *folder, const char *name);
+/* The path from the root on, whether anything is there or not: a new string; NULL where the working folder has no path,
+ * or on lack of memory. */
+char *file_absolute(const char *path);
 /* printf into a new string; NULL on lack of memory. */
 char *file_format(const char *format, ...) PRINTF_LIKE(1, 2);

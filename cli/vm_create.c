@@ -23,6 +23,7 @@ struct draft {
 	struct thin_machine_plan plan;
 	struct thin_machine_disk disks[MACHINE_DISKS_MAX];
 	char *names[MACHINE_DISKS_MAX], *paths[MACHINE_DISKS_MAX];
+	char *passts[MACHINE_NETWORKS_MAX];
 	char *memory, *point_text;
 	char point_id[POINT_ID_TEXT_SIZE];
 };
@@ -33,6 +34,8 @@ static void draft_release(struct draft *draft)
 		free(draft->names[i]);
 		free(draft->paths[i]);
 	}
+	for (size_t i = 0; i < MACHINE_NETWORKS_MAX; i++)
+		free(draft->passts[i]);
 	free(draft->memory);
 	free(draft->point_text);
 }
@@ -144,6 +147,21 @@ static bool take_point(struct context *context, struct draft *draft, struct err 
 
 /* ---- all ---- */
 
+/* Whoever starts the machine does so from elsewhere. */
+static bool take_passts(struct draft *draft, const struct text_list *passts, struct err **errp)
+{
+	if (passts->n > MACHINE_NETWORKS_MAX)
+		return err_set(errp, ERR_USAGE, "a machine has at most %d networks", MACHINE_NETWORKS_MAX);
+	for (size_t i = 0; i < passts->n; i++) {
+		draft->passts[i] = file_absolute(passts->items[i]);
+		if (!draft->passts[i])
+			return err_set_errno(errp, errno, "--passt %s", passts->items[i]);
+	}
+	draft->plan.passts = (const char *const *)draft->passts;
+	draft->plan.n_passts = passts->n;
+	return true;
+}
+
 static bool take_options(struct draft *draft, const struct options *options, struct err **errp)
 {
 	uint64_t bytes;
@@ -151,16 +169,16 @@ static bool take_options(struct draft *draft, const struct options *options, str
 						 .memory = options->memory,
 						 .disks = draft->disks,
 						 .taps = options->taps.items,
-						 .n_taps = options->taps.n,
-						 .passts = options->passts.items,
-						 .n_passts = options->passts.n};
+						 .n_taps = options->taps.n};
 	if (!options->from == (options->disks.n == 0))
 		return err_set(errp, ERR_USAGE, "with which disks? Say either --disk PATH or --from POINT");
 	if (options->memory && !machine_config_parse_memory(options->memory, &bytes))
 		return err_set(errp, ERR_USAGE, "--memory '%s' is not a size of whole MiB, from 16M to 1T",
 			       options->memory);
-	return !options->vcpus ||
-	       words_parse_number("vcpus", options->vcpus, MACHINE_VCPUS_MAX, &draft->plan.vcpus, errp);
+	if (options->vcpus &&
+	    !words_parse_number("vcpus", options->vcpus, MACHINE_VCPUS_MAX, &draft->plan.vcpus, errp))
+		return false;
+	return take_passts(draft, &options->passts, errp);
 }
 
 bool vm_create(struct context *context, const struct thin_machine *machine, struct err **errp)

@@ -29,8 +29,8 @@ enum { UID_FIRST = 1900000000, UIDS = 1 << 20 };
 /* Absolute: what is written down of it is read from elsewhere. */
 static char *folder_of_all(const char *state_dir)
 {
-	AUTO(freep) char *here = state_dir[0] == '/' ? NULL : getcwd(NULL, 0);
-	return here ? file_format("%s/%s/machines", here, state_dir) : file_join(state_dir, "machines");
+	AUTO(freep) char *absolute = file_absolute(state_dir);
+	return absolute ? file_join(absolute, "machines") : NULL;
 }
 
 static char *folder_of(const char *state_dir, const char *name)

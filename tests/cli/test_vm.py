@@ -62,6 +62,12 @@ class Machines(CommandTest):
         self.assertTrue(os.path.exists(self.path("disk.raw")))
         self.assertEqual(list(self.listed()), ["db"])
 
+    def test_paths_are_of_here(self):
+        """Whoever starts the machine is elsewhere."""
+        self.create("web01", "--passt", "passt.sock", "--passt", "/run/other.sock")
+        with open(self.machine("web01", "vm.conf"), encoding="utf-8") as file:
+            self.assertEqual(re.findall("passt = '(.*)'", file.read()), [self.path("passt.sock"), "/run/other.sock"])
+
     def test_users_differ(self):
         if os.geteuid() != 0:
             self.skipTest("only root's machines have users of their own")
