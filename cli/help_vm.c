@@ -43,7 +43,9 @@ static const struct option_spec options[] = {
 	 .offset = offsetof(struct options, passts)},
 	{.name = "force",
 	 .kind = OPTION_FLAG,
-	 .text = "stop: do not ask the guest; what it has not flushed is lost, as by a power cut",
+	 .text = "stop: do not ask the guest; what it has not flushed is lost, as by a power cut. delete: also what "
+		 "the "
+		 "guest wrote over a point, which is nowhere else",
 	 .offset = offsetof(struct options, force)},
 	{.name = "timeout",
 	 .kind = OPTION_TEXT,
@@ -67,7 +69,7 @@ const struct verb verb_vm = {
 	.name = "vm",
 	.summary = "host machines on the thin hypervisor",
 	.synopses = {"create NAME --disk [NAME=]PATH ...", "create NAME --from POINT", "start NAME",
-		     "stop NAME [--force] [--timeout SECONDS]", "list", "console NAME", "delete NAME"},
+		     "stop NAME [--force] [--timeout SECONDS]", "list", "console NAME", "delete NAME [--force]"},
 	.min_operands = 1,
 	.max_operands = 2,
 	.operand_words = "create start stop list console delete",
@@ -89,7 +91,8 @@ const struct verb verb_vm = {
 		"are: stopped, running, paused, or silent, which is a machine that runs and does not answer, since it "
 		"begins or ends just now, or hangs; with the reason, also of one that was killed. console connects "
 		"this terminal to the serial line; Ctrl-] leaves, and the machine runs on. "
-		"delete removes a machine that does not run, with its overlays; images that --disk named stay.\n\n"
+		"delete removes a machine that does not run; images that --disk named stay. What the guest wrote over "
+		"a point is nowhere else: it goes only with --force.\n\n"
 		"Beside vm.conf are serial.log, which has all that the guest said on its serial line, and agent, the "
 		"socket of the QEMU guest agent. As root, each machine runs as a user of its own. Its memory is not "
 		"part "

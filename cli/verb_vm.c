@@ -8,7 +8,7 @@
 #include "cli/run.h"
 #include "cli/vm.h"
 
-enum use { USE_CREATE = 1, USE_STOP = 2 };
+enum use { USE_CREATE = 1, USE_STOP = 2, USE_DELETE = 4 };
 enum need { NEED_NONE, NEED_FOLDER, NEED_CONFIGURATION };
 
 static const struct subverb {
@@ -16,11 +16,11 @@ static const struct subverb {
 	vm_function *run;
 	unsigned operands; /* behind it */
 	enum need need;	   /* of a machine that is there */
-	enum use use;	   /* the options that it takes */
+	unsigned use;	   /* the options that it takes */
 } subverbs[] = {
 	{"create", vm_create, 1, NEED_NONE, USE_CREATE}, {"start", vm_start, 1, NEED_CONFIGURATION, 0},
 	{"stop", vm_stop, 1, NEED_FOLDER, USE_STOP},	 {"list", vm_list, 0, NEED_NONE, 0},
-	{"console", vm_console, 1, NEED_FOLDER, 0},	 {"delete", vm_delete, 1, NEED_FOLDER, 0},
+	{"console", vm_console, 1, NEED_FOLDER, 0},	 {"delete", vm_delete, 1, NEED_FOLDER, USE_DELETE},
 };
 
 static const struct subverb *find(const char *name, struct err **errp)
@@ -42,15 +42,15 @@ static bool check_options(const struct options *options, const struct subverb *s
 	const struct {
 		const char *name;
 		bool said;
-		enum use use;
+		unsigned use;
 	} said[] = {
-		{"disk", options->disks.n > 0, USE_CREATE}, {"from", options->from, USE_CREATE},
-		{"memory", options->memory, USE_CREATE},    {"vcpus", options->vcpus, USE_CREATE},
-		{"tap", options->taps.n > 0, USE_CREATE},   {"passt", options->passts.n > 0, USE_CREATE},
-		{"force", options->force, USE_STOP},	    {"timeout", options->timeout, USE_STOP},
+		{"disk", options->disks.n > 0, USE_CREATE},	  {"from", options->from, USE_CREATE},
+		{"memory", options->memory, USE_CREATE},	  {"vcpus", options->vcpus, USE_CREATE},
+		{"tap", options->taps.n > 0, USE_CREATE},	  {"passt", options->passts.n > 0, USE_CREATE},
+		{"force", options->force, USE_STOP | USE_DELETE}, {"timeout", options->timeout, USE_STOP},
 	};
 	for (size_t i = 0; i < ARRAY_LENGTH(said); i++)
-		if (said[i].said && said[i].use != subverb->use)
+		if (said[i].said && !(said[i].use & subverb->use))
 			return err_set(errp, ERR_USAGE, "'vm %s' takes no --%s", subverb->name, said[i].name);
 	return true;
 }

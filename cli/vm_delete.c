@@ -15,6 +15,6 @@ bool vm_delete(struct context *context, const struct thin_machine *machine, stru
 	if (look.state != THIN_STOPPED)
 		return err_set(errp, ERR_BUSY, "machine '%s' runs: 'salvor vm stop %s' first", machine->name,
 			       machine->name);
-	return thin_machine_delete(machine, errp) &&
+	return thin_machine_delete(machine, context->options.force, errp) &&
 	       vm_report(context, machine->name, "deleted", 0, "is deleted", errp);
 }

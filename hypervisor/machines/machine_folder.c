@@ -56,9 +56,8 @@ static bool refuse_folder(const char *path, const struct stat *st, struct err **
 		       st->st_mode & 07777);
 }
 
-/* Who else can write to it decides what we do there: which files are written, given away, and removed. -1 on failure.
- */
-static int open_own_folder(const char *path, struct err **errp)
+/* Who else can write to it decides what we do there: which files are written, given away, and removed. */
+int thin_folder_open(const char *path, struct err **errp)
 {
 	struct stat st;
 	AUTO(file_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -74,7 +73,7 @@ static int open_own_folder(const char *path, struct err **errp)
 
 static bool check_folder(const char *path, struct err **errp)
 {
-	AUTO(file_closep) int fd = open_own_folder(path, errp);
+	AUTO(file_closep) int fd = thin_folder_open(path, errp);
 	return fd >= 0;
 }
 
@@ -222,14 +221,13 @@ static bool add_name(const char *all, const char *name, char ***names, size_t *n
 	return grown[*n] ? (*n)++, true : err_set_no_memory(errp);
 }
 
-static void closedirp(DIR **folder)
+void thin_folder_closep(DIR **folder)
 {
 	if (*folder)
 		closedir(*folder);
 }
 
-/* No link is followed to it. NULL on failure. */
-static DIR *open_entries(int parent, const char *path, struct err **errp)
+DIR *thin_folder_entries(int parent, const char *path, struct err **errp)
 {
 	AUTO(file_closep) int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
@@ -249,7 +247,7 @@ bool thin_machine_names(const char *state_dir, char ***ret, size_t *ret_n, struc
 		return err_set_no_memory(errp);
 	if (access(all, F_OK) != 0 && errno == ENOENT)
 		return true;
-	AUTO(closedirp) DIR *folder = open_entries(AT_FDCWD, all, errp);
+	AUTO(thin_folder_closep) DIR *folder = thin_folder_entries(AT_FDCWD, all, errp);
 	if (!folder || !check_place(state_dir, all, errp))
 		return false;
 	for (const struct dirent *entry; (entry = readdir(folder));) {
@@ -513,45 +511,4 @@ bool thin_machine_create(const char *state_dir, const struct thin_machine_plan *
 	AUTO(freep) char *all = folder_of_all(state_dir);
 	AUTO(freep) char *folder = folder_of(state_dir, plan->name);
 	return (all && folder) ? create_locked(state_dir, all, folder, plan, errp) : err_set_no_memory(errp);
-}
-
-/* ---- delete ---- */
-
-/* What is in the folder and is none itself: a link goes, and what it leads to stays. */
-static bool remove_entries(int parent, const char *path, struct err **errp)
-{
-	AUTO(closedirp) DIR *folder = open_entries(parent, path, errp);
-	if (!folder)
-		return false;
-	for (const struct dirent *entry; (entry = readdir(folder));) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(dirfd(folder), entry->d_name, 0) != 0 && errno != EISDIR)
-			return err_set_errno(errp, errno, "%s/%s", path, entry->d_name);
-	}
-	return true;
-}
-
-/* vm.conf is gone already. */
-static bool remove_rest(const struct thin_machine *machine, int folder, struct err **errp)
-{
-	struct stat st;
-	if (fstatat(folder, "nbd", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode) &&
-	    (!remove_entries(folder, "nbd", errp) || unlinkat(folder, "nbd", AT_REMOVEDIR) != 0))
-		return *errp ? err_prefix(errp, "%s", machine->folder)
-			     : err_set_errno(errp, errno, "%s/nbd", machine->folder);
-	if (!remove_entries(AT_FDCWD, machine->folder, errp))
-		return false;
-	return rmdir(machine->folder) == 0 || err_set_errno(errp, errno, "%s", machine->folder);
-}
-
-bool thin_machine_delete(const struct thin_machine *machine, struct err **errp)
-{
-	AUTO(file_closep) int folder = open_own_folder(machine->folder, errp);
-	AUTO(file_closep) int lock = folder >= 0 ? thin_machine_lock(machine, errp) : -1;
-	if (lock < 0)
-		return false;
-	if (unlinkat(folder, "vm.conf", 0) != 0 && errno != ENOENT)
-		return err_set_errno(errp, errno, "%s/vm.conf", machine->folder);
-	return remove_rest(machine, folder, errp);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -21,3 +22,9 @@ NODISCARD bool machine_begin(const struct thin_machine *machine, int lock, struc
 void machine_note_running(int lock);
 /* Writes the file pid. The process lives, or was not waited for yet. */
 NODISCARD bool thin_machine_write_pid(const struct thin_machine *machine, pid_t pid, struct err **errp);
+
+/* A folder that is ours, and that nobody else can write to; ERR_DENIED. -1 on failure. */
+NODISCARD int thin_folder_open(const char *path, struct err **errp);
+/* What is in a folder, below an open one or AT_FDCWD. No link is followed to it. NULL on failure. */
+NODISCARD DIR *thin_folder_entries(int parent, const char *path, struct err **errp);
+void thin_folder_closep(DIR **folder);

@@ -160,11 +160,27 @@ static bool map_is_possible(const struct overlay_file *overlay)
 	return bytes_all_zero(overlay->map + used, overlay->map_size - used);
 }
 
+/* A file that was never finished has no head. */
+static bool read_head(const struct overlay_file *overlay, uint64_t size, uint8_t head[OVERLAY_HEADER_SIZE],
+		      bool *ret_finished, struct err **errp)
+{
+	*ret_finished = false;
+	if (size == 0)
+		return true;
+	if (size < OVERLAY_HEADER_SIZE)
+		return err_set(errp, ERR_CORRUPT, "it is no overlay of Salvor's");
+	if (!file_read_at(overlay->file.fd, head, OVERLAY_HEADER_SIZE, 0, "header", errp))
+		return false;
+	*ret_finished = !bytes_all_zero(head, sizeof(magic));
+	return true;
+}
+
+/* wanted NULL: over whatever base. */
 static bool load(struct overlay_file *overlay, struct span head, const struct overlay_header *wanted, uint64_t size,
 		 struct err **errp)
 {
 	struct overlay_header header;
-	if (!overlay_header_parse(head, &header, errp) || !check_base(&header, wanted, errp) ||
+	if (!overlay_header_parse(head, &header, errp) || (wanted && !check_base(&header, wanted, errp)) ||
 	    !take_shape(overlay, &header, errp))
 		return false;
 	if (size < whole_size(overlay))
@@ -186,37 +202,46 @@ static bool lock(const struct overlay_file *overlay, struct err **errp)
 	return err_set_errno(errp, errno, "lock");
 }
 
-static bool open_or_create(struct overlay_file *overlay, const struct overlay_header *wanted, struct err **errp)
+static bool open_regular(struct overlay_file *overlay, int flags, uint64_t *ret_size, struct err **errp)
 {
-	uint8_t head[OVERLAY_HEADER_SIZE];
 	struct stat st;
-	overlay->file.fd = open(overlay->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	overlay->file.fd = open(overlay->path, flags | O_CLOEXEC | O_NOCTTY, 0600);
 	if (overlay->file.fd < 0 || fstat(overlay->file.fd, &st) < 0)
 		return err_set_errno(errp, errno, "open");
 	if (!S_ISREG(st.st_mode))
 		return err_set(errp, ERR_FAILED, "it is not a regular file");
-	if (!lock(overlay, errp))
-		return false;
-	if (st.st_size == 0)
-		return create(overlay, wanted, errp);
-	if (st.st_size < (off_t)sizeof(head))
-		return err_set(errp, ERR_CORRUPT, "it is no overlay of Salvor's");
-	if (!file_read_at(overlay->file.fd, head, sizeof(head), 0, "header", errp))
-		return false;
-	if (bytes_all_zero(head, sizeof(magic)))
-		return create(overlay, wanted, errp);
-	return load(overlay, SPAN_OF(head), wanted, (uint64_t)st.st_size, errp);
+	*ret_size = (uint64_t)st.st_size;
+	return true;
 }
 
-struct overlay_file *overlay_file_open(const char *path, const struct overlay_header *header, struct err **errp)
+static bool open_or_create(struct overlay_file *overlay, const struct overlay_header *wanted, struct err **errp)
+{
+	uint8_t head[OVERLAY_HEADER_SIZE];
+	uint64_t size;
+	bool finished;
+	if (!open_regular(overlay, O_RDWR | O_CREAT, &size, errp) || !lock(overlay, errp) ||
+	    !read_head(overlay, size, head, &finished, errp))
+		return false;
+	return finished ? load(overlay, SPAN_OF(head), wanted, size, errp) : create(overlay, wanted, errp);
+}
+
+/* As it is before a file is open. NULL on failure. */
+static struct overlay_file *overlay_new(const char *path, struct err **errp)
 {
 	AUTO(overlay_file_closep) struct overlay_file *overlay = malloc(sizeof(*overlay));
 	if (overlay)
 		*overlay = (struct overlay_file){.path = strdup(path), .file = {.fd = -1, .direct = -1}};
-	if (!overlay || !overlay->path) {
-		err_set_no_memory(errp);
+	if (overlay && overlay->path)
+		return STEAL(&overlay);
+	err_set_no_memory(errp);
+	return NULL;
+}
+
+struct overlay_file *overlay_file_open(const char *path, const struct overlay_header *header, struct err **errp)
+{
+	AUTO(overlay_file_closep) struct overlay_file *overlay = overlay_new(path, errp);
+	if (!overlay)
 		return NULL;
-	}
 	if (!open_or_create(overlay, header, errp)) {
 		err_prefix(errp, "overlay %s", path);
 		return NULL;
@@ -267,6 +292,34 @@ int overlay_file_allocate(const struct overlay_file *overlay, int mode, uint64_t
 {
 	return (int)TEMP_FAILURE_RETRY(
 		fallocate(overlay->file.fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)place(overlay, offset), (off_t)length));
+}
+
+/* ---- what was written ---- */
+
+static bool load_any(struct overlay_file *overlay, struct err **errp)
+{
+	uint8_t head[OVERLAY_HEADER_SIZE];
+	uint64_t size;
+	bool finished;
+	if (!open_regular(overlay, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, &size, errp) ||
+	    !read_head(overlay, size, head, &finished, errp))
+		return false;
+	return !finished || load(overlay, SPAN_OF(head), NULL, size, errp);
+}
+
+bool overlay_file_measure(const char *path, uint64_t *ret, struct err **errp)
+{
+	AUTO(overlay_file_closep) struct overlay_file *overlay = overlay_new(path, errp);
+	if (!overlay)
+		return false;
+	if (!load_any(overlay, errp))
+		return err_prefix(errp, "overlay %s", path);
+	uint64_t blocks = 0;
+	for (size_t i = 0; i < overlay->map_size; i++)
+		blocks += (uint64_t)__builtin_popcount(overlay->map[i]);
+	uint64_t bytes = blocks * overlay->header.block_size;
+	*ret = bytes < overlay->header.base_size ? bytes : overlay->header.base_size;
+	return true;
 }
 
 /* ---- the map ---- */

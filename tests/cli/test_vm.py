@@ -240,6 +240,7 @@ class Machines(CommandTest):
         machine = self.listed()["web01"]
         self.assertEqual((machine["point"], machine["disks"][0]["name"]), (point, "vda"))
         self.assertTrue(machine["disks"][0]["path"].endswith("/web01/vda.overlay"))
+        self.delete_what_was_written(environment)
         self.fail_with(2, "usage", "which repository", "vm", "start", "web01")
         self.assertEqual(self.listed()["web01"]["state"], "stopped")
         environment["PATH"] = self.path("programs") + ":" + os.environ["PATH"]
@@ -247,6 +248,29 @@ class Machines(CommandTest):
         self.interrupt_start(environment)
         if has_kvm():
             self.run_point(environment)
+
+    def write_overlay(self, name, blocks):
+        """As docs/vm.md has it, over a disk of 1 MiB: so many of its blocks were written."""
+        header = b"SLVROVLY" + struct.pack("<IIQ", 1, 4096, 1 << 20) + b"\x03\0vda\0\0"
+        with open(self.machine(name, "vda.overlay"), "wb") as file:
+            file.write(header.ljust(4096, b"\0") + ((1 << blocks) - 1).to_bytes(4096, "little"))
+            file.truncate(65536 + (1 << 20))
+
+    def delete_what_was_written(self, environment):
+        """It is nowhere else, so it is not removed by the way."""
+        for damage, code, words in ((b"", "exists", "machine 'web' has 12 KiB that its guest wrote and that are nowhere else"),
+                                    (b"!", "failed", "machine 'web': what its guest wrote cannot be read: overlay .*/vda.overlay")):
+            self.succeed("vm", "create", "web", "--from", "web@latest", **environment)
+            self.write_overlay("web", 3)
+            with open(self.machine("web", "vda.overlay"), "r+b") as file:
+                file.write(damage)
+            self.fail_with(1, code, words + ".* 'salvor vm delete --force web' removes", "vm", "delete", "web")
+            self.assertIn("web", self.listed())
+            self.succeed("vm", "delete", "--force", "web")
+            self.assertFalse(os.path.exists(self.machine("web")))
+        self.succeed("vm", "create", "web", "--from", "web@latest", **environment)
+        self.write_overlay("web", 0)
+        self.succeed("vm", "delete", "web")
 
     def put_hanging_server(self):
         """Returns the FIFO over which each one says that it hangs."""
@@ -294,6 +318,8 @@ class Machines(CommandTest):
         # The hanging server is a shell, which does not start beside ThreadSanitizer's library.
         if not sanitizer or "libtsan" not in sanitizer[1]:
             self.end_while_the_server_hangs(environment)
+        self.run_salvor("vm", "stop", "--force", "web01")
+        self.succeed("vm", "delete", "web01")  # its guest has written nothing
 
     def servers(self):
         """The numbers of the processes that serve the machine's disks."""

@@ -416,6 +416,39 @@ static void damage_is_told(void **state)
 	nbd_server_kill(server);
 }
 
+static void assert_measure(uint64_t expected)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	uint64_t bytes = UINT64_MAX;
+	if (!overlay_file_measure("overlay", &bytes, &err))
+		fail_msg("%s", err_message(err));
+	assert_int_equal(bytes, expected);
+}
+
+/* As long as a machine has it only what was flushed counts, since a crash leaves that. */
+static void what_was_written_is_measured(void **state)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	uint64_t bytes;
+	(void)state;
+	need_nbdkit();
+	pid_t server = nbd_server_start("base", false);
+	AUTO(disk_freep) struct disk *disk = open_overlay();
+	assert_measure(0);
+	assert_true(write_pages(disk, 0, 1, &err));
+	assert_measure(0);
+	assert_true(disk->ops->flush(disk, &err));
+	assert_measure(LARGE);
+	assert_true(disk->ops->zero(disk, LARGE, DISK_SIZE - LARGE, true, &err) && disk->ops->flush(disk, &err));
+	assert_measure(BASE_SIZE);
+	assert_int_equal(truncate("overlay", 100), 0);
+	assert_false(overlay_file_measure("overlay", &bytes, &err));
+	assert_error(&err, ERR_CORRUPT, "overlay overlay: it is no overlay");
+	assert_int_equal(truncate("overlay", 0), 0);
+	assert_measure(0);
+	nbd_server_kill(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +460,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_read_that_fails_is_the_guests, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(without_room_nothing_is_lost, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(one_machine_has_it, enter, folder_leave),
+		cmocka_unit_test_setup_teardown(what_was_written_is_measured, enter, folder_leave),
 		cmocka_unit_test_setup_teardown(damage_is_told, enter, folder_leave),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
