@@ -65,7 +65,8 @@ void context_release(struct context *context)
 
 const char *context_repository_url(const struct context *context, struct err **errp)
 {
-	const char *url = first_of(context->options.repo, first_of(environment("SALVOR_REPO"), context->conf.repo));
+	const char *said = first_of(context->options.repo, environment("SALVOR_REPO"));
+	const char *url = first_of(said, first_of(context->remembered_repo, context->conf.repo));
 	if (!url)
 		err_set(errp, ERR_USAGE, "which repository? Say --repo URL, or set SALVOR_REPO");
 	return url;

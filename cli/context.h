@@ -16,16 +16,17 @@ struct context {
 	struct options options;
 	struct conf conf;
 	char *state_dir, *cache_dir;
-	struct cancel cancel;	 /* requested by SIGINT and SIGTERM */
-	enum exit_status status; /* of a verb that succeeds */
-	bool json_written;	 /* the one object is out */
+	const char *remembered_repo; /* of what the verb is about; NULL: none. Borrowed */
+	struct cancel cancel;	     /* requested by SIGINT and SIGTERM */
+	enum exit_status status;     /* of a verb that succeeds */
+	bool json_written;	     /* the one object is out */
 };
 
 /* Reads the configuration and settles the folders; options are there already. */
 NODISCARD bool context_prepare(struct context *context, struct err **errp);
 void context_release(struct context *context);
 
-/* --repo, SALVOR_REPO or the configuration. ERR_USAGE when none is named; borrowed. */
+/* --repo, SALVOR_REPO, what is remembered, or the configuration. ERR_USAGE when none is named; borrowed. */
 const char *context_repository_url(const struct context *context, struct err **errp);
 /* How a repository that is far away may be answered for by what was kept of it. */
 enum context_use {

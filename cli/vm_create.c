@@ -24,7 +24,7 @@ struct draft {
 	struct thin_machine_disk disks[MACHINE_DISKS_MAX];
 	char *names[MACHINE_DISKS_MAX], *paths[MACHINE_DISKS_MAX];
 	char *passts[MACHINE_NETWORKS_MAX];
-	char *memory, *point_text;
+	char *memory, *point_text, *repository;
 	char point_id[POINT_ID_TEXT_SIZE];
 };
 
@@ -38,6 +38,7 @@ static void draft_release(struct draft *draft)
 		free(draft->passts[i]);
 	free(draft->memory);
 	free(draft->point_text);
+	free(draft->repository);
 }
 
 /* ---- disks that are images ---- */
@@ -142,7 +143,9 @@ static bool take_point(struct context *context, struct draft *draft, struct err 
 	draft->point_text = point_name_text(&point);
 	draft->plan.point = point_id_text(point.id, draft->point_id);
 	draft->plan.point_text = draft->point_text;
-	return draft->point_text || err_set_no_memory(errp);
+	draft->repository = strdup(repository_url(repository));
+	draft->plan.repository = draft->repository;
+	return (draft->point_text && draft->repository) || err_set_no_memory(errp);
 }
 
 /* ---- all ---- */
@@ -175,8 +178,7 @@ static bool take_options(struct draft *draft, const struct options *options, str
 	if (options->memory && !machine_config_parse_memory(options->memory, &bytes))
 		return err_set(errp, ERR_USAGE, "--memory '%s' is not a size of whole MiB, from 16M to 1T",
 			       options->memory);
-	if (options->vcpus &&
-	    !words_parse_number("vcpus", options->vcpus, MACHINE_VCPUS_MAX, &draft->plan.vcpus, errp))
+	if (options->vcpus && !words_parse_number("vcpus", options->vcpus, MACHINE_VCPUS_MAX, &draft->plan.vcpus, errp))
 		return false;
 	return take_passts(draft, &options->passts, errp);
 }

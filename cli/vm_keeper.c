@@ -245,13 +245,38 @@ static bool open_signals(struct keeper *keeper, struct err **errp)
 	return keeper->signals >= 0 || err_set_errno(errp, errno, "make a descriptor for signals");
 }
 
+static bool open_repository(struct keeper *keeper, struct err **errp)
+{
+	keeper->context->remembered_repo = keeper->machine->repository;
+	keeper->repository = context_open_repository(keeper->context, CONTEXT_READ, errp);
+	return keeper->repository || err_prefix(errp, "machine '%s'", keeper->machine->name);
+}
+
+static bool refuse_repository(const struct keeper *keeper, struct err **errp)
+{
+	const struct thin_machine *machine = keeper->machine;
+	const char *asked = repository_url(keeper->repository), *remembered = machine->repository;
+	bool another = remembered && strcmp(remembered, asked) != 0;
+	return err_set(errp, ERR_NOT_FOUND, "machine '%s' is of %s, which the repository %s does not have%s%s%s",
+		       machine->name, machine->point_text, asked,
+		       another ? "; it was made from " : "; 'salvor points' lists what it has",
+		       another ? remembered : "", another ? ", which is taken where no other is named" : "");
+}
+
+static bool find_point(struct keeper *keeper, struct err **errp)
+{
+	if (point_find(keeper->repository, keeper->machine->point, &keeper->point, errp))
+		return true;
+	if (err_code(*errp) != ERR_NOT_FOUND)
+		return err_prefix(errp, "machine '%s'", keeper->machine->name);
+	err_clear(errp);
+	return refuse_repository(keeper, errp);
+}
+
 static bool prepare(struct keeper *keeper, struct err **errp)
 {
-	if (!open_signals(keeper, errp))
-		return false;
-	keeper->repository = context_open_repository(keeper->context, CONTEXT_READ, errp);
-	return keeper->repository && take_place(keeper->machine, &keeper->lock, errp) &&
-	       point_find(keeper->repository, keeper->machine->point, &keeper->point, errp) &&
+	return open_signals(keeper, errp) && open_repository(keeper, errp) &&
+	       take_place(keeper->machine, &keeper->lock, errp) && find_point(keeper, errp) &&
 	       make_folder(keeper, errp) && serve(keeper, errp);
 }
 

@@ -113,6 +113,7 @@ static struct json *entry_to_json(const struct entry *entry)
 	json_set(json, "pid", entry->look.pid ? json_new_number((uint64_t)entry->look.pid) : json_new_null());
 	json_set(json, "folder", json_new_text(entry->machine.folder));
 	json_set(json, "point", json_new_text(entry->machine.point));
+	json_set(json, "repository", json_new_text(entry->machine.repository));
 	if (!config)
 		return json;
 	json_set(json, "memory", json_new_number(config->memory));

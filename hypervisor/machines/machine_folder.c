@@ -97,6 +97,7 @@ void thin_machine_release(struct thin_machine *machine)
 	free(machine->folder);
 	free(machine->point);
 	free(machine->point_text);
+	free(machine->repository);
 	machine_config_free(machine->config);
 	*machine = (struct thin_machine){0};
 }
@@ -132,6 +133,16 @@ static bool read_point(struct thin_machine *machine, struct err **errp)
 	machine->point = strdup(id);
 	machine->point_text = strdup(words);
 	return (machine->point && machine->point_text) || err_set_no_memory(errp);
+}
+
+static bool read_repository(struct thin_machine *machine, struct err **errp)
+{
+	if (!read_small(machine->folder, "repository", &machine->repository, errp))
+		return false;
+	size_t len = machine->repository ? strlen(machine->repository) : 0;
+	if (len > 0 && machine->repository[len - 1] == '\n')
+		machine->repository[len - 1] = '\0';
+	return true;
 }
 
 /* 0 where the file is missing, or is none that was made here. */
@@ -178,7 +189,8 @@ bool thin_machine_read(struct thin_machine *machine, struct err **errp)
 	AUTO(freep) char *conf = thin_machine_file(machine, "vm.conf");
 	if (!conf)
 		return err_set_no_memory(errp);
-	if (!read_point(machine, errp) || !read_uid(machine->folder, &machine->uid, errp))
+	if (!read_point(machine, errp) || !read_repository(machine, errp) ||
+	    !read_uid(machine->folder, &machine->uid, errp))
 		return false;
 	machine->config = machine_config_read(conf, errp);
 	return machine->config;
@@ -402,7 +414,10 @@ static bool write_point(const char *folder, const struct thin_machine_plan *plan
 	if (!plan->point)
 		return true;
 	AUTO(freep) char *text = file_format("%s\n%s\n", plan->point, plan->point_text);
-	return text ? write_small(folder, "point", text, errp) : err_set_no_memory(errp);
+	AUTO(freep) char *repository = file_format("%s\n", plan->repository);
+	if (!text || !repository)
+		return err_set_no_memory(errp);
+	return write_small(folder, "repository", repository, errp) && write_small(folder, "point", text, errp);
 }
 
 static void remove_file(const char *folder, const char *file)
@@ -451,6 +466,7 @@ static bool fill_folder(const char *state_dir, const char *folder, const struct 
 	remove_file(folder, "vm.conf.new");
 	remove_file(folder, "uid");
 	remove_file(folder, "point");
+	remove_file(folder, "repository");
 	rmdir(folder);
 	return false;
 }

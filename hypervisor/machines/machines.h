@@ -4,6 +4,7 @@
  *
  *	vm.conf     what the machine is (thin/machine_config.h). Without it, and unless it runs, there is none
  *	point       where its disks are a point's: its id, and a second line that names it for people
+ *	repository  the URL of where that point was when the machine was made
  *	*.overlay   what it wrote over such disks
  *	uid         the user that it becomes in its jail, a number; where root made it
  *	lock        locked as long as anything of it runs: the one truth of whether it does. It has the
@@ -37,6 +38,7 @@ struct thin_machine {
 	char *name, *folder;
 	struct machine_config *config; /* NULL until it is read, as all below */
 	char *point, *point_text;      /* NULL: its disks are images */
+	char *repository;	       /* NULL: none is remembered */
 	uid_t uid;		       /* 0: it stays who starts it, who must not be root */
 };
 
@@ -60,7 +62,7 @@ struct thin_machine_plan {
 	size_t n_disks;
 	const char *const *taps, *const *passts;
 	size_t n_taps, n_passts;
-	const char *point, *point_text; /* NULL: none */
+	const char *point, *point_text, *repository; /* NULL: none */
 };
 
 /* ERR_EXISTS where the name is taken, ERR_BUSY where a machine of that name still runs, ERR_USAGE where the plan makes

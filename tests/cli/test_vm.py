@@ -241,13 +241,31 @@ class Machines(CommandTest):
         self.assertEqual((machine["point"], machine["disks"][0]["name"]), (point, "vda"))
         self.assertTrue(machine["disks"][0]["path"].endswith("/web01/vda.overlay"))
         self.delete_what_was_written(environment)
-        self.fail_with(2, "usage", "which repository", "vm", "start", "web01")
-        self.assertEqual(self.listed()["web01"]["state"], "stopped")
+        self.remember_repository(environment)
         environment["PATH"] = self.path("programs") + ":" + os.environ["PATH"]
         os.mkdir(self.path("programs"))
         self.interrupt_start(environment)
         if has_kvm():
             self.run_point(environment)
+
+    def remember_repository(self, environment):
+        """Where none is named it is the one of create; with a wrong passphrase, so that nothing starts."""
+        place, wrong = environment["SALVOR_REPO"], {"SALVOR_PASSPHRASE": "wrong"}
+        self.assertEqual(self.listed()["web01"]["repository"], place)
+        self.fail_with(1, "denied", f"machine 'web01': .*{place}", "vm", "start", "web01", **wrong)
+        with open(self.path("salvor.conf"), "w", encoding="utf-8") as file:
+            file.write("repo = '/none'\n")
+        self.fail_with(1, "denied", f"machine 'web01': .*{place}", "vm", "start", "web01", SALVOR_CONFIG=self.path("salvor.conf"), **wrong)
+        other = environment | {"SALVOR_REPO": self.path("other")}
+        self.succeed("init", "--no-recovery-key", **other)
+        self.fail_with(1, "not-found", rf"machine 'web01' is of web@\S+ \(point [0-9a-f]+\), which the repository {self.path('other')} does not have; "
+                       f"it was made from {place},", "vm", "start", "web01", **other)
+        self.fail_with(1, "not-found", "machine 'web01' .*/other", "vm", "start", "web01", "--repo", self.path("other"), **environment)
+        os.remove(self.machine("web01", "repository"))
+        self.fail_with(2, "usage", "machine 'web01': which repository", "vm", "start", "web01")
+        with open(self.machine("web01", "repository"), "w", encoding="utf-8") as file:
+            file.write(place + "\n")
+        self.assertEqual(self.listed()["web01"]["state"], "stopped")
 
     def write_overlay(self, name, blocks):
         """As docs/vm.md has it, over a disk of 1 MiB: so many of its blocks were written."""
@@ -306,7 +324,8 @@ class Machines(CommandTest):
         if sanitizer:
             environment = environment | {"LD_PRELOAD": sanitizer[1], "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}
         self.addCleanup(self.run_salvor, "vm", "stop", "--force", "web01")
-        self.assertEqual(self.succeed("vm", "start", "web01", **environment)["state"], "running")
+        unnamed = {name: value for name, value in environment.items() if name != "SALVOR_REPO"}
+        self.assertEqual(self.succeed("vm", "start", "web01", **unnamed)["state"], "running")
         self.assertTrue(os.path.exists(self.machine("web01", "vda.overlay")))
         self.assertNotEqual(self.listed()["web01"]["state"], "stopped")
         self.lose_server()
