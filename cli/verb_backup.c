@@ -59,7 +59,7 @@ static bool choose(const struct context *context, struct backup_options *ret, st
 	ret->freeze_timeout_s = FREEZE_TIMEOUT_S;
 	ret->spill_dir = options->spill_dir ? options->spill_dir : context->conf.spill_dir;
 	ret->note = report_note;
-	if (options->freeze_timeout && !words_parse_number("freeze-timeout", options->freeze_timeout,
+	if (options->freeze_timeout && !words_parse_number("freeze-timeout", options->freeze_timeout, 0,
 							   FREEZE_TIMEOUT_MAX_S, &ret->freeze_timeout_s, errp))
 		return false;
 	return !options->spill_limit || words_parse_size("spill-limit", options->spill_limit, &ret->spill_limit, errp);

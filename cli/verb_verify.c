@@ -297,8 +297,8 @@ static bool choose(struct context *context, struct verify_options *ret, struct e
 	ret->receipt_path = options->receipt;
 	return (!options->memory || words_parse_size("memory", options->memory, &ret->memory, errp)) &&
 	       (!options->timeout ||
-		words_parse_number("timeout", options->timeout, TIMEOUT_MAX_S, &ret->timeout_s, errp)) &&
-	       (!options->jobs || words_parse_number("jobs", options->jobs, JOBS_MAX, &ret->jobs, errp));
+		words_parse_number("timeout", options->timeout, 0, TIMEOUT_MAX_S, &ret->timeout_s, errp)) &&
+	       (!options->jobs || words_parse_number("jobs", options->jobs, 0, JOBS_MAX, &ret->jobs, errp));
 }
 
 static bool verify(struct context *context, const struct repository *repository, const struct selection *selection,

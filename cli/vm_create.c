@@ -178,7 +178,8 @@ static bool take_options(struct draft *draft, const struct options *options, str
 	if (options->memory && !machine_config_parse_memory(options->memory, &bytes))
 		return err_set(errp, ERR_USAGE, "--memory '%s' is not a size of whole MiB, from 16M to 1T",
 			       options->memory);
-	if (options->vcpus && !words_parse_number("vcpus", options->vcpus, MACHINE_VCPUS_MAX, &draft->plan.vcpus, errp))
+	if (options->vcpus &&
+	    !words_parse_number("vcpus", options->vcpus, 1, MACHINE_VCPUS_MAX, &draft->plan.vcpus, errp))
 		return false;
 	return take_passts(draft, &options->passts, errp);
 }

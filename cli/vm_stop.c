@@ -106,7 +106,7 @@ bool vm_stop(struct context *context, const struct thin_machine *machine, struct
 	unsigned timeout = TIMEOUT_S;
 	const char *said = context->options.timeout;
 	bool stopped;
-	if (said && !words_parse_number("timeout", said, TIMEOUT_MAX_S, &timeout, errp))
+	if (said && !words_parse_number("timeout", said, 0, TIMEOUT_MAX_S, &timeout, errp))
 		return false;
 	if (!thin_machine_wait(machine, 0, &context->cancel, &stopped, errp))
 		return false;

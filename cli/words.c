@@ -37,13 +37,14 @@ bool words_parse_size(const char *option, const char *text, uint64_t *ret, struc
 	return true;
 }
 
-bool words_parse_number(const char *option, const char *text, unsigned max, unsigned *ret, struct err **errp)
+bool words_parse_number(const char *option, const char *text, unsigned min, unsigned max, unsigned *ret,
+			struct err **errp)
 {
 	char *end = NULL;
 	errno = 0;
 	unsigned long number = isdigit((unsigned char)text[0]) ? strtoul(text, &end, 10) : 0;
-	if (!end || *end != '\0' || errno != 0 || number > max)
-		return err_set(errp, ERR_USAGE, "--%s '%s' is not a number from 0 to %u", option, text, max);
+	if (!end || *end != '\0' || errno != 0 || number < min || number > max)
+		return err_set(errp, ERR_USAGE, "--%s '%s' is not a number from %u to %u", option, text, min, max);
 	*ret = (unsigned)number;
 	return true;
 }

@@ -13,8 +13,9 @@ struct err;
 
 /* "512M", "20GiB", "1T", "4096": bytes, with factors of 1024. ERR_USAGE names the option. */
 NODISCARD bool words_parse_size(const char *option, const char *text, uint64_t *ret, struct err **errp);
-/* A number of at most max. */
-NODISCARD bool words_parse_number(const char *option, const char *text, unsigned max, unsigned *ret, struct err **errp);
+/* A number from min to max. */
+NODISCARD bool words_parse_number(const char *option, const char *text, unsigned min, unsigned max, unsigned *ret,
+				  struct err **errp);
 /* "14 s", "3 min 20 s", "2 h 5 min", "3 days 4 h"; returns text. */
 char *words_duration(double seconds, char text[WORDS_SIZE]);
 /* Splits "[NAME=]PATH". A NAME is letters, digits, '-' and '_'; what has another form is a path. *ret_name is new, or

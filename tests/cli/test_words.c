@@ -45,10 +45,13 @@ static void numbers_have_a_limit(void **state)
 	struct err *err = NULL;
 	unsigned number;
 	(void)state;
-	assert_true(words_parse_number("freeze-timeout", "3600", 3600, &number, &err));
+	assert_true(words_parse_number("freeze-timeout", "3600", 0, 3600, &number, &err));
 	assert_int_equal(number, 3600);
+	assert_true(words_parse_number("vcpus", "1", 1, 16, &number, &err));
+	assert_false(words_parse_number("vcpus", "0", 1, 16, &number, &err));
+	assert_error(&err, ERR_USAGE, "--vcpus '0' is not a number from 1 to 16");
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
-		assert_false(words_parse_number("freeze-timeout", texts[i], 3600, &number, &err));
+		assert_false(words_parse_number("freeze-timeout", texts[i], 0, 3600, &number, &err));
 		err_clear(&err);
 	}
 }
