@@ -23,6 +23,7 @@ struct draft {
 	struct thin_machine_plan plan;
 	struct thin_machine_disk disks[MACHINE_DISKS_MAX];
 	char *names[MACHINE_DISKS_MAX], *paths[MACHINE_DISKS_MAX];
+	struct stat images[MACHINE_DISKS_MAX];
 	char *passts[MACHINE_NETWORKS_MAX];
 	char *memory, *point_text, *repository;
 	char point_id[POINT_ID_TEXT_SIZE];
@@ -43,23 +44,53 @@ static void draft_release(struct draft *draft)
 
 /* ---- disks that are images ---- */
 
-static bool check_image(const char *path, struct err **errp)
+static bool check_size(const char *path, off_t size, struct err **errp)
+{
+	if (size % SECTOR == 0)
+		return true;
+	return err_set(errp, ERR_USAGE,
+		       "disk %s has %jd bytes, and the last sector of %d is not whole: 'truncate -s %%%d %s' fills it "
+		       "with zeros",
+		       path, (intmax_t)size, SECTOR, SECTOR, path);
+}
+
+static bool check_image(const char *path, struct stat *ret, struct err **errp)
 {
 	static const char qcow2[] = {'Q', 'F', 'I', (char)0xfb};
 	char head[SECTOR];
-	struct stat st;
 	AUTO(file_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_set_errno(errp, errno, "disk %s", path);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+	if (fd < 0 || fstat(fd, ret) != 0)
+		return err_set(errp, ERR_USAGE, "disk %s: %s", path, strerror(errno));
+	if (!S_ISREG(ret->st_mode) && !S_ISBLK(ret->st_mode))
 		return err_set(errp, ERR_USAGE, "disk %s is neither an image nor a block device", path);
 	if (pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
 		return err_set(errp, ERR_USAGE, "disk %s is too short: not even a sector of %d bytes", path, SECTOR);
 	if (memcmp(head, qcow2, sizeof(qcow2)) == 0)
 		return err_set(
-			errp, ERR_UNSUPPORTED,
+			errp, ERR_USAGE,
 			"disk %s is a qcow2 image, and a machine takes raw ones: 'qemu-img convert -O raw' makes one",
 			path);
+	return S_ISBLK(ret->st_mode) || check_size(path, ret->st_size, errp);
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* From those before it. */
+static bool check_differs(const struct draft *draft, size_t i, struct err **errp)
+{
+	for (size_t j = 0; j < i; j++) {
+		if (strcmp(draft->names[i], draft->names[j]) == 0)
+			return err_set(errp, ERR_USAGE, "two disks are named '%s'", draft->names[i]);
+		if (is_same(&draft->images[i], &draft->images[j]))
+			return err_set(errp, ERR_USAGE,
+				       "disks '%s' and '%s' are one image: %s; each needs its own, as 'cp' makes it",
+				       draft->names[j], draft->names[i], draft->paths[i]);
+	}
 	return true;
 }
 
@@ -70,7 +101,7 @@ static bool add_image(struct draft *draft, const char *text, struct err **errp)
 	const char *path;
 	if (i == MACHINE_DISKS_MAX)
 		return err_set(errp, ERR_USAGE, "a machine has at most %d disks", MACHINE_DISKS_MAX);
-	if (!words_split_disk(text, &draft->names[i], &path, errp) || !check_image(path, errp))
+	if (!words_split_disk(text, &draft->names[i], &path, errp) || !check_image(path, &draft->images[i], errp))
 		return false;
 	if (!draft->names[i])
 		draft->names[i] = file_format("vd%c", (char)('a' + i));
@@ -79,7 +110,7 @@ static bool add_image(struct draft *draft, const char *text, struct err **errp)
 		return err_set_errno(errp, errno, "disk %s", path);
 	draft->disks[i] = (struct thin_machine_disk){.name = draft->names[i], .path = draft->paths[i]};
 	draft->plan.n_disks++;
-	return true;
+	return check_differs(draft, i, errp);
 }
 
 static bool add_images(struct draft *draft, const struct text_list *disks, struct err **errp)

@@ -526,5 +526,8 @@ bool thin_machine_create(const char *state_dir, const struct thin_machine_plan *
 			plan->name);
 	AUTO(freep) char *all = folder_of_all(state_dir);
 	AUTO(freep) char *folder = folder_of(state_dir, plan->name);
-	return (all && folder) ? create_locked(state_dir, all, folder, plan, errp) : err_set_no_memory(errp);
+	AUTO(freep) char *longest = folder ? file_join(folder, plan->point ? "nbd/socket" : "control") : NULL;
+	if (!all || !longest)
+		return err_set_no_memory(errp);
+	return thin_socket_fits(longest, errp) && create_locked(state_dir, all, folder, plan, errp);
 }

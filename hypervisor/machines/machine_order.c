@@ -42,6 +42,16 @@ static bool refuse(const struct thin_machine *machine, int errnum, struct err **
 	return err_set_errno(errp, errnum, "machine '%s': its control socket", machine->name);
 }
 
+bool thin_socket_fits(const char *path, struct err **errp)
+{
+	size_t room = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	return strlen(path) <= room ||
+	       err_set(errp, ERR_USAGE,
+		       "the path of a socket has at most %zu bytes, and this is longer: %s: take a shorter name, or "
+		       "set SALVOR_STATE_DIR to a shorter folder",
+		       room, path);
+}
+
 /* Of a socket; 0 would be for ever. */
 static struct timeval patience_until(uint64_t until)
 {
@@ -58,11 +68,8 @@ static int connect_to(const struct thin_machine *machine, uint64_t until, struct
 		err_set_no_memory(errp);
 		return -1;
 	}
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		err_set(errp, ERR_USAGE,
-			"the path is too long for a socket: %s: set SALVOR_STATE_DIR to a shorter folder", path);
+	if (!thin_socket_fits(path, errp))
 		return -1;
-	}
 	memcpy(address.sun_path, path, strlen(path));
 	AUTO(file_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&

@@ -23,6 +23,9 @@ void machine_note_running(int lock);
 /* Writes the file pid. The process lives, or was not waited for yet. */
 NODISCARD bool thin_machine_write_pid(const struct thin_machine *machine, pid_t pid, struct err **errp);
 
+/* ERR_USAGE where a socket cannot have this path. */
+NODISCARD bool thin_socket_fits(const char *path, struct err **errp);
+
 /* A folder that is ours, and that nobody else can write to; ERR_DENIED. -1 on failure. */
 NODISCARD int thin_folder_open(const char *path, struct err **errp);
 /* What is in a folder, below an open one or AT_FDCWD. No link is followed to it. NULL on failure. */

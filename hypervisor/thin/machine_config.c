@@ -10,6 +10,8 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/conf.h"
 #include "base/err.h"
@@ -155,15 +157,25 @@ static int check_disk(cfg_t *parser, cfg_opt_t *option)
 	return -1;
 }
 
+/* As the kernel has it. */
+static bool is_interface(const char *name)
+{
+	return strlen(name) < IF_NAMESIZE && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       !name[strcspn(name, "/: \t\n\v\f\r")];
+}
+
 static int check_network(cfg_t *parser, cfg_opt_t *option)
 {
 	cfg_t *network = last_section(option);
-	const char *tap = cfg_getstr(network, "tap"), *mac = cfg_getstr(network, "mac"), *wrong = NULL;
+	const char *tap = cfg_getstr(network, "tap"), *passt = cfg_getstr(network, "passt"),
+		   *mac = cfg_getstr(network, "mac"), *wrong = NULL;
 	uint8_t parsed[6];
-	if ((tap != NULL) == (cfg_getstr(network, "passt") != NULL))
+	if ((tap != NULL) == (passt != NULL))
 		wrong = "it needs either tap or passt";
-	else if (tap && strlen(tap) >= IF_NAMESIZE)
-		wrong = "an interface's name has at most 15 letters";
+	else if (tap && !is_interface(tap))
+		wrong = "an interface's name has at most 15 letters, and none of them is '/', ':' or a space";
+	else if (passt && strlen(passt) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		wrong = "the path of a socket has at most 107 bytes, and that of passt's is longer";
 	else if (mac && !parse_mac(mac, parsed))
 		wrong = "the mac is not of the form 52:54:00:12:34:56, or is a group's";
 	else if (cfg_opt_size(option) > MACHINE_NETWORKS_MAX)

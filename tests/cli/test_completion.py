@@ -17,7 +17,7 @@ class Completion(CommandTest):
     def setUp(self):
         super().setUp()
         with open(self.path("disk.raw"), "wb") as file:
-            file.write(os.urandom(100_000))
+            file.write(os.urandom(196 * 512))
         with open(self.path("salvor"), "w", encoding="utf-8") as file:
             file.write(f'#!/bin/sh\necho "$@" >>{self.path("asked")}\nexec {BIN} "$@"\n')
         os.chmod(self.path("salvor"), 0o755)

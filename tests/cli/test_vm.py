@@ -50,7 +50,8 @@ class Machines(CommandTest):
         self.assertEqual(self.succeed("vm", "list"), {"machines": []})
         self.assertIn("There are no machines", self.run_salvor("vm", "list").stdout)
         self.assertEqual(self.create("web01", "--memory", "64M", "--vcpus", "2", "--tap", "tap0"), {"machine": "web01", "state": "stopped"})
-        self.create("db", "--disk", "log=disk.raw")
+        shutil.copy(self.path("disk.raw"), self.path("log.raw"))
+        self.create("db", "--disk", "log=log.raw")
         self.assertEqual(list(self.listed()), ["db", "web01"])
         web = self.listed()["web01"]
         self.assertEqual((web["state"], web["pid"], web["memory"], web["vcpus"], web["point"]), ("stopped", None, 64 << 20, 2, None))
@@ -161,8 +162,11 @@ class Machines(CommandTest):
         self.fail_with(2, "usage", "'a b' is no name", "vm", "create", "a b", "--disk", "disk.raw")
         self.fail_with(2, "usage", "is no name", "vm", "create", "../a", "--disk", "disk.raw")
         self.fail_with(2, "usage", "--memory '5'", "vm", "create", "a", "--disk", "disk.raw", "--memory", "5")
-        self.fail_with(2, "usage", "--vcpus", "vm", "create", "a", "--disk", "disk.raw", "--vcpus", "17")
-        self.fail_with(2, "usage", "15 letters", "vm", "create", "a", "--disk", "disk.raw", "--tap", "a" * 16)
+        for number in ("0", "17"):
+            self.fail_with(2, "usage", f"--vcpus '{number}' is not a number from 1 to 16", "vm", "create", "a", "--disk", "disk.raw", "--vcpus", number)
+        for tap in ("a" * 16, "a/b", "a b", "..", "a:1"):
+            self.fail_with(2, "usage", "15 letters", "vm", "create", "a", "--disk", "disk.raw", "--tap", tap)
+        self.fail_with(2, "usage", "107 bytes", "vm", "create", "a", "--disk", "disk.raw", "--passt", "/" + "a" * 107)
         self.fail_with(2, "usage", "control characters", "vm", "create", "a", "--disk", "disk.raw", "--passt", "a\nb")
         self.fail_with(1, "not-found", "no machine 'a' here", "vm", "start", "a")
         self.fail_with(2, "usage", "not the name of a machine", "vm", "delete", "..")
@@ -170,14 +174,34 @@ class Machines(CommandTest):
         self.assertFalse(os.path.exists(self.machine("a")))
 
     def test_wrong_images(self):
-        self.fail_with(1, "not-found", "none.raw", "vm", "create", "a", "--disk", "none.raw")
+        self.fail_with(2, "usage", "none.raw: No such file", "vm", "create", "a", "--disk", "none.raw")
         with open(self.path("short"), "wb") as file:
             file.write(b"short")
         self.fail_with(2, "usage", "too short", "vm", "create", "a", "--disk", "short")
         with open(self.path("image.qcow2"), "wb") as file:
             file.write(b"QFI\xfb" + bytes(508))
-        self.fail_with(1, "unsupported", "qemu-img convert", "vm", "create", "a", "--disk", "image.qcow2")
+        self.fail_with(2, "usage", "qemu-img convert", "vm", "create", "a", "--disk", "image.qcow2")
         self.fail_with(2, "usage", "neither an image nor a block device", "vm", "create", "a", "--disk", self.folder)
+        os.truncate(self.path("disk.raw"), 1000)
+        told = self.fail_with(2, "usage", "disk.raw has 1000 bytes, .*'truncate ", "vm", "create", "a", "--disk", "disk.raw")
+        subprocess.run(re.search("'(truncate .*)'", told["message"])[1].split(), cwd=self.folder, check=True)
+        self.create("a")
+
+    def test_disks_differ(self):
+        os.link(self.path("disk.raw"), self.path("link.raw"))
+        shutil.copy(self.path("disk.raw"), self.path("copy.raw"))
+        for other in ("disk.raw", "link.raw"):
+            self.fail_with(2, "usage", "disks 'vda' and 'log' are one image: ", "vm", "create", "a", "--disk", "disk.raw", "--disk", "log=" + other)
+        self.fail_with(2, "usage", "two disks are named 'vda'", "vm", "create", "a", "--disk", "vda=disk.raw", "--disk", "vda=copy.raw")
+        self.create("a", "--disk", "copy.raw")
+
+    def test_sockets_fit(self):
+        """A machine that could not be spoken to is not made."""
+        room = 107 - len(self.machine("") + "/control")
+        self.create("a" * room)
+        self.fail_with(2, "usage", "at most 107 bytes, .*/control: take a shorter name, or set SALVOR_STATE_DIR to a shorter folder",
+                       "vm", "create", "a" * (room + 1), "--disk", "disk.raw")
+        self.assertEqual(list(self.listed()), ["a" * room])
 
     def test_names_are_taken_once(self):
         self.create()
