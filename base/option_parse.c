@@ -54,6 +54,12 @@ static bool parse_number(const char *name, const char *text, int *ret, struct er
 	return true;
 }
 
+/* As it is spoken: a URL, an INTERFACE, an N. */
+static const char *article(const char *argument)
+{
+	return strchr("AEIO", argument[0]) || strcmp(argument, "N") == 0 ? "an" : "a";
+}
+
 /* Takes over value, which is NULL where the option takes none. */
 static bool store(const struct option_parse *parse, const struct option_spec *spec, char *value, struct err **errp)
 {
@@ -61,7 +67,8 @@ static bool store(const struct option_parse *parse, const struct option_spec *sp
 	if (spec->argument && !text_list_own(parse->owned, value, errp))
 		return false;
 	if (spec->argument && !*value)
-		return err_set(errp, ERR_USAGE, "--%s needs a %s that is not empty", spec->name, spec->argument);
+		return err_set(errp, ERR_USAGE, "--%s needs %s %s that is not empty", spec->name,
+			       article(spec->argument), spec->argument);
 	switch (spec->kind) {
 	case OPTION_FLAG:
 	case OPTION_QUESTION:

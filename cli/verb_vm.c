@@ -6,9 +6,10 @@
 #include "base/nearest.h"
 #include "cli/report.h"
 #include "cli/run.h"
+#include "cli/verb.h"
 #include "cli/vm.h"
 
-enum use { USE_CREATE = 1, USE_STOP = 2, USE_DELETE = 4 };
+enum { USE_CREATE = 1, USE_STOP = 2, USE_DELETE = 4 };
 enum need { NEED_NONE, NEED_FOLDER, NEED_CONFIGURATION };
 
 static const struct subverb {
@@ -23,6 +24,8 @@ static const struct subverb {
 	{"console", vm_console, 1, NEED_FOLDER, 0},	 {"delete", vm_delete, 1, NEED_FOLDER, USE_DELETE},
 };
 
+#define NAMES "create, start, stop, list, console and delete"
+
 static const struct subverb *find(const char *name, struct err **errp)
 {
 	struct nearest nearest;
@@ -32,9 +35,26 @@ static const struct subverb *find(const char *name, struct err **errp)
 			return &subverbs[i];
 		nearest_offer(&nearest, subverbs[i].name);
 	}
-	err_set(errp, ERR_USAGE, "'vm %s' is none of create, start, stop, list, console and delete%s%s%s", name,
-		nearest.best ? ": did you mean 'vm " : "", nearest.best ? nearest.best : "", nearest.best ? "'?" : "");
+	err_set(errp, ERR_USAGE, "'vm %s' is none of " NAMES "%s%s%s", name, nearest.best ? ": did you mean 'vm " : "",
+		nearest.best ? nearest.best : "", nearest.best ? "'?" : "");
 	return NULL;
+}
+
+static bool is_of(const char *synopsis, const char *name)
+{
+	size_t len = strlen(name);
+	return strncmp(synopsis, name, len) == 0 && (synopsis[len] == ' ' || synopsis[len] == '\0');
+}
+
+/* create has two synopses, and the others have one. */
+static bool say_usage(const char *name, struct err **errp)
+{
+	const char *const *first = verb_vm.synopses;
+	while (!is_of(*first, name))
+		first++;
+	bool two = first[1] && is_of(first[1], name);
+	return err_set(errp, ERR_USAGE, "usage: salvor vm %s%s%s", *first, two ? ", or: salvor vm " : "",
+		       two ? first[1] : "");
 }
 
 static bool check_options(const struct options *options, const struct subverb *subverb, struct err **errp)
@@ -75,12 +95,14 @@ bool run_vm(struct context *context, struct err **errp)
 	const struct options *options = &context->options;
 	const struct text_list *operands = &options->operands;
 	AUTO(thin_machine_release) struct thin_machine machine = {0};
+	if (operands->n == 0)
+		return err_set(errp, ERR_USAGE,
+			       "'salvor vm' has " NAMES ": which of them? 'salvor vm --help' has more");
 	const struct subverb *subverb = find(operands->items[0], errp);
 	if (!subverb)
 		return false;
 	if (operands->n != 1 + subverb->operands)
-		return err_set(errp, ERR_USAGE, "usage: salvor vm %s%s", subverb->name,
-			       subverb->operands ? " NAME" : "");
+		return say_usage(subverb->name, errp);
 	if (!check_options(options, subverb, errp))
 		return false;
 	if (subverb->need == NEED_NONE)

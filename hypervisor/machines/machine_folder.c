@@ -49,11 +49,13 @@ char *thin_machine_file(const struct thin_machine *machine, const char *file)
 static bool refuse_folder(const char *path, const struct stat *st, struct err **errp)
 {
 	const struct passwd *owner = getpwuid(st->st_uid);
+	bool chmod_helps = (st->st_uid == geteuid() || st->st_uid == 0) && st->st_mode & (S_IWGRP | S_IWOTH);
 	return err_set(errp, ERR_DENIED,
 		       "the folder %s belongs to user %u%s%s%s and has mode %04o: machines are only run from one that "
-		       "belongs to who runs them, and that nobody else can write to",
+		       "belongs to who runs them, and that nobody else can write to%s%s%s",
 		       path, st->st_uid, owner ? " (" : "", owner ? owner->pw_name : "", owner ? ")" : "",
-		       st->st_mode & 07777);
+		       st->st_mode & 07777, chmod_helps ? ": 'chmod go-w " : "", chmod_helps ? path : "",
+		       chmod_helps ? "'" : "");
 }
 
 /* Who else can write to it decides what we do there: which files are written, given away, and removed. */
@@ -77,16 +79,21 @@ static bool check_folder(const char *path, struct err **errp)
 	return fd >= 0;
 }
 
-/* The folder of all machines, and what it lies in: who can write to that could put another in its place. It may be
- * root's, and a link leads to it where an administrator has put it elsewhere. */
-static bool check_place(const char *state_dir, const char *all, struct err **errp)
+/* It may be root's, and a link leads to it where an administrator has put it elsewhere. */
+static bool check_state_folder(const char *state_dir, struct err **errp)
 {
 	struct stat st;
 	if (stat(state_dir, &st) != 0)
 		return err_set_errno(errp, errno, "%s", state_dir);
 	if ((st.st_uid != geteuid() && st.st_uid != 0) || st.st_mode & (S_IWGRP | S_IWOTH))
 		return refuse_folder(state_dir, &st, errp);
-	return check_folder(all, errp);
+	return true;
+}
+
+/* The folder of all machines, and what it lies in: who can write to that could put another in its place. */
+static bool check_place(const char *state_dir, const char *all, struct err **errp)
+{
+	return check_state_folder(state_dir, errp) && check_folder(all, errp);
 }
 
 /* ---- open ---- */
@@ -480,7 +487,10 @@ static bool check_free(const char *folder, const char *name, struct err **errp)
 	if (!conf)
 		return err_set_no_memory(errp);
 	if (access(conf, F_OK) == 0)
-		return err_set(errp, ERR_EXISTS, "there is a machine '%s' already", name);
+		return err_set(errp, ERR_EXISTS,
+			       "there is a machine '%s' already: 'salvor vm start %s' runs it, 'salvor vm delete %s' "
+			       "removes it",
+			       name, name, name);
 	if (!machine_folder_runs(folder, &runs, errp))
 		return false;
 	if (!runs)
@@ -510,7 +520,8 @@ static bool create_locked(const char *state_dir, const char *all, const char *fo
 	AUTO(file_closep) int lock = -1;
 	if (!lock_path)
 		return err_set_no_memory(errp);
-	if (!file_make_folders(all, FOLDER_MODE, errp) || !check_place(state_dir, all, errp) ||
+	if (!file_make_folders(state_dir, FOLDER_MODE, errp) || !check_state_folder(state_dir, errp) ||
+	    !file_make_folders(all, FOLDER_MODE, errp) || !check_folder(all, errp) ||
 	    !lock_all(lock_path, &lock, errp) || !check_free(folder, plan->name, errp))
 		return false;
 	return fill_folder(state_dir, folder, plan, errp);

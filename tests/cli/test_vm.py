@@ -92,7 +92,7 @@ class Machines(CommandTest):
         self.create()
         for place in (self.machine(), self.machine("web01")):
             os.chmod(place, 0o770)
-            self.fail_with(1, "denied", f"{place} belongs to user .* nobody else can write to", "vm", "start", "web01")
+            self.fail_with(1, "denied", f"{place} belongs to user .* nobody else can write to: 'chmod go-w {place}'", "vm", "start", "web01")
             self.fail_with(1, "denied", f"{place} belongs", "vm", "delete", "web01")
             os.chmod(place, 0o700)
             if os.geteuid() == 0:
@@ -116,7 +116,7 @@ class Machines(CommandTest):
         for mode in (0o770, 0o703, 0o1777):
             os.chmod(state, mode)
             for words in orders:
-                self.fail_with(1, "denied", f"the folder {state} belongs to user .* mode {mode:04o}", "vm", *words)
+                self.fail_with(1, "denied", f"the folder {state} belongs to user .* mode {mode:04o}.*: 'chmod go-w {state}'", "vm", *words)
         os.chmod(state, 0o755)
         self.assertEqual(list(self.listed()), ["web01"])
         if os.geteuid() == 0:
@@ -124,6 +124,10 @@ class Machines(CommandTest):
             for words in orders:
                 self.fail_with(1, "denied", f"the folder {state} belongs to user 65534", "vm", *words)
             os.chown(state, 0, 0)
+        os.mkdir(self.path("open"))
+        os.chmod(self.path("open"), 0o777)
+        self.fail_with(1, "denied", "mode 0777", "vm", "create", "a", "--disk", "disk.raw", SALVOR_STATE_DIR=self.path("open"))
+        self.assertEqual(os.listdir(self.path("open")), [])
         os.rename(state, self.path("moved"))
         os.symlink("moved", state)
         self.assertEqual(list(self.listed()), ["web01"])
@@ -153,7 +157,11 @@ class Machines(CommandTest):
 
     def test_wrong_words(self):
         self.fail_with(2, "usage", "did you mean 'vm start'", "vm", "strat")
-        self.fail_with(2, "usage", "usage: salvor vm start NAME", "vm", "start")
+        self.fail_with(2, "usage", "create, start, stop, list, console and delete", "vm")
+        for words in (("start",), ("start", "a", "b"), ("start", "a", "b", "c")):
+            self.fail_with(2, "usage", "usage: salvor vm start NAME$", "vm", *words)
+        self.fail_with(2, "usage", "usage: salvor vm create NAME --disk .*, or: salvor vm create NAME --from POINT$", "vm", "create")
+        self.fail_with(2, "usage", "--tap needs an INTERFACE that is not empty", "vm", "create", "a", "--disk", "disk.raw", "--tap", "")
         self.fail_with(2, "usage", "usage: salvor vm list", "vm", "list", "x")
         self.fail_with(2, "usage", "'vm start' takes no --disk", "vm", "start", "a", "--disk", "x")
         self.fail_with(2, "usage", "'vm create' takes no --force", "vm", "create", "a", "--force")
@@ -205,7 +213,7 @@ class Machines(CommandTest):
 
     def test_names_are_taken_once(self):
         self.create()
-        self.fail_with(1, "exists", "a machine 'web01' already", "vm", "create", "web01", "--disk", "disk.raw")
+        self.fail_with(1, "exists", "a machine 'web01' already: 'salvor vm start web01' runs it", "vm", "create", "web01", "--disk", "disk.raw")
 
     def test_who_creates_waits_for_others(self):
         self.create()
