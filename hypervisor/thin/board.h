@@ -42,6 +42,9 @@ struct happenings {
 	 * with what that person is to do; how the machine then goes on is said behind it. Its request is tried again.
 	 */
 	void (*trouble)(void *arg, enum trouble trouble, const char *sentence);
+	/* What a device needs is gone for as long as this process lives, and the machine runs on without. The sentence
+	 * is told as trouble's is. */
+	void (*loss)(void *arg, const char *sentence);
 	/* The guest did what no driver does: told once a device, for the log. The device stays as its specification
 	 * says. */
 	void (*misuse)(void *arg, const char *sentence);

@@ -28,6 +28,13 @@ static const char *pauser_word(const struct machine_status *status)
 	return status->state == MACHINE_PAUSED ? words[status->by] : NULL;
 }
 
+static const char *reason(const struct machine_status *status)
+{
+	if (status->sentence[0])
+		return status->sentence;
+	return status->loss[0] ? status->loss : NULL;
+}
+
 /* Every answer tells how the machine is now. */
 static struct json *answer(const struct order_place *place)
 {
@@ -39,7 +46,7 @@ static struct json *answer(const struct order_place *place)
 	json_set(json, "state", json_new_text(state_word(status.state)));
 	json_set(json, "restarts", json_new_number(status.restarts));
 	json_set(json, "by", json_new_text(pauser_word(&status)));
-	json_set(json, "reason", json_new_text(status.sentence[0] ? status.sentence : NULL));
+	json_set(json, "reason", json_new_text(reason(&status)));
 	return json;
 }
 

@@ -44,6 +44,7 @@ struct machine_status {
 	enum machine_end end;
 	unsigned restarts;
 	char sentence[512]; /* why it paused or ended, for a person; empty where a person did it */
+	char loss[512];	    /* what it lacks until it is started anew; empty: nothing */
 };
 
 /* Opens everything that it needs, for good: image, TAP, /dev/kvm. Then the process may be jailed. kvm is an open

@@ -88,6 +88,19 @@ static void trouble(void *arg, enum trouble kind, const char *sentence)
 	wake_main_thread(machine);
 }
 
+/* Of several the last is in the status, and all are in the log. */
+static void loss(void *arg, const char *sentence)
+{
+	struct machine *machine = arg;
+	const char *name = machine->config->name;
+	pthread_mutex_lock(&machine->lock);
+	snprintf(machine->news.loss, sizeof(machine->news.loss),
+		 "%.350s, then 'salvor vm stop %s' and 'salvor vm start %s'", sentence, name, name);
+	log_warning("machine '%s': %s", name, machine->news.loss);
+	pthread_mutex_unlock(&machine->lock);
+	wake_main_thread(machine);
+}
+
 static void misuse(void *arg, const char *sentence)
 {
 	(void)arg;
@@ -96,8 +109,12 @@ static void misuse(void *arg, const char *sentence)
 
 struct happenings machine_happenings(struct machine *machine)
 {
-	return (struct happenings){
-		.power_off = power_off, .restart = restart, .trouble = trouble, .misuse = misuse, .arg = machine};
+	return (struct happenings){.power_off = power_off,
+				   .restart = restart,
+				   .trouble = trouble,
+				   .loss = loss,
+				   .misuse = misuse,
+				   .arg = machine};
 }
 
 /* The guest stands at the instruction, which is tried again. */

@@ -29,6 +29,7 @@ struct machine_news {
 	enum machine_pauser by; /* of the trouble */
 	enum machine_end end;
 	char sentence[MACHINE_SENTENCE]; /* of the end; or, without one, of the trouble */
+	char loss[MACHINE_SENTENCE];	 /* the last; empty: none */
 };
 
 struct machine {

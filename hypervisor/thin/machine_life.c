@@ -110,6 +110,8 @@ void machine_restart(struct machine *machine)
 static void serve_news(struct machine *machine)
 {
 	struct machine_news news = machine_take_news(machine);
+	if (news.loss[0])
+		snprintf(machine->status.loss, sizeof(machine->status.loss), "%s", news.loss);
 	if (machine->status.state == MACHINE_ENDED)
 		return;
 	if (news.end != MACHINE_GOES_ON)

@@ -26,7 +26,7 @@ enum network_offloads { NETWORK_CHECKSUMS = 1, NETWORK_TCP4 = 2, NETWORK_TCP6 = 
 enum network_result {
 	NETWORK_DONE,
 	NETWORK_LATER, /* nothing is there now */
-	NETWORK_ENDED, /* the other side is gone for good */
+	NETWORK_ENDED, /* the other side is gone for good: the error says what a person is to do */
 };
 
 /* None of them blocks. Called by one thread at a time. */

@@ -40,7 +40,7 @@ static enum network_result end(struct network_passt *passt, const char *why, str
 {
 	file_closep(&passt->network.ready);
 	passt->network.rest = false;
-	err_set(errp, ERR_GONE, "passt at %s is gone: %s", passt->path, why);
+	err_set(errp, ERR_GONE, "passt at %s is gone (%s): start it again", passt->path, why);
 	return NETWORK_ENDED;
 }
 

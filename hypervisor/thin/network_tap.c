@@ -32,10 +32,10 @@ static struct network_tap *tap_of(struct network *network)
 
 /* The interface was deleted: the descriptor says EBADFD from then on, and nothing but closing it stops the worker's
  * waiting. */
-static enum network_result end(struct network_tap *tap, int errnum, struct err **errp)
+static enum network_result end(struct network_tap *tap, struct err **errp)
 {
 	file_closep(&tap->network.ready);
-	err_set(errp, ERR_GONE, "the TAP interface %s is gone: %s", tap->interface, strerror(errnum));
+	err_set(errp, ERR_GONE, "the TAP interface %s is gone: make it again", tap->interface);
 	return NETWORK_ENDED;
 }
 
@@ -43,7 +43,7 @@ static enum network_result tap_receive(struct network *network, uint8_t *frame, 
 {
 	ssize_t size = TEMP_FAILURE_RETRY(read(network->ready, frame, NETWORK_ROOM));
 	if (size < 0)
-		return errno == EBADFD ? end(tap_of(network), errno, errp) : NETWORK_LATER;
+		return errno == EBADFD ? end(tap_of(network), errp) : NETWORK_LATER;
 	*ret_size = (size_t)size;
 	return NETWORK_DONE;
 }
@@ -61,7 +61,7 @@ static enum network_result tap_send(struct network *network, const struct iovec 
 {
 	(void)size;
 	ssize_t sent = TEMP_FAILURE_RETRY(writev(network->ready, from, n));
-	return sent < 0 && errno == EBADFD ? end(tap_of(network), errno, errp) : NETWORK_DONE;
+	return sent < 0 && errno == EBADFD ? end(tap_of(network), errp) : NETWORK_DONE;
 }
 
 static size_t tap_descriptors(const struct network *network, int *ret)

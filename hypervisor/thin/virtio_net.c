@@ -13,7 +13,6 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "hypervisor/thin/board.h"
 #include "hypervisor/thin/network.h"
 #include "hypervisor/thin/virtio.h"
@@ -43,6 +42,8 @@ enum { BUFFERS_MAX = 128 };
 /* After so many frames the worker looks whether it shall park, or send. */
 enum { FRAMES_AT_ONCE = 64 };
 
+enum { SENTENCE_SIZE = 256 };
+
 /* The only state beside what virtio and the network have: whether the link is up, which config tells. The frame that
  * waits is the host's, like those that wait in the network, and may be lost. */
 struct virtio_net {
@@ -70,7 +71,8 @@ static bool is_link_up(const struct virtio_net *net)
 
 static void listen_to_network(struct virtio_net *net)
 {
-	unsigned what = (net->receives ? WORKER_CAN_READ : 0) | (net->network->rest ? WORKER_CAN_WRITE : 0);
+	unsigned what =
+		WORKER_HUNG_UP | (net->receives ? WORKER_CAN_READ : 0) | (net->network->rest ? WORKER_CAN_WRITE : 0);
 	if (net->listens != what && is_link_up(net))
 		worker_listen(net->worker, net->network->ready, what);
 	net->listens = what;
@@ -79,7 +81,10 @@ static void listen_to_network(struct virtio_net *net)
 /* The network has closed its descriptor, so the worker hears no more of it. */
 static void end_link(struct virtio_net *net, const struct err *err)
 {
-	log_warning("%s: the link is down: %s", net->device.name, err_message(err));
+	const struct happenings *happenings = &net->device.board->happenings;
+	char sentence[SENTENCE_SIZE];
+	snprintf(sentence, sizeof(sentence), "%s: the link is down: %s", net->device.name, err_message(err));
+	happenings->loss(happenings->arg, sentence);
 	bytes_store_le16(net->device.config + CONFIG_STATUS, 0);
 	virtio_config_changed(&net->device);
 }
@@ -231,6 +236,13 @@ static void receive(struct virtio_net *net)
 	virtio_kick(&net->device, RECEIVE); /* a network may hold frames that its descriptor does not tell of */
 }
 
+/* What came before the network went is for nobody any more. */
+static void drop_all(struct virtio_net *net)
+{
+	while (is_link_up(net) && fetch(net))
+		net->waiting = 0;
+}
+
 static void send_rest(struct virtio_net *net)
 {
 	AUTO(err_freep) struct err *err = NULL;
@@ -244,6 +256,8 @@ static void on_ready(void *arg)
 	pthread_mutex_lock(&net->device.lock);
 	send_rest(net);
 	receive(net);
+	if (worker_hung_up(net->worker) && !net->receives)
+		drop_all(net);
 	listen_to_network(net);
 	pthread_mutex_unlock(&net->device.lock);
 }

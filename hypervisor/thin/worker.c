@@ -35,6 +35,10 @@
 
 enum { EVENTS_AT_ONCE = 16, NAME_SIZE = 16, RETRY_MS = 100 };
 
+/* epoll tells of a hang-up whatever is asked for. But a TAP interface that is deleted wakes only who waits for input of
+ * some kind: this is one that never comes. */
+#define HANG_UP ((uint32_t)EPOLLRDBAND)
+
 enum state { BEGINNING, PARKED, RUNNING, ENDED };
 
 struct watch {
@@ -58,6 +62,7 @@ struct worker {
 	int epoll, wake;
 	struct watch *watches;
 	bool late, lateness_told;
+	bool hung_up; /* the descriptor whose function is called */
 };
 
 static void set_state(struct worker *worker, enum state state)
@@ -95,7 +100,8 @@ static void drain_wake(struct worker *worker)
 static bool tell_epoll(const struct worker *worker, struct watch *watch)
 {
 	struct epoll_event event = {.events = (watch->wanted & WORKER_CAN_READ ? EPOLLIN : 0U) |
-					      (watch->wanted & WORKER_CAN_WRITE ? EPOLLOUT : 0U),
+					      (watch->wanted & WORKER_CAN_WRITE ? EPOLLOUT : 0U) |
+					      (watch->wanted & WORKER_HUNG_UP ? HANG_UP : 0U),
 				    .data.ptr = watch};
 	int change = !watch->wanted ? EPOLL_CTL_DEL : !watch->known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 	if (watch->wanted == watch->known)
@@ -130,8 +136,10 @@ static void serve(struct worker *worker)
 	assert(n >= 0 || errno == EINTR);
 	for (int i = 0; i < n && !atomic_load(&worker->interrupted); i++) {
 		struct watch *watch = events[i].data.ptr;
-		if (watch && watch->wanted)
-			watch->call(watch->arg);
+		if (!watch || !watch->wanted)
+			continue;
+		worker->hung_up = events[i].events & (EPOLLHUP | EPOLLERR);
+		watch->call(watch->arg);
 	}
 }
 
@@ -262,6 +270,11 @@ void worker_listen(struct worker *worker, int fd, unsigned what)
 			"thread '%s': the host has no memory to wait for a descriptor: %s; tried again until it has",
 			worker->name, strerrordesc_np(errno));
 	worker->lateness_told = true;
+}
+
+bool worker_hung_up(const struct worker *worker)
+{
+	return worker->hung_up;
 }
 
 bool worker_shall_stop(const struct worker *worker)

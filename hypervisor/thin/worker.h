@@ -29,9 +29,12 @@ NODISCARD bool worker_watch(struct worker *worker, int fd, worker_function *call
 /* What to wait for of a descriptor. */
 #define WORKER_CAN_READ 1U
 #define WORKER_CAN_WRITE 2U
+#define WORKER_HUNG_UP 4U /* its other side is gone: the two above are told of that, too */
 /* Waits from now on for any of these, at first WORKER_CAN_READ, or with 0 for nothing, as with a full buffer. While
  * parked, or in the worker. Where the host has no memory for that it is told once in the log, and soon tried again. */
 void worker_listen(struct worker *worker, int fd, unsigned what);
+/* In a call: whether the other side of the call's descriptor is gone. */
+bool worker_hung_up(const struct worker *worker);
 /* It shall park, or end: for calls that have much to do, which then leave the rest for later. From any thread. */
 bool worker_shall_stop(const struct worker *worker);
 /* Blocks until it is parked. Parking twice is fine. Never called by a worker of itself. */

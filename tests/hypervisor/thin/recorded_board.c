@@ -51,6 +51,13 @@ static void trouble(void *arg, enum trouble kind, const char *sentence)
 	snprintf(record->sentence, sizeof(record->sentence), "%s", sentence);
 }
 
+static void loss(void *arg, const char *sentence)
+{
+	struct recorded_board *record = arg;
+	record->losses++;
+	snprintf(record->sentence, sizeof(record->sentence), "%s", sentence);
+}
+
 static void misuse(void *arg, const char *sentence)
 {
 	struct recorded_board *record = arg;
@@ -71,8 +78,12 @@ struct recorded_board *recorded_board_new(uint64_t memory)
 		abort();
 	record->board.chips =
 		(struct chips){.set_line = set_line, .send_message = send_message, .ring_at = ring_at, .arg = record};
-	record->board.happenings = (struct happenings){
-		.power_off = power_off, .restart = restart, .trouble = trouble, .misuse = misuse, .arg = record};
+	record->board.happenings = (struct happenings){.power_off = power_off,
+						       .restart = restart,
+						       .trouble = trouble,
+						       .loss = loss,
+						       .misuse = misuse,
+						       .arg = record};
 	return record;
 }
 

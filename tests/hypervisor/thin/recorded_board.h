@@ -17,8 +17,8 @@ struct recorded_board {
 	unsigned messages;
 	uint64_t message_address;
 	uint32_t message_data;
-	unsigned power_offs, restarts, troubles, misuses;
-	char sentence[256]; /* the last trouble or misuse */
+	unsigned power_offs, restarts, troubles, losses, misuses;
+	char sentence[256]; /* the last trouble, loss or misuse */
 };
 
 /* Ends the process where there is no memory. */

@@ -37,6 +37,12 @@ static void on_trouble(void *arg, enum trouble kind, const char *sentence)
 	keep_sentence(driver, sentence, &driver->troubles);
 }
 
+static void on_loss(void *arg, const char *sentence)
+{
+	struct driver *driver = arg;
+	keep_sentence(driver, sentence, &driver->losses);
+}
+
 static void on_misuse(void *arg, const char *sentence)
 {
 	struct driver *driver = arg;
@@ -106,6 +112,7 @@ void driver_init_with(struct driver *driver, uint64_t memory)
 		.happenings = {.power_off = on_power,
 			       .restart = on_power,
 			       .trouble = on_trouble,
+			       .loss = on_loss,
 			       .misuse = on_misuse,
 			       .arg = driver}};
 }

@@ -48,10 +48,10 @@ struct driver {
 	/* ---- what the device asked for, with the lock held */
 	pthread_mutex_t lock;
 	pthread_cond_t asked;
-	unsigned used[VIRTIO_QUEUES_MAX], changed, misuses, troubles, messages;
+	unsigned used[VIRTIO_QUEUES_MAX], changed, misuses, troubles, losses, messages;
 	uint64_t message_address;
 	uint32_t message_data;
-	char sentence[512]; /* the last of trouble or misuse */
+	char sentence[512]; /* the last of trouble, loss or misuse */
 };
 
 struct driver_buffer {
