@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -183,6 +184,25 @@ static const struct network_ops passt_ops = {.receive = passt_receive,
 					     .descriptors = passt_descriptors,
 					     .free = passt_free};
 
+static bool refuse(const char *path, int errnum, struct err **errp)
+{
+	struct stat file;
+	if (errnum == ENOENT)
+		return err_set(errp, ERR_NOT_FOUND,
+			       "no passt listens at %s, where there is nothing: start it first (passt --socket %s), as "
+			       "root in a folder that the user nobody may write to, or with --runas 0",
+			       path, path);
+	if (errnum != ECONNREFUSED || stat(path, &file) != 0)
+		return err_set_errno(errp, errnum, "connect to passt at %s", path);
+	if (!S_ISSOCK(file.st_mode))
+		return err_set(errp, ERR_USAGE, "%s is no socket: name the one that passt makes (passt --socket PATH)",
+			       path);
+	return err_set(errp, ERR_NOT_FOUND,
+		       "no passt listens at %s any more, only its socket's file is left: start it again (passt "
+		       "--socket %s)",
+		       path, path);
+}
+
 static bool connect_to(struct network_passt *passt, struct err **errp)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -195,10 +215,7 @@ static bool connect_to(struct network_passt *passt, struct err **errp)
 		return err_set_errno(errp, errno, "make a socket for passt");
 	if (connect(passt->network.ready, (struct sockaddr *)&address, sizeof(address)) == 0)
 		return true;
-	if (errno == ENOENT || errno == ECONNREFUSED)
-		return err_set(errp, ERR_NOT_FOUND, "no passt listens at %s: start it first (passt --socket %s)",
-			       passt->path, passt->path);
-	return err_set_errno(errp, errno, "connect to passt at %s", passt->path);
+	return refuse(passt->path, errno, errp);
 }
 
 struct network *network_open_passt(const char *path, struct err **errp)

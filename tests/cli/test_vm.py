@@ -562,20 +562,29 @@ class Running(CommandTest):
         place = os.path.join(folder, "socket")
         self.succeed("vm", "delete", "web01")
         self.succeed("vm", "create", "web01", "--disk", "disk.raw", "--memory", "64M", "--passt", place)
-        self.fail_with(1, "failed", "machine 'web01' could not be started: .*no passt listens at", "vm", "start", "web01")
+        self.fail_with(1, "failed", "machine 'web01' could not be started: .*no passt listens at .*: start it first .*runas 0", "vm", "start", "web01")
         self.assertEqual(self.state()["state"], "stopped")
         passt = self.start_passt(place)
         pid = self.succeed("vm", "start", "web01")["pid"]
         self.kill_passt(passt)
-        os.unlink(place)
         self.wait_for("the firmware's word", lambda: self.state()["state"] == "paused")
         self.order('{"do": "restart"}')
         self.succeed("vm", "start", "web01")
         self.assertEqual(self.state()["pid"], pid)
         self.succeed("vm", "stop", "--force", "web01")
-        self.fail_with(1, "failed", "no passt listens at", "vm", "start", "web01")
-        self.start_passt(place)
+        self.fail_with(1, "failed", "no passt listens at .* any more", "vm", "start", "web01")
+        passt = self.start_passt(place)
+        self.give_echo()
         self.succeed("vm", "start", "web01")
+        self.assertEqual((self.state()["state"], self.state()["reason"]), ("running", None))
+        self.kill_passt(passt)
+        lost = f"network net0: the link is down: passt at {place} is gone .*: start it again, then 'salvor vm stop web01' and 'salvor vm start web01'"
+        self.wait_for("the loss", lambda: self.state()["reason"])
+        self.assertRegex(self.state()["reason"], lost)
+        self.assertEqual(self.state()["state"], "running")
+        self.assertRegex(self.log(), lost)
+        self.order('{"do": "pause"}', '{"do": "go-on"}')
+        self.assertRegex(self.state()["reason"], lost)
 
     def test_killed(self):
         pid = self.succeed("vm", "start", "web01")["pid"]
@@ -757,6 +766,10 @@ class Running(CommandTest):
         os.close(main)
         os.close(terminal)
 
+    def give_echo(self):
+        """The guest is from now on one that says what it hears, and runs for ever."""
+        self.put_firmware(bytes.fromhex("bafd03 ec a801 74f8 baf803 ec ee ebf1"))  # in a loop: wait for a byte of COM1, send it back
+
     def put_firmware(self, code):
         reset = bytes.fromhex("ea000000f0")  # to where the code is
         with open(self.path("firmware"), "wb") as file:
@@ -765,8 +778,8 @@ class Running(CommandTest):
             file.write(f"firmware = '{self.path('firmware')}'\n")
 
     def test_what_is_typed_behind_the_order(self):
-        """All of it comes to a guest that says what it hears: firmware of a few instructions."""
-        self.put_firmware(bytes.fromhex("bafd03 ec a801 74f8 baf803 ec ee ebf1"))  # in a loop: wait for a byte of COM1, send it back
+        """All of it comes to the guest."""
+        self.give_echo()
         self.succeed("vm", "start", "web01")
         typed = bytes(ord("a") + i % 26 for i in range(2000))
         with socket.socket(socket.AF_UNIX) as client:

@@ -3,6 +3,7 @@
  * socket. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
@@ -188,9 +189,17 @@ static void a_reader_that_is_gone_is_no_signal(void **state)
 static void no_passt_is_said(void **state)
 {
 	(void)state;
+	int listening;
 	AUTO(err_freep) struct err *err = NULL;
 	assert_null(network_open_passt("nothing", &err));
-	assert_error(&err, ERR_NOT_FOUND, "no passt listens at nothing");
+	assert_error(&err, ERR_NOT_FOUND, "no passt listens at nothing, where there is nothing");
+	AUTO(file_closep) int file = open("file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_null(network_open_passt("file", &err));
+	assert_error(&err, ERR_USAGE, "file is no socket");
+	listen_at("left", &listening);
+	file_closep(&listening);
+	assert_null(network_open_passt("left", &err));
+	assert_error(&err, ERR_NOT_FOUND, "no passt listens at left any more");
 }
 
 /* ---- TAP ---- */
