@@ -6,8 +6,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/clock.h"
+
 enum { STATUS_SIZE = 512 };
 
+static atomic_bool shows_times;
 static atomic_int least_important = LOG_INFO;
 
 /* Standard error is one for the whole process, so are its lock and the status line at its bottom. */
@@ -33,20 +36,37 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load(&least_important);
 }
 
+void log_show_times(void)
+{
+	char text[CLOCK_TEXT_SIZE];
+	clock_format(0, text); /* the first time it reads a file */
+	atomic_store(&shows_times, true);
+}
+
+static void begin_line(enum log_level level)
+{
+	char time[CLOCK_TEXT_SIZE];
+	if (status[0])
+		fputs(erase_line, stderr);
+	if (atomic_load(&shows_times))
+		fprintf(stderr, "%s ", clock_format(clock_now_ns(), time));
+	fputs(prefixes[level], stderr);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
 	if (!log_enabled(level))
 		return;
 	va_list args;
-	va_start(args, format);
 	pthread_mutex_lock(&lock);
 	flockfile(stderr);
-	fprintf(stderr, "%s%s", status[0] ? erase_line : "", prefixes[level]);
+	begin_line(level);
+	va_start(args, format);
 	vfprintf(stderr, format, args);
+	va_end(args);
 	fprintf(stderr, "\n%s", status);
 	funlockfile(stderr);
 	pthread_mutex_unlock(&lock);
-	va_end(args);
 }
 
 void log_set_status(const char *text)

@@ -13,6 +13,9 @@ void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* From now on each line begins with the time, as "2026-11-22T07:00:00Z ": for files. Not after jail. */
+void log_show_times(void);
+
 /*
  * The one line at the bottom of a terminal that is redrawn in place, and stays below what log_write() writes; NULL or
  * "" takes it away. Only one at a time owns it, base/progress or a verb with a line of its own, and only when standard

@@ -93,10 +93,10 @@ const struct verb verb_vm = {
 		"this terminal to the serial line; Ctrl-] leaves, and the machine runs on. "
 		"delete removes a machine that does not run; images that --disk named stay. What the guest wrote over "
 		"a point is nowhere else: it goes only with --force.\n\n"
-		"Beside vm.conf are serial.log, which has all that the guest said on its serial line, and agent, the "
-		"socket of the QEMU guest agent. As root, each machine runs as a user of its own. Its memory is not "
-		"part "
-		"of backups; 'salvor backup NAME --disk PATH' protects its images while it is stopped.",
+		"Beside vm.conf are serial.log, which has all that the guest said on its serial line; log, which has "
+		"what happened to the machine, and when; and agent, the socket of the QEMU guest agent. As root, each "
+		"machine runs as a user of its own. Its memory is not part of backups; 'salvor backup NAME --disk "
+		"PATH' protects its images while it is stopped.",
 	.options = options,
 	.examples = examples,
 	.attention = "done, but a commit that may be of a newer point cannot be read, or has vanished",

@@ -315,6 +315,7 @@ static bool detach(const struct thin_machine *machine, struct err **errp)
 	if (log < 0 || null < 0 || setsid() < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
 	    dup2(log, STDERR_FILENO) < 0)
 		return err_set_errno(errp, errno, "machine '%s': cannot leave the terminal", machine->name);
+	log_show_times();
 	return true;
 }
 

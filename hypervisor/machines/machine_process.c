@@ -210,7 +210,14 @@ static void note_killed(const struct thin_machine *machine)
 
 /* ---- look ---- */
 
-/* The last line of the log, where it tells of an error; NULL else. */
+/* Of a line of the log; jail's last word has none. */
+static const char *behind_time(const char *line)
+{
+	const char *blank = strchr(line, ' ');
+	return *line >= '0' && *line <= '9' && blank ? blank + 1 : line;
+}
+
+/* The last line of the log, where it tells of an error, and where that is; NULL else. */
 static char *last_error(const struct thin_machine *machine)
 {
 	static const char mark[] = "salvor: error: ";
@@ -225,8 +232,10 @@ static char *last_error(const struct thin_machine *machine)
 	if (tail[got - 1] == '\n')
 		tail[got - 1] = '\0';
 	const char *line = strrchr(tail, '\n');
-	line = line ? line + 1 : tail;
-	return strncmp(line, mark, sizeof(mark) - 1) == 0 ? strdup(line + sizeof(mark) - 1) : NULL;
+	line = behind_time(line ? line + 1 : tail);
+	if (strncmp(line, mark, sizeof(mark) - 1) != 0)
+		return NULL;
+	return file_format("%s; see %s", line + sizeof(mark) - 1, path);
 }
 
 static void take_answer(const struct json *answer, struct thin_look *look)

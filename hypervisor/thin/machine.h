@@ -26,7 +26,7 @@ enum machine_state { MACHINE_PAUSED, MACHINE_RUNNING, MACHINE_ENDED };
 enum machine_end {
 	MACHINE_GOES_ON,
 	MACHINE_POWERED_OFF, /* by its guest */
-	MACHINE_CRASHED,     /* triple fault, or what KVM could not run: the sentence has the evidence */
+	MACHINE_CRASHED,     /* triple fault, or what KVM could not run: the log has the evidence */
 	MACHINE_BROKE,	     /* this process or its host */
 };
 

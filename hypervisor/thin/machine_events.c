@@ -121,12 +121,13 @@ struct happenings machine_happenings(struct machine *machine)
 static void ask_for_memory(struct machine *machine, const char *sentence)
 {
 	char whole[MACHINE_SENTENCE];
-	snprintf(whole, sizeof(whole), "%.370s; free memory of the host", sentence);
+	snprintf(whole, sizeof(whole), "%s; free memory of the host", sentence);
 	trouble(machine, TROUBLE_HOST, whole);
 }
 
-void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sentence)
+void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sentence, const char *evidence)
 {
+	struct machine *machine = arg;
 	switch (failure) {
 	case VCPU_RESTART:
 		restart(arg);
@@ -139,6 +140,7 @@ void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sente
 		break;
 	case VCPU_CRASHED:
 	case VCPU_CANNOT:
+		log_warning("machine '%s': %s: %s", machine->config->name, sentence, evidence);
 		tell_end(arg, MACHINE_CRASHED, sentence);
 		break;
 	}

@@ -20,7 +20,11 @@ struct machine_devices;
 struct vm;
 struct vm_state;
 
-enum { MACHINE_LAST_WORDS = 4096, MACHINE_SENTENCE = sizeof(((struct machine_status *)0)->sentence) };
+enum {
+	MACHINE_LAST_WORDS = 4096,
+	MACHINE_EVIDENCE = 512,
+	MACHINE_SENTENCE = sizeof(((struct machine_status *)0)->sentence)
+};
 
 /* What came up in other threads and waits for the main thread. The first that ends the machine, and its sentence, stay.
  */
@@ -69,7 +73,7 @@ void machine_park(struct machine *machine);
 NODISCARD bool machine_open_events(struct machine *machine, struct err **errp);
 struct happenings machine_happenings(struct machine *machine);
 /* For a vCPU: vcpu_failed_function. */
-void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sentence);
+void machine_vcpu_failed(void *arg, enum vcpu_failure failure, const char *sentence, const char *evidence);
 /* Takes what came up. */
 struct machine_news machine_take_news(struct machine *machine);
 /* Of a device that was told on the way to the clean point, and whose request is no more behind a restart. */

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "hypervisor/thin/machine_boot.h"
 #include "hypervisor/thin/machine_devices.h"
 #include "hypervisor/thin/machine_internal.h"
@@ -125,14 +126,16 @@ static void serve_news(struct machine *machine)
 /* Parked, the vCPU can be asked what it hangs at. */
 static void bark(struct machine *machine, unsigned vcpu)
 {
-	char sentence[MACHINE_SENTENCE], evidence[MACHINE_SENTENCE];
+	char sentence[MACHINE_SENTENCE], evidence[MACHINE_EVIDENCE];
 	machine_park(machine);
 	machine->status.state = MACHINE_PAUSED;
 	machine->status.by = MACHINE_BY_GUEST;
 	vcpu_describe(machine->vcpus[vcpu], evidence, sizeof(evidence));
 	snprintf(sentence, sizeof(sentence),
-		 "no progress for %d seconds, the guest hangs or KVM here cannot run what it wants: %.380s",
-		 WATCHDOG_SECONDS * WATCHDOG_GLANCES, evidence);
+		 "no progress for %d seconds, the guest hangs or KVM here cannot run what it wants: the log has where "
+		 "it stands",
+		 WATCHDOG_SECONDS * WATCHDOG_GLANCES);
+	log_warning("machine '%s' stands: %s", machine->config->name, evidence);
 	set_sentence(machine, sentence);
 }
 

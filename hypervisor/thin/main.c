@@ -29,7 +29,9 @@
 #include "hypervisor/thin/vm.h"
 #include "hypervisor/thin/vmm_options.h"
 
-enum { EXIT_WRONG = 2, SAME_PAUSE_S = 600 };
+enum { EXIT_WRONG = 2, GOES_ON_MS = 1000 };
+
+static const char ordered[] = "somebody ordered it";
 
 struct vmm {
 	struct vmm_options options;
@@ -39,10 +41,9 @@ struct vmm {
 	struct machine *machine;
 	struct control *control;
 	struct machine_status told; /* as it was when it was last looked at */
-	struct {
-		char sentence[sizeof(((struct machine_status *)0)->sentence)];
-		uint64_t ns;
-	} pause; /* that was last told */
+	char pause[sizeof(
+		((struct machine_status *)0)->sentence)]; /* that was told, until it is told that it goes on */
+	uint64_t runs_ns;				  /* since when, behind a pause */
 	bool pressed, ends;
 };
 
@@ -211,7 +212,12 @@ static bool enter_jail(struct vmm *vmm, struct err **errp)
 /* What is said from now on has nobody who waits for it. */
 static bool turn_to_log(struct vmm *vmm, struct err **errp)
 {
-	return vmm->log < 0 || dup2(vmm->log, STDERR_FILENO) >= 0 || err_set_errno(errp, errno, "turn to the log");
+	if (vmm->log < 0)
+		return true;
+	if (dup2(vmm->log, STDERR_FILENO) < 0)
+		return err_set_errno(errp, errno, "turn to the log");
+	log_show_times();
+	return true;
 }
 
 static void tell_ready(struct vmm *vmm)
@@ -230,7 +236,9 @@ static bool start(struct vmm *vmm, struct err **errp)
 	control_start(vmm->control);
 	if (!machine_start(vmm->machine, errp) || !turn_to_log(vmm, errp) || !jail_thread(JAIL_MAIN, errp))
 		return false;
-	if (!vmm->options.paused)
+	if (vmm->options.paused)
+		snprintf(vmm->pause, sizeof(vmm->pause), "%s", ordered);
+	else
 		machine_go_on(vmm->machine);
 	tell_ready(vmm);
 	log_info("machine '%s' %s%s", vmm->config->name, vmm->options.paused ? "waits for the order go-on" : "runs",
@@ -253,15 +261,24 @@ static void hear_signal(struct vmm *vmm)
 	vmm->pressed = true;
 }
 
-/* Who is let go on again and again, and pauses for the same each time, is not for the log each time. */
+/* Who is let go on, and pauses for the same at once, has not gone on: neither is told. */
 static void tell_pause(struct vmm *vmm, const char *sentence)
 {
-	uint64_t now = clock_monotonic_ns();
-	if (strcmp(sentence, vmm->pause.sentence) == 0 && now - vmm->pause.ns < SAME_PAUSE_S * UINT64_C(1000000000))
+	if (strcmp(sentence, vmm->pause) == 0)
 		return;
 	log_warning("machine '%s' is paused: %s", vmm->config->name, sentence);
-	snprintf(vmm->pause.sentence, sizeof(vmm->pause.sentence), "%s", sentence);
-	vmm->pause.ns = now;
+	snprintf(vmm->pause, sizeof(vmm->pause), "%s", sentence);
+}
+
+static void tell_going_on(struct vmm *vmm)
+{
+	uint64_t now = clock_monotonic_ns();
+	if (vmm->told.state == MACHINE_PAUSED)
+		vmm->runs_ns = now;
+	if (!vmm->pause[0] || now - vmm->runs_ns < GOES_ON_MS * UINT64_C(1000000))
+		return;
+	log_info("machine '%s' goes on", vmm->config->name);
+	vmm->pause[0] = '\0';
 }
 
 static void tell_changes(struct vmm *vmm)
@@ -271,8 +288,10 @@ static void tell_changes(struct vmm *vmm)
 	/* A guest may restart for ever, and the log is not for that: once, twice, four times … */
 	if (now.restarts != vmm->told.restarts && (now.restarts & (now.restarts - 1)) == 0)
 		log_info("machine '%s' restarts (%u until now)", vmm->config->name, now.restarts);
-	if (now.state == MACHINE_PAUSED && now.sentence[0] && strcmp(now.sentence, vmm->told.sentence) != 0)
-		tell_pause(vmm, now.sentence);
+	if (now.state == MACHINE_PAUSED)
+		tell_pause(vmm, now.sentence[0] ? now.sentence : ordered);
+	else if (now.state == MACHINE_RUNNING)
+		tell_going_on(vmm);
 	vmm->told = now;
 }
 
@@ -290,7 +309,8 @@ static void run(struct vmm *vmm)
 {
 	while (!vmm->ends && !control_wants_end(vmm->control) && vmm->told.state != MACHINE_ENDED) {
 		struct epoll_event event;
-		if (epoll_wait(vmm->epoll, &event, 1, -1) == 1)
+		bool untold = vmm->told.state == MACHINE_RUNNING && vmm->pause[0];
+		if (epoll_wait(vmm->epoll, &event, 1, untold ? GOES_ON_MS : -1) == 1)
 			serve(vmm, event.data.fd);
 		tell_changes(vmm);
 	}
@@ -323,6 +343,16 @@ static int tell_end(const struct vmm *vmm)
 	return EXIT_FAILURE;
 }
 
+/* Whoever starts it hears that, and the log keeps it. */
+static int tell_failure(struct vmm *vmm, const struct err *failure)
+{
+	AUTO(err_freep) struct err *err = NULL;
+	log_error("%s", err_message(failure));
+	if (vmm->log >= 0 && turn_to_log(vmm, &err))
+		log_error("machine '%s' could not be started: %s", vmm->config->name, err_message(failure));
+	return err_code(failure) == ERR_USAGE ? EXIT_WRONG : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	AUTO(err_freep) struct err *err = NULL;
@@ -338,10 +368,8 @@ int main(int argc, char **argv)
 		break;
 	}
 	log_set_level(vmm.options.verbose ? LOG_DEBUG : LOG_INFO);
-	if (!open_all(&vmm, &err) || !start(&vmm, &err)) {
-		log_error("%s", err_message(err));
-		return err_code(err) == ERR_USAGE ? EXIT_WRONG : EXIT_FAILURE;
-	}
+	if (!open_all(&vmm, &err) || !start(&vmm, &err))
+		return tell_failure(&vmm, err);
 	run(&vmm);
 	machine_finish(vmm.machine);
 	note_end(&vmm);

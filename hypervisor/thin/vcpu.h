@@ -32,8 +32,8 @@ enum vcpu_failure {
 	VCPU_POWER_OFF,
 };
 
-/* Called in the vCPU's thread, before it parks. The sentence has the evidence. Returns at once. */
-typedef void vcpu_failed_function(void *arg, enum vcpu_failure failure, const char *sentence);
+/* Called in the vCPU's thread, before it parks. The evidence is for who knows processors. Returns at once. */
+typedef void vcpu_failed_function(void *arg, enum vcpu_failure failure, const char *sentence, const char *evidence);
 
 struct vcpu_options {
 	struct vm *vm;

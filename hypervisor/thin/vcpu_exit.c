@@ -12,7 +12,7 @@
 #include "hypervisor/thin/bus.h"
 #include "hypervisor/thin/vcpu_internal.h"
 
-enum { SENTENCE_SIZE = 512, EVIDENCE_SIZE = 384, WHAT_SIZE = 120 };
+enum { EVIDENCE_SIZE = 512, WHAT_SIZE = 120 };
 
 /* KVM's codes for emulation that failed, section 5 of the same document. */
 static const char *const internal_errors[] = {
@@ -77,10 +77,9 @@ static void answer_mmio(struct vcpu *vcpu)
 
 static bool fail(struct vcpu *vcpu, enum vcpu_failure failure, const char *what)
 {
-	char sentence[SENTENCE_SIZE], evidence[EVIDENCE_SIZE];
+	char evidence[EVIDENCE_SIZE];
 	vcpu_describe(vcpu, evidence, sizeof(evidence));
-	snprintf(sentence, sizeof(sentence), "%.120s: %s", what, evidence);
-	vcpu->options.failed(vcpu->options.arg, failure, sentence);
+	vcpu->options.failed(vcpu->options.arg, failure, what, evidence);
 	return false;
 }
 

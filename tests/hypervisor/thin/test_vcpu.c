@@ -49,7 +49,7 @@ struct rig {
 	unsigned n;
 	int done; /* eventfd: the guest wrote to PORT_DONE, or failed */
 	enum vcpu_failure failure;
-	char sentence[512];
+	char sentence[512], evidence[512];
 };
 
 static void assert_done(bool ok, struct err **errp)
@@ -108,11 +108,12 @@ static void write_mmio(void *arg, uint64_t offset, unsigned size, uint64_t value
 
 static const struct bus_ops port_ops = {read_port, write_port}, mmio_ops = {read_mmio, write_mmio};
 
-static void failed(void *arg, enum vcpu_failure failure, const char *sentence)
+static void failed(void *arg, enum vcpu_failure failure, const char *sentence, const char *evidence)
 {
 	struct rig *rig = arg;
 	rig->failure = failure;
 	snprintf(rig->sentence, sizeof(rig->sentence), "%s", sentence);
+	snprintf(rig->evidence, sizeof(rig->evidence), "%s", evidence);
 	ring(rig->done);
 }
 
@@ -371,8 +372,8 @@ static void a_triple_fault_ends_with_evidence(void **state)
 	run_to_end(&rig);
 	assert_int_equal(rig.failure, VCPU_CRASHED);
 	assert_non_null(strstr(rig.sentence, "triple fault"));
-	assert_non_null(strstr(rig.sentence, "vCPU 0 in "));
-	assert_non_null(strstr(rig.sentence, "write port 0x10=0x2a"));
+	assert_non_null(strstr(rig.evidence, "vCPU 0 in "));
+	assert_non_null(strstr(rig.evidence, "write port 0x10=0x2a"));
 	memcpy(rig.rom, talks, sizeof(talks) - 1); /* and it can begin again */
 	rig.n = 0;
 	check_next_life(&rig);
