@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -9,7 +10,7 @@
 #include "cli/vm.h"
 #include "hypervisor/terminal.h"
 
-enum { BUFFER_SIZE = 4096 };
+enum { BUFFER_SIZE = 4096, END_MS = 10000 };
 
 /* False at the end: the machine's, or of whoever reads along. */
 static bool relay_guest(int guest)
@@ -37,19 +38,48 @@ static bool relay_input(int *input, int guest)
 	return terminal_write(guest, data, len) && !leaves;
 }
 
-/* poll() passes over descriptors of -1. */
-static void relay(int guest, const struct cancel *cancel)
+/* poll() passes over descriptors of -1. True where it is the machine that ended it. */
+static bool relay(int guest, const struct cancel *cancel)
 {
 	int input = STDIN_FILENO;
 	while (!cancel_requested(cancel)) {
 		struct pollfd ready[] = {{.fd = guest, .events = POLLIN}, {.fd = input, .events = POLLIN}};
 		if (poll(ready, ARRAY_LENGTH(ready), -1) < 0 && errno != EINTR)
-			return;
+			return false;
 		if (ready[0].revents && !relay_guest(guest))
-			return;
+			return true;
 		if (ready[1].revents && !relay_input(&input, guest))
-			return;
+			return false;
 	}
+	return false;
+}
+
+static bool tell_pause(const struct thin_machine *machine, struct err **errp)
+{
+	struct thin_look look;
+	if (!thin_machine_look(machine, thin_machine_until(THIN_PATIENCE_MS), &look, errp))
+		return false;
+	AUTO(freep) char *reason = look.reason;
+	if (look.state == THIN_PAUSED)
+		log_warning("machine '%s' is paused, and says nothing until 'salvor vm start %s': %s", machine->name,
+			    machine->name, reason ? reason : "somebody ordered it");
+	return true;
+}
+
+/* Its end of the line closes before all of it has ended. */
+static bool tell_end(struct context *context, const struct thin_machine *machine, struct err **errp)
+{
+	bool ended;
+	struct thin_look look;
+	if (!thin_machine_wait(machine, thin_machine_until(END_MS), &context->cancel, &ended, errp) ||
+	    !thin_machine_look(machine, thin_machine_until(THIN_PATIENCE_MS), &look, errp))
+		return false;
+	AUTO(freep) char *reason = look.reason;
+	if (!ended)
+		log_warning("machine '%s' has closed its serial line, and runs on", machine->name);
+	else
+		log_info("machine '%s' has ended%s%s", machine->name, reason ? ": " : "", reason ? reason : "");
+	return true;
 }
 
 bool vm_console(struct context *context, const struct thin_machine *machine, struct err **errp)
@@ -58,11 +88,12 @@ bool vm_console(struct context *context, const struct thin_machine *machine, str
 	if (context->options.json)
 		return err_set(errp, ERR_USAGE, "'vm console' has no --json: it is the serial line itself");
 	AUTO(file_closep) int guest = thin_machine_console(machine, errp);
-	if (guest < 0)
+	if (guest < 0 || !tell_pause(machine, errp))
 		return false;
 	log_info("the serial line of %s; %s leaves, and the machine runs on", machine->name,
 		 isatty(STDIN_FILENO) ? "Ctrl-]" : "SIGTERM");
 	terminal_enter(&terminal, STDIN_FILENO);
-	relay(guest, &context->cancel);
-	return true;
+	bool closed = relay(guest, &context->cancel);
+	terminal_leave(&terminal);
+	return !closed || tell_end(context, machine, errp);
 }

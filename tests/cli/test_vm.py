@@ -530,12 +530,88 @@ class Running(CommandTest):
         with open(os.path.join(self.folder_of_machine, "log"), encoding="utf-8") as log:
             return log.read()
 
-    def test_the_same_pause_is_logged_once(self):
+    def give_boot_sector(self, disk, code):
+        """The guest of this image runs it, and then for ever."""
+        code += bytes.fromhex("ebfe")
+        with open(disk, "r+b") as file:
+            file.write(code.ljust(510, b"\0") + b"\x55\xaa")
+
+    def make_small_disk(self):
+        """A file system of 64 KiB."""
+        folder = self.path("small")
+        os.mkdir(folder)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            self.skipTest("this user may not mount")
+        self.addCleanup(subprocess.run, ["umount", folder], check=True)
+        return folder
+
+    def test_a_full_disk(self):
+        """Who lets it go on without room is told that it paused again, and the log has that once."""
+        folder = self.make_small_disk()
+        disk = os.path.join(folder, "disk.raw")
+        with open(disk, "wb") as file:
+            file.truncate(1 << 20)
+        # By the firmware: one sector from 0x8000 to sector 64. Its packet is in the boot sector.
+        write = bytes.fromhex("31c0 8ed8 8ed0 bc007c be007d b80043 cd13")
+        self.give_boot_sector(disk, write)
+        with open(disk, "r+b") as file:
+            file.seek(0x100)
+            file.write(bytes.fromhex("1000 0100 0080 0000 4000 0000 0000 0000"))
+        with open(os.path.join(folder, "filler"), "wb", buffering=0) as file:
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+        self.succeed("vm", "create", "full", "--disk", disk, "--memory", "64M")
+        self.addCleanup(self.run_salvor, "vm", "stop", "--force", "full")
+        self.folder_of_machine = self.path("state", "machines", "full")
+        self.succeed("vm", "start", "full")
+        self.wait_for("the pause", lambda: self.order('{"do": "status"}')[0]["by"] == "host")
+        self.fail_with(1, "failed", "machine 'full' went on and paused again: disk vda: .*make room", "vm", "start", "full")
+        self.assertEqual((self.log().count("is paused"), self.log().count("goes on")), (1, 0))
+        self.hear_of_pause()
+        os.remove(os.path.join(folder, "filler"))
+        self.assertEqual(self.succeed("vm", "start", "full")["state"], "running")
+        self.wait_for("the word of it", lambda: "machine 'full' goes on" in self.log())
+        self.order('{"do": "pause"}')
+        self.wait_for("the word of that", lambda: "machine 'full' is paused: somebody ordered it" in self.log())
+        for line in self.log().splitlines():
+            self.assertRegex(line, r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ salvor: ")
+
+    def hear_of_pause(self):
+        """And of the end, at the console."""
+        with subprocess.Popen([BIN, "vm", "console", "full"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True, env=self.environment) as process:
+            self.assertIn("machine 'full' is paused, and says nothing until 'salvor vm start full': disk vda", process.stderr.readline())
+            self.assertIn("leaves", process.stderr.readline())
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.stderr.read(), "")
+
+    def test_a_crash(self):
+        """It is told in a sentence where people look; what the processor was about is in the log."""
+        crash = bytes.fromhex("b02a e610 2e660f0116247c 0f20c00c010f22c0 66ea1b7c00000800"  # into protected mode
+                              "0f011d2a7c0000 0f0b"  # without handlers, an instruction that is none
+                              "0f00307c0000 000000000000 0000000000000000 ffff0000009bcf00")  # where its segments are, and they
+        self.give_boot_sector(self.path("disk.raw"), crash)
         self.succeed("vm", "start", "web01")
-        for _ in range(2):
-            self.wait_for("the firmware's word", lambda: self.order('{"do": "status"}')[0]["by"] == "guest")
-            self.order('{"do": "restart"}', '{"do": "go-on"}')
-        self.assertEqual(self.log().count("is paused"), 1)
+        place = os.path.join(self.folder_of_machine, "log")
+        self.wait_for("the end", lambda: self.state()["state"] == "stopped")
+        self.assertEqual(self.state()["reason"], f"machine 'web01' crashed: triple fault: a fault in the guest that its handlers could not take; see {place}")
+        self.assertIn("RIP 0x", self.log())
+
+    def test_failed_starts_are_in_the_log(self):
+        os.remove(self.path("disk.raw"))
+        self.fail_with(1, "failed", "could not be started: .*disk.raw.*No such file", "vm", "start", "web01")
+        self.assertRegex(self.log(), "Z salvor: error: machine 'web01' could not be started: .*disk.raw.*No such file")
+        self.assertRegex(self.state()["reason"], "could not be started: .*; see .*/log$")
+
+    def test_a_console_tells_of_the_end(self):
+        self.succeed("vm", "start", "web01")
+        with subprocess.Popen([BIN, "vm", "console", "web01"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True, env=self.environment) as process:
+            self.assertIn("leaves", process.stderr.readline())
+            self.succeed("vm", "stop", "--force", "web01")
+            self.assertEqual(process.stderr.read(), "salvor: machine 'web01' has ended\n")
+        self.assertEqual(process.returncode, 0)
 
     def start_passt(self, place):
         """It listens when it goes into the background. It cannot where it may have no user namespace, as in a chroot."""
