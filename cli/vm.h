@@ -21,6 +21,9 @@ vm_function vm_create, vm_start, vm_stop, vm_list, vm_console, vm_delete;
 NODISCARD bool vm_report(struct context *context, const char *name, const char *state, pid_t pid, const char *sentence,
 			 struct err **errp);
 
+/* Where the machine waits for its disks, the reason is then one that names the repository. */
+void vm_reword(const struct thin_machine *machine, struct thin_look *look);
+
 /* What a point says of its machine. */
 struct vm_point_shape {
 	uint64_t memory; /* 0: nothing */

@@ -59,6 +59,7 @@ static bool tell_pause(const struct thin_machine *machine, struct err **errp)
 	struct thin_look look;
 	if (!thin_machine_look(machine, thin_machine_until(THIN_PATIENCE_MS), &look, errp))
 		return false;
+	vm_reword(machine, &look);
 	AUTO(freep) char *reason = look.reason;
 	if (look.state == THIN_PAUSED)
 		log_warning("machine '%s' is paused, and says nothing until 'salvor vm start %s': %s", machine->name,

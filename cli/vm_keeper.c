@@ -99,11 +99,12 @@ static void complain(void *arg, enum export_complaint kind, const char *text)
 	struct keeper *keeper = arg;
 	const char *name = keeper->machine->name;
 	if (kind == EXPORT_DAMAGE)
-		log_warning("machine '%s': its guest gets an input/output error: %s; 'salvor verify' tells what else "
+		log_warning("machine '%s': its guest gets an input/output error: %s; 'salvor scrub' tells what else "
 			    "is damaged",
 			    name, text);
 	else if (kind == EXPORT_UNREADABLE && !atomic_exchange(&keeper->unreadable, true))
-		log_warning("machine '%s': its repository cannot be read, and it pauses until it can: %s", name, text);
+		log_warning("machine '%s': its repository %s cannot be read, and it pauses until it can: %s", name,
+			    repository_url(keeper->repository), text);
 	else if (kind != EXPORT_UNREADABLE)
 		log_info("machine '%s': its NBD server: %s", name, text);
 }

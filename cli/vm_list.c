@@ -70,6 +70,7 @@ static bool load_entry(const char *state_dir, uint64_t until, struct entry *entr
 	entry->state = state_words[entry->look.state];
 	if (!thin_machine_read(&entry->machine, &err) && !take_reason(entry, err_message(err), errp))
 		return false;
+	vm_reword(&entry->machine, &entry->look);
 	return !entry->look.reason || take_reason(entry, entry->look.reason, errp);
 }
 

@@ -36,6 +36,7 @@ static bool check_going_on(const struct context *context, const struct thin_mach
 		if (!cancel_check(&context->cancel, errp) ||
 		    !thin_machine_look(machine, thin_machine_until(THIN_PATIENCE_MS), &look, errp))
 			return false;
+		vm_reword(machine, &look);
 		AUTO(freep) char *reason = look.reason;
 		if (look.state == THIN_PAUSED)
 			return err_set(errp, ERR_FAILED, "machine '%s' went on and paused again: %s", machine->name,

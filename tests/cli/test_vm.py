@@ -362,6 +362,7 @@ class Machines(CommandTest):
         self.assertNotEqual(self.listed()["web01"]["state"], "stopped")
         self.lose_server()
         self.wait_for_disk()
+        self.lose_keeper(environment)
         self.succeed("vm", "stop", "--force", "web01")
         self.assertEqual(self.listed()["web01"]["state"], "stopped")
         self.assertFalse(os.path.exists(self.machine("web01", "nbd", "socket")))
@@ -437,6 +438,8 @@ class Machines(CommandTest):
             self.wait_for("the server", self.servers)
         take_server_away()
         self.assertIn("nbd/socket", self.status()["reason"])
+        self.assertIn(f"waits for its disks, which are in the repository {self.path('repository')}", self.listed()["web01"]["reason"])
+        self.fail_with(1, "failed", "machine 'web01' went on and paused again: it waits for its disks", "vm", "start", "web01")
         give_server_back()
         self.wait_for("the firmware, again", lambda: self.status()["by"] == "guest")
         time.sleep(3)  # and it is not let go on out of that
@@ -446,8 +449,19 @@ class Machines(CommandTest):
         give_server_back()
         time.sleep(5)
         self.assertEqual((self.status()["state"], self.status()["by"]), ("paused", "person"))
-        self.assertEqual(self.succeed("vm", "start", "web01")["state"], "running")
+        self.run_salvor("vm", "start", "web01")  # which also tells where the firmware has come to its end at once
         self.wait_for("the firmware at last", lambda: self.status()["by"] == "guest")
+
+    def lose_keeper(self, environment):
+        """Its server ends with it: behind the request that it hears next."""
+        os.kill(self.keeper(), signal.SIGKILL)
+        self.status("restart")
+        self.status("go-on")
+        self.wait_for("the pause for the disk", lambda: self.status()["by"] == "disk")
+        self.assertEqual(self.listed()["web01"]["reason"], f"nothing serves its disks from the repository {self.path('repository')} any more: "
+                         "'salvor vm start web01' serves them again")
+        self.assertEqual(self.succeed("vm", "start", "web01", **environment)["state"], "running")
+        self.wait_for("the firmware", lambda: self.status()["by"] == "guest")
 
     def keeper(self):
         with open(f"/proc/{self.servers()[0]}/stat", encoding="ascii") as file:
