@@ -19,8 +19,8 @@ qmp() { "${virsh[@]}" qemu-monitor-command lost "$1"; }
 
 on() { "${virsh[@]}" start lost; }
 
-# QEMU ends in order, and stores its bitmaps.
-off() { "${virsh[@]}" destroy lost; }
+# QEMU ends in order, and stores its bitmaps: without --graceful a slow one would be killed after ten seconds.
+off() { "${virsh[@]}" destroy lost --graceful; }
 
 is_off() { [[ $("${virsh[@]}" domstate lost) == "shut off" ]]; }
 
