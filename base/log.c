@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 
-enum { STATUS_SIZE = 512 };
+enum { STATUS_SIZE = 512, LINE_SIZE = 16384 };
 
 static atomic_bool shows_times;
 static atomic_int least_important = LOG_INFO;
@@ -43,29 +43,27 @@ void log_show_times(void)
 	atomic_store(&shows_times, true);
 }
 
-static void begin_line(enum log_level level)
+static int put_time(char *to, size_t size)
 {
 	char time[CLOCK_TEXT_SIZE];
-	if (status[0])
-		fputs(erase_line, stderr);
-	if (atomic_load(&shows_times))
-		fprintf(stderr, "%s ", clock_format(clock_now_ns(), time));
-	fputs(prefixes[level], stderr);
+	return atomic_load(&shows_times) ? snprintf(to, size, "%s ", clock_format(clock_now_ns(), time)) : 0;
 }
 
+/* Laid out first, and written at once: several processes write to the log of a machine. What is longer than a line may
+ * be ends early. */
 void log_write(enum log_level level, const char *format, ...)
 {
 	if (!log_enabled(level))
 		return;
 	va_list args;
-	pthread_mutex_lock(&lock);
-	flockfile(stderr);
-	begin_line(level);
+	char line[LINE_SIZE];
+	size_t at = (size_t)put_time(line, sizeof(line));
+	at += (size_t)snprintf(line + at, sizeof(line) - at, "%s", prefixes[level]);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(line + at, sizeof(line) - at, format, args);
 	va_end(args);
-	fprintf(stderr, "\n%s", status);
-	funlockfile(stderr);
+	pthread_mutex_lock(&lock);
+	fprintf(stderr, "%s%s\n%s", status[0] ? erase_line : "", line, status);
 	pthread_mutex_unlock(&lock);
 }
 

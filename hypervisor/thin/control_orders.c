@@ -32,7 +32,7 @@ static const char *reason(const struct machine_status *status)
 {
 	if (status->sentence[0])
 		return status->sentence;
-	return status->loss[0] ? status->loss : NULL;
+	return status->state == MACHINE_RUNNING && status->loss[0] ? status->loss : NULL;
 }
 
 /* Every answer tells how the machine is now. */

@@ -93,10 +93,12 @@ static void loss(void *arg, const char *sentence)
 {
 	struct machine *machine = arg;
 	const char *name = machine->config->name;
+	char whole[sizeof(machine->news.loss)];
+	snprintf(whole, sizeof(whole), "%.350s, then 'salvor vm stop %s' and 'salvor vm start %s'", sentence, name,
+		 name);
+	log_warning("machine '%s': %s", name, whole);
 	pthread_mutex_lock(&machine->lock);
-	snprintf(machine->news.loss, sizeof(machine->news.loss),
-		 "%.350s, then 'salvor vm stop %s' and 'salvor vm start %s'", sentence, name, name);
-	log_warning("machine '%s': %s", name, machine->news.loss);
+	memcpy(machine->news.loss, whole, sizeof(whole));
 	pthread_mutex_unlock(&machine->lock);
 	wake_main_thread(machine);
 }

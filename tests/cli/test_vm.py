@@ -673,7 +673,9 @@ class Running(CommandTest):
         self.assertRegex(self.state()["reason"], lost)
         self.assertEqual(self.state()["state"], "running")
         self.assertRegex(self.log(), lost)
-        self.order('{"do": "pause"}', '{"do": "go-on"}')
+        self.order('{"do": "pause"}')
+        self.assertEqual((self.state()["state"], self.state()["reason"]), ("paused", None))
+        self.order('{"do": "go-on"}')
         self.assertRegex(self.state()["reason"], lost)
 
     def test_killed(self):
