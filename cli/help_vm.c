@@ -44,8 +44,7 @@ static const struct option_spec options[] = {
 	{.name = "force",
 	 .kind = OPTION_FLAG,
 	 .text = "stop: do not ask the guest; what it has not flushed is lost, as by a power cut. delete: also what "
-		 "the "
-		 "guest wrote over a point, which is nowhere else",
+		 "the guest wrote over a point, which is nowhere else, and files that salvor did not make",
 	 .offset = offsetof(struct options, force)},
 	{.name = "timeout",
 	 .kind = OPTION_TEXT,
@@ -91,8 +90,9 @@ const struct verb verb_vm = {
 		"are: stopped, running, paused, or silent, which is a machine that runs and does not answer, since it "
 		"begins or ends just now, or hangs; with the reason, also of one that was killed. console connects "
 		"this terminal to the serial line; Ctrl-] leaves, and the machine runs on. "
-		"delete removes a machine that does not run; images that --disk named stay. What the guest wrote over "
-		"a point is nowhere else: it goes only with --force.\n\n"
+		"delete removes a machine that does not run; images elsewhere than in its folder stay. What the "
+		"guest wrote over a point is nowhere else: it goes only with --force, as does any file in the folder "
+		"that salvor did not make.\n\n"
 		"Beside vm.conf are serial.log, which has all that the guest said on its serial line; log, which has "
 		"what happened to the machine, and when; and agent, the socket of the QEMU guest agent. As root, each "
 		"machine runs as a user of its own. Its memory is not part of backups; 'salvor backup NAME --disk "

@@ -68,9 +68,9 @@ struct thin_machine_plan {
 /* ERR_EXISTS where the name is taken, ERR_BUSY where a machine of that name still runs, ERR_USAGE where the plan makes
  * no machine. Nothing stays of a failure. */
 NODISCARD bool thin_machine_create(const char *state_dir, const struct thin_machine_plan *plan, struct err **errp);
-/* With its overlays; images that it only names stay. ERR_BUSY while it runs; ERR_EXISTS where its guest wrote over a
- * point, unless that is to go, too. */
-NODISCARD bool thin_machine_delete(const struct thin_machine *machine, bool written_too, struct err **errp);
+/* Its folder; images elsewhere stay. ERR_BUSY while it runs; ERR_EXISTS where its guest wrote over a point, or the
+ * folder has a file that is none of the above, unless all is to go. */
+NODISCARD bool thin_machine_delete(const struct thin_machine *machine, bool all, struct err **errp);
 /* A file of its folder; a new string, NULL on lack of memory. */
 char *thin_machine_file(const struct thin_machine *machine, const char *file);
 

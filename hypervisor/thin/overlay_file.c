@@ -322,6 +322,14 @@ bool overlay_file_measure(const char *path, uint64_t *ret, struct err **errp)
 	return true;
 }
 
+bool overlay_file_is_one(const char *path)
+{
+	uint8_t found[sizeof(magic)];
+	AUTO(file_closep) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd >= 0 && TEMP_FAILURE_RETRY(pread(fd, found, sizeof(found), 0)) == (ssize_t)sizeof(found) &&
+	       memcmp(found, magic, sizeof(magic)) == 0;
+}
+
 /* ---- the map ---- */
 
 bool overlay_file_is_local(const struct overlay_file *overlay, uint64_t block)

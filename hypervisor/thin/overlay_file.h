@@ -50,6 +50,8 @@ NODISCARD struct overlay_file *overlay_file_open(const char *path, const struct 
 /* How many bytes of the disk are in the file, in whole blocks; 0 where it was never finished. Of a file that no machine
  * has. */
 NODISCARD bool overlay_file_measure(const char *path, uint64_t *ret, struct err **errp);
+/* It begins as a finished one. */
+bool overlay_file_is_one(const char *path);
 /* Does not flush. */
 void overlay_file_close(struct overlay_file *overlay);
 DEFINE_AUTO_FREE(struct overlay_file, overlay_file_close);

@@ -322,6 +322,27 @@ class Machines(CommandTest):
         self.write_overlay("web", 0)
         self.succeed("vm", "delete", "web")
 
+    def test_delete_keeps_what_is_nowhere_else(self):
+        """Whatever its name is: vm.conf may name an overlay as it likes, and images may lie in the folder."""
+        self.create()
+        self.write_overlay("web01", 3)
+        os.rename(self.machine("web01", "vda.overlay"), self.machine("web01", "root.img"))
+        self.fail_with(1, "exists", "machine 'web01' has 12 KiB that its guest wrote", "vm", "delete", "web01")
+        self.write_overlay("web01", 0)
+        os.rename(self.machine("web01", "vda.overlay"), self.machine("web01", "root.img"))
+        os.rename(self.path("disk.raw"), self.machine("web01", "disk.raw"))
+        place = self.machine("web01", "disk.raw")
+        self.fail_with(1, "exists", f"machine 'web01' has a file {place} that salvor did not make: .*'salvor vm delete --force web01' removes it",
+                       "vm", "delete", "web01")
+        self.assertTrue(os.path.exists(place))
+        self.assertEqual(list(self.listed()), ["web01"])
+        os.rename(place, self.path("disk.raw"))
+        self.succeed("vm", "delete", "web01")
+        self.create()
+        shutil.copy(self.path("disk.raw"), place)
+        self.succeed("vm", "delete", "--force", "web01")
+        self.assertFalse(os.path.exists(self.machine("web01")))
+
     def put_hanging_server(self):
         """Returns the FIFO over which each one says that it hangs."""
         fifo = self.path("programs", "hangs")
