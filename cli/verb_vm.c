@@ -10,7 +10,7 @@
 #include "cli/vm.h"
 
 enum { USE_CREATE = 1, USE_STOP = 2, USE_DELETE = 4 };
-enum need { NEED_NONE, NEED_FOLDER, NEED_CONFIGURATION };
+enum need { NEED_NONE, NEED_REMAINS, NEED_FOLDER, NEED_CONFIGURATION };
 
 static const struct subverb {
 	const char *name;
@@ -21,7 +21,7 @@ static const struct subverb {
 } subverbs[] = {
 	{"create", vm_create, 1, NEED_NONE, USE_CREATE}, {"start", vm_start, 1, NEED_CONFIGURATION, 0},
 	{"stop", vm_stop, 1, NEED_FOLDER, USE_STOP},	 {"list", vm_list, 0, NEED_NONE, 0},
-	{"console", vm_console, 1, NEED_FOLDER, 0},	 {"delete", vm_delete, 1, NEED_FOLDER, USE_DELETE},
+	{"console", vm_console, 1, NEED_FOLDER, 0},	 {"delete", vm_delete, 1, NEED_REMAINS, USE_DELETE},
 };
 
 #define NAMES "create, start, stop, list, console and delete"
@@ -107,7 +107,9 @@ bool run_vm(struct context *context, struct err **errp)
 		return false;
 	if (subverb->need == NEED_NONE)
 		return subverb->run(context, NULL, errp);
-	return thin_machine_find(context->state_dir, operands->items[1], &machine, errp) &&
-	       (subverb->need == NEED_FOLDER || thin_machine_read(&machine, errp)) &&
+	const char *name = operands->items[1];
+	return (subverb->need == NEED_REMAINS ? thin_machine_find_remains(context->state_dir, name, &machine, errp)
+					      : thin_machine_find(context->state_dir, name, &machine, errp)) &&
+	       (subverb->need != NEED_CONFIGURATION || thin_machine_read(&machine, errp)) &&
 	       subverb->run(context, &machine, errp);
 }

@@ -175,17 +175,18 @@ static bool is_machine(const char *folder, bool *ret, struct err **errp)
 	return *ret || machine_folder_runs(folder, ret, errp);
 }
 
-static bool find_machine(const char *state_dir, const char *name, struct thin_machine *machine, struct err **errp)
+/* remains: a folder is enough. */
+static bool find_machine(const char *state_dir, const char *name, bool remains, struct thin_machine *machine,
+			 struct err **errp)
 {
-	bool is_there = false;
 	AUTO(freep) char *all = folder_of_all(state_dir);
 	machine->name = strdup(name);
 	machine->folder = folder_of(state_dir, name);
 	if (!all || !machine->name || !machine->folder)
 		return err_set_no_memory(errp);
-	if ((access(machine->folder, F_OK) == 0 || errno != ENOENT) &&
-	    (!check_place(state_dir, all, errp) || !check_folder(machine->folder, errp) ||
-	     !is_machine(machine->folder, &is_there, errp)))
+	bool is_there = access(machine->folder, F_OK) == 0 || errno != ENOENT;
+	if (is_there && (!check_place(state_dir, all, errp) || !check_folder(machine->folder, errp) ||
+			 (!remains && !is_machine(machine->folder, &is_there, errp))))
 		return false;
 	return is_there ||
 	       err_set(errp, ERR_NOT_FOUND, "there is no machine '%s' here; 'salvor vm list' lists all", name);
@@ -203,17 +204,27 @@ bool thin_machine_read(struct thin_machine *machine, struct err **errp)
 	return machine->config;
 }
 
-bool thin_machine_find(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp)
+static bool find(const char *state_dir, const char *name, bool remains, struct thin_machine *ret, struct err **errp)
 {
 	struct thin_machine machine = {0};
 	if (!machine_config_is_name(name))
 		return err_set(errp, ERR_USAGE, "'%s' is not the name of a machine", name);
-	if (!find_machine(state_dir, name, &machine, errp)) {
+	if (!find_machine(state_dir, name, remains, &machine, errp)) {
 		thin_machine_release(&machine);
 		return false;
 	}
 	*ret = machine;
 	return true;
+}
+
+bool thin_machine_find(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp)
+{
+	return find(state_dir, name, false, ret, errp);
+}
+
+bool thin_machine_find_remains(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp)
+{
+	return find(state_dir, name, true, ret, errp);
 }
 
 /* ---- list ---- */
@@ -478,8 +489,20 @@ static bool fill_folder(const char *state_dir, const char *folder, const struct 
 	return false;
 }
 
+/* Of a machine that has lost its vm.conf: what its guest wrote must not become another's. */
+static bool remove_remains(const char *state_dir, const char *name, struct err **errp)
+{
+	AUTO(thin_machine_release) struct thin_machine remains = {0};
+	if (thin_machine_find_remains(state_dir, name, &remains, errp))
+		return thin_machine_delete(&remains, false, errp);
+	if (err_code(*errp) != ERR_NOT_FOUND)
+		return false;
+	err_clear(errp);
+	return true;
+}
+
 /* It may have lost its vm.conf: what runs must not become another's. */
-static bool check_free(const char *folder, const char *name, struct err **errp)
+static bool make_free(const char *state_dir, const char *folder, const char *name, struct err **errp)
 {
 	bool runs;
 	char pid[MACHINE_PID_TEXT];
@@ -494,7 +517,7 @@ static bool check_free(const char *folder, const char *name, struct err **errp)
 	if (!machine_folder_runs(folder, &runs, errp))
 		return false;
 	if (!runs)
-		return true;
+		return remove_remains(state_dir, name, errp);
 	return err_set(errp, ERR_BUSY, "a machine '%s' still runs here%s: 'salvor vm stop --force %s' ends it", name,
 		       machine_folder_pid_text(folder, pid), name);
 }
@@ -522,7 +545,7 @@ static bool create_locked(const char *state_dir, const char *all, const char *fo
 		return err_set_no_memory(errp);
 	if (!file_make_folders(state_dir, FOLDER_MODE, errp) || !check_state_folder(state_dir, errp) ||
 	    !file_make_folders(all, FOLDER_MODE, errp) || !check_folder(all, errp) ||
-	    !lock_all(lock_path, &lock, errp) || !check_free(folder, plan->name, errp))
+	    !lock_all(lock_path, &lock, errp) || !make_free(state_dir, folder, plan->name, errp))
 		return false;
 	return fill_folder(state_dir, folder, plan, errp);
 }

@@ -47,6 +47,9 @@ void thin_machine_release(struct thin_machine *machine);
 /* Where it is, and nothing of what it is: enough to look at it, to speak to it, to end and to delete it.
  * ERR_NOT_FOUND. */
 NODISCARD bool thin_machine_find(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp);
+/* The same, also where its folder is all that is left of it: to delete that. */
+NODISCARD bool thin_machine_find_remains(const char *state_dir, const char *name, struct thin_machine *ret,
+					 struct err **errp);
 /* What it is; or what is wrong with its configuration. */
 NODISCARD bool thin_machine_read(struct thin_machine *machine, struct err **errp);
 /* Names in alphabetical order, each and all of them the caller's to free. */
@@ -65,8 +68,8 @@ struct thin_machine_plan {
 	const char *point, *point_text, *repository; /* NULL: none */
 };
 
-/* ERR_EXISTS where the name is taken, ERR_BUSY where a machine of that name still runs, ERR_USAGE where the plan makes
- * no machine. Nothing stays of a failure. */
+/* ERR_EXISTS where the name is taken, also by what thin_machine_delete() keeps of a machine without vm.conf; ERR_BUSY
+ * where a machine of that name still runs, ERR_USAGE where the plan makes no machine. Nothing stays of a failure. */
 NODISCARD bool thin_machine_create(const char *state_dir, const struct thin_machine_plan *plan, struct err **errp);
 /* Its folder; images elsewhere stay. ERR_BUSY while it runs; ERR_EXISTS where its guest wrote over a point, or the
  * folder has a file that is none of the above, unless all is to go. */

@@ -343,6 +343,29 @@ class Machines(CommandTest):
         self.succeed("vm", "delete", "--force", "web01")
         self.assertFalse(os.path.exists(self.machine("web01")))
 
+    def test_remains_do_not_become_anothers(self):
+        """A machine that has lost its vm.conf leaves its folder, and what its guest wrote."""
+        self.create()
+        os.remove(self.machine("web01", "vm.conf"))
+        self.write_overlay("web01", 3)
+        self.fail_with(1, "exists", "machine 'web01' has 12 KiB that its guest wrote .*'salvor vm delete --force web01'",
+                       "vm", "create", "web01", "--disk", "disk.raw")
+        self.fail_with(1, "exists", "12 KiB", "vm", "delete", "web01")
+        self.succeed("vm", "delete", "--force", "web01")
+        self.assertFalse(os.path.exists(self.machine("web01")))
+        self.fail_with(1, "not-found", "no machine 'web01' here", "vm", "delete", "web01")
+        os.mkdir(self.machine("web01"), 0o700)
+        shutil.copy(self.path("disk.raw"), self.machine("web01", "other.raw"))
+        self.fail_with(1, "exists", "has a file .*/other.raw that salvor did not make", "vm", "create", "web01", "--disk", "disk.raw")
+        os.remove(self.machine("web01", "other.raw"))
+        self.write_overlay("web01", 0)
+        for name in ("lock", "log", "pid"):
+            with open(self.machine("web01", name), "w", encoding="ascii") as file:
+                file.write("runs\n")
+        self.create()
+        self.assertIsNone(self.listed()["web01"]["reason"])
+        self.assertEqual(set(os.listdir(self.machine("web01"))) - {"uid"}, {"vm.conf"})
+
     def put_hanging_server(self):
         """Returns the FIFO over which each one says that it hangs."""
         fifo = self.path("programs", "hangs")
