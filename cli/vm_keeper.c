@@ -81,15 +81,27 @@ static void keeper_release(struct keeper *keeper)
 
 static bool take_place(const struct thin_machine *machine, int *ret_lock, struct err **errp)
 {
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	AUTO(freep) char *path = thin_machine_file(machine, "keeper");
-	return path ? file_lock(path, ret_lock, errp) : err_set_no_memory(errp);
+	if (!path)
+		return err_set_no_memory(errp);
+	AUTO(file_closep) int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock >= 0 && fcntl(lock, F_OFD_SETLK, &whole) == 0) {
+		*ret_lock = STEAL_FD(&lock);
+		return true;
+	}
+	if (errno == EAGAIN)
+		return err_set(errp, ERR_BUSY, "machine '%s': another process serves its disks already", machine->name);
+	return err_set_errno(errp, errno, "%s", path);
 }
 
+/* Asks for the lock without taking it, which another could need just now. */
 bool vm_keeper_is_there(const struct thin_machine *machine)
 {
-	AUTO(err_freep) struct err *err = NULL;
-	AUTO(file_closep) int lock = -1;
-	return !take_place(machine, &lock, &err) && err_code(err) == ERR_BUSY;
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	AUTO(freep) char *path = thin_machine_file(machine, "keeper");
+	AUTO(file_closep) int lock = path ? open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW) : -1;
+	return lock >= 0 && fcntl(lock, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
 }
 
 /* ---- the NBD server ---- */

@@ -502,8 +502,10 @@ class Machines(CommandTest):
         self.status("restart")
         self.status("go-on")
         self.wait_for("the pause for the disk", lambda: self.status()["by"] == "disk")
+        os.remove(self.machine("web01", "keeper"))
         self.assertEqual(self.listed()["web01"]["reason"], f"nothing serves its disks from the repository {self.path('repository')} any more: "
                          "'salvor vm start web01' serves them again")
+        self.assertFalse(os.path.exists(self.machine("web01", "keeper")))  # who asks takes nobody's place
         self.assertEqual(self.succeed("vm", "start", "web01", **environment)["state"], "running")
         self.wait_for("the firmware", lambda: self.status()["by"] == "guest")
 
