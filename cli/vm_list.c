@@ -32,20 +32,25 @@ struct entry {
 
 struct list {
 	struct entry *entries;
-	char **names;
 	size_t n;
+	char **names;
+	size_t n_names;
 };
+
+static void entry_release(struct entry *entry)
+{
+	thin_machine_release(&entry->machine);
+	free(entry->look.reason);
+	free(entry->reason);
+	*entry = (struct entry){0};
+}
 
 static void list_release(struct list *list)
 {
-	for (size_t i = 0; i < list->n; i++) {
-		if (list->entries) {
-			thin_machine_release(&list->entries[i].machine);
-			free(list->entries[i].look.reason);
-			free(list->entries[i].reason);
-		}
+	for (size_t i = 0; i < list->n; i++)
+		entry_release(&list->entries[i]);
+	for (size_t i = 0; i < list->n_names; i++)
 		free(list->names[i]);
-	}
 	free(list->entries);
 	free(list->names);
 }
@@ -58,16 +63,24 @@ static bool take_reason(struct entry *entry, const char *reason, struct err **er
 	return entry->reason || err_set_no_memory(errp);
 }
 
+/* Its state; ERR_NOT_FOUND where it was deleted meanwhile. */
+static bool look(const char *state_dir, uint64_t until, struct entry *entry, struct err **errp)
+{
+	uint64_t least = thin_machine_until(LEAST_PATIENCE_MS);
+	if (!thin_machine_find(state_dir, entry->name, &entry->machine, errp) ||
+	    !thin_machine_look(&entry->machine, until > least ? until : least, &entry->look, errp))
+		return false;
+	entry->state = state_words[entry->look.state];
+	return true;
+}
+
 static bool load_entry(const char *state_dir, uint64_t until, struct entry *entry, struct err **errp)
 {
 	AUTO(err_freep) struct err *err = NULL;
 	entry->state = "unknown";
-	if (!thin_machine_find(state_dir, entry->name, &entry->machine, &err))
-		return take_reason(entry, err_message(err), errp);
-	uint64_t least = thin_machine_until(LEAST_PATIENCE_MS);
-	if (!thin_machine_look(&entry->machine, until > least ? until : least, &entry->look, errp))
-		return false;
-	entry->state = state_words[entry->look.state];
+	if (!look(state_dir, until, entry, &err))
+		return err_code(err) == ERR_NOT_FOUND ? err_move(errp, &err)
+						      : take_reason(entry, err_message(err), errp);
 	if (!thin_machine_read(&entry->machine, &err) && !take_reason(entry, err_message(err), errp))
 		return false;
 	vm_reword(&entry->machine, &entry->look);
@@ -76,16 +89,23 @@ static bool load_entry(const char *state_dir, uint64_t until, struct entry *entr
 
 static bool load(const char *state_dir, struct list *list, struct err **errp)
 {
-	if (!thin_machine_names(state_dir, &list->names, &list->n, errp))
+	if (!thin_machine_names(state_dir, &list->names, &list->n_names, errp))
 		return false;
-	list->entries = calloc(list->n + 1, sizeof(*list->entries));
+	list->entries = calloc(list->n_names + 1, sizeof(*list->entries));
 	if (!list->entries)
 		return err_set_no_memory(errp);
 	uint64_t until = thin_machine_until(PATIENCE_MS);
-	for (size_t i = 0; i < list->n; i++) {
-		list->entries[i].name = list->names[i];
-		if (!load_entry(state_dir, until, &list->entries[i], errp))
+	for (size_t i = 0; i < list->n_names; i++) {
+		struct entry *entry = &list->entries[list->n];
+		entry->name = list->names[i];
+		if (load_entry(state_dir, until, entry, errp)) {
+			list->n++;
+			continue;
+		}
+		entry_release(entry);
+		if (err_code(*errp) != ERR_NOT_FOUND)
 			return false;
+		err_clear(errp);
 	}
 	return true;
 }

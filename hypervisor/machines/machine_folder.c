@@ -286,6 +286,8 @@ bool thin_machine_names(const char *state_dir, char ***ret, size_t *ret_n, struc
 		for (size_t i = 0; i < *ret_n; i++)
 			free((*ret)[i]);
 		free(*ret);
+		*ret = NULL;
+		*ret_n = 0;
 		return false;
 	}
 	if (*ret_n > 0)

@@ -243,6 +243,11 @@ class Machines(CommandTest):
         self.assertEqual((self.listed()["b"]["state"], self.listed()["b"]["pid"]), ("unknown", None))
         self.assertIn("nobody else can write to", self.listed()["b"]["reason"])
         self.succeed("vm", "delete", "a")
+        os.mkdir(self.machine("b", "lock"))
+        os.chmod(self.machine("b"), 0o700)
+        self.create("c")
+        self.assertEqual({name: machine["state"] for name, machine in self.listed().items()}, {"b": "unknown", "c": "stopped"})
+        self.assertIn("b/lock: Is a directory", self.listed()["b"]["reason"])
 
     def test_what_runs_is_known_by_its_lock(self):
         self.create()
