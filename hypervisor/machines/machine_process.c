@@ -151,64 +151,7 @@ const char *machine_folder_pid_text(const char *folder, char text[MACHINE_PID_TE
 	return text;
 }
 
-/* ---- an end without a word ---- */
-
-static const char running[] = "runs\n", killed[] = "killed\n";
-
-/* What it was when nobody has told of its end: neither salvor-vmm nor who killed it by order. NULL else. */
-static const char *sudden_end(const struct thin_machine *machine)
-{
-	char said[PROC_MAX], boot[PROC_MAX];
-	struct written_pid written;
-	AUTO(freep) char *path = thin_machine_file(machine, "lock");
-	if (!path || !read_text(path, said) || strcmp(said, running) != 0)
-		return NULL;
-	if (read_pid(machine->folder, &written) && boot_id(boot) && strcmp(boot, written.boot) != 0)
-		return "it ran when this host went down";
-	return "it ended without a word: it crashed, or was killed, as by the kernel for lack of memory, of which "
-	       "'journalctl -k' tells";
-}
-
-static bool log_sudden_end(const struct thin_machine *machine, const char *end, struct err **errp)
-{
-	AUTO(freep) char *path = thin_machine_file(machine, "log");
-	if (!path)
-		return err_set_no_memory(errp);
-	AUTO(file_closep)
-	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return (log >= 0 && dprintf(log, "salvor: warning: machine '%s': %s\n", machine->name, end) > 0) ||
-	       err_set_errno(errp, errno, "%s", path);
-}
-
-bool machine_begin(const struct thin_machine *machine, int lock, struct err **errp)
-{
-	const char *end = sudden_end(machine);
-	if (end && !log_sudden_end(machine, end, errp))
-		return false;
-	return ftruncate(lock, 0) == 0 || err_set_errno(errp, errno, "%s/lock", machine->folder);
-}
-
-/* What it tells of is done, and stays so where the disk is full. */
-static void note(int lock, const char *line)
-{
-	ssize_t written = write(lock, line, strlen(line));
-	(void)written;
-}
-
-void machine_note_running(int lock)
-{
-	note(lock, running);
-}
-
-static void note_killed(const struct thin_machine *machine)
-{
-	AUTO(freep) char *path = thin_machine_file(machine, "lock");
-	AUTO(file_closep) int lock = path ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW) : -1;
-	if (lock >= 0)
-		note(lock, killed);
-}
-
-/* ---- look ---- */
+/* ---- its last word ---- */
 
 /* Of a line of the log; jail's last word has none. */
 static const char *behind_time(const char *line)
@@ -237,6 +180,68 @@ static char *last_error(const struct thin_machine *machine)
 		return NULL;
 	return file_format("%s; see %s", line + sizeof(mark) - 1, path);
 }
+
+/* ---- an end without a word ---- */
+
+static const char running[] = "runs\n", killed[] = "killed\n";
+
+/* What it was when nobody has told of its end: neither salvor-vmm nor who killed it by order. NULL else. */
+static const char *sudden_end(const struct thin_machine *machine)
+{
+	char said[PROC_MAX], boot[PROC_MAX];
+	struct written_pid written;
+	AUTO(freep) char *path = thin_machine_file(machine, "lock");
+	if (!path || !read_text(path, said) || strcmp(said, running) != 0)
+		return NULL;
+	if (read_pid(machine->folder, &written) && boot_id(boot) && strcmp(boot, written.boot) != 0)
+		return "it ran when this host went down";
+	return "it ended without a word: it crashed, or was killed, as by the kernel for lack of memory, of which "
+	       "'journalctl -k' tells";
+}
+
+static bool log_sudden_end(const struct thin_machine *machine, const char *end, struct err **errp)
+{
+	char now[CLOCK_TEXT_SIZE];
+	AUTO(freep) char *path = thin_machine_file(machine, "log");
+	if (!path)
+		return err_set_no_memory(errp);
+	AUTO(file_closep)
+	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return (log >= 0 && dprintf(log, "%s salvor: warning: machine '%s': %s\n", clock_format(clock_now_ns(), now),
+				    machine->name, end) > 0) ||
+	       err_set_errno(errp, errno, "%s", path);
+}
+
+bool machine_begin(const struct thin_machine *machine, int lock, struct err **errp)
+{
+	const char *end = sudden_end(machine);
+	AUTO(freep) char *word = last_error(machine); /* jail's, which writes nothing into the lock */
+	if (end && !word && !log_sudden_end(machine, end, errp))
+		return false;
+	return ftruncate(lock, 0) == 0 || err_set_errno(errp, errno, "%s/lock", machine->folder);
+}
+
+/* What it tells of is done, and stays so where the disk is full. */
+static void note(int lock, const char *line)
+{
+	ssize_t written = write(lock, line, strlen(line));
+	(void)written;
+}
+
+void machine_note_running(int lock)
+{
+	note(lock, running);
+}
+
+static void note_killed(const struct thin_machine *machine)
+{
+	AUTO(freep) char *path = thin_machine_file(machine, "lock");
+	AUTO(file_closep) int lock = path ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW) : -1;
+	if (lock >= 0)
+		note(lock, killed);
+}
+
+/* ---- look ---- */
 
 static void take_answer(const struct json *answer, struct thin_look *look)
 {

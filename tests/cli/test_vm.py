@@ -735,11 +735,22 @@ class Running(CommandTest):
         self.wait_for("its end", lambda: self.state()["state"] == "stopped")
         self.assertRegex(self.state()["reason"], "ended without a word: .*killed.*memory.*'salvor vm start web01'")
         self.succeed("vm", "start", "web01")
-        self.assertEqual(self.log().count("salvor: warning: machine 'web01': it ended without a word"), 1)
+        self.assertEqual(len(re.findall(r"(?m)^20\d\d-\S+Z salvor: warning: machine 'web01': it ended without a word", self.log())), 1)
         self.succeed("vm", "stop", "--force", "web01")
         self.assertIsNone(self.state()["reason"])
         self.succeed("vm", "start", "web01")
         self.assertEqual(self.log().count("without a word"), 1)
+
+    def test_ended_by_its_jail(self):
+        """Whose word is the reason, and stays the only one."""
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        if "outside a jail" in self.log():
+            self.skipTest("this build has a sanitizer, which does not work in a jail")
+        os.kill(pid, signal.SIGSYS)  # as the kernel says that a call was denied
+        self.wait_for("its end", lambda: self.state()["state"] == "stopped")
+        self.assertIn("the jail ends this machine", self.state()["reason"])
+        self.succeed("vm", "start", "web01")
+        self.assertNotIn("without a word", self.log())
 
     def test_the_host_went_down(self):
         os.kill(self.succeed("vm", "start", "web01")["pid"], signal.SIGKILL)
