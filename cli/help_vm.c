@@ -50,7 +50,7 @@ static const struct option_spec options[] = {
 	 .kind = OPTION_TEXT,
 	 .argument = "SECONDS",
 	 .fallback = "60",
-	 .text = "stop: how long the guest may take to power off; and with --force, the machine to answer, at most 10",
+	 .text = "stop: how long the guest may take to power off; with --force, the machine to answer, from 2 to 10",
 	 .offset = offsetof(struct options, timeout)},
 	{0},
 };

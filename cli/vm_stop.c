@@ -7,7 +7,7 @@
 #include "cli/vm.h"
 #include "cli/words.h"
 
-enum { TIMEOUT_S = 60, TIMEOUT_MAX_S = 86400, END_MS = 10000 };
+enum { TIMEOUT_S = 60, TIMEOUT_MAX_S = 86400, ASK_MS = 2000, END_MS = 10000 };
 
 /* It was killed, or there was nobody to kill. */
 static bool explain_running(const struct thin_machine *machine, bool killed, struct err **errp)
@@ -37,28 +37,28 @@ static bool end_by_force(struct context *context, const struct thin_machine *mac
 
 /* By its own order, so that nothing is in the middle of a write; and without it where that is of no use. Who does not
  * take the order may be ending already, by another's. */
-static bool end(struct context *context, const struct thin_machine *machine, struct err **errp)
+static bool end(struct context *context, const struct thin_machine *machine, uint64_t soon, struct err **errp)
 {
 	AUTO(json_freep) struct json *answer = NULL;
 	AUTO(err_freep) struct err *err = NULL;
-	bool stopped;
-	if (!thin_machine_order(machine, "end", thin_machine_until(END_MS), &answer, &err))
-		err_clear(&err);
-	return thin_machine_wait(machine, thin_machine_until(END_MS), &context->cancel, &stopped, errp) &&
+	bool stopped, heard = thin_machine_order(machine, "end", soon, &answer, &err);
+	return thin_machine_wait(machine, heard ? thin_machine_until(END_MS) : soon, &context->cancel, &stopped,
+				 errp) &&
 	       (stopped || end_by_force(context, machine, errp));
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+/* For a healthy machine to answer: in less than ASK_MS it would pass for a silent one, and --force would kill it. */
+static uint64_t asking_until(unsigned timeout)
 {
-	return a < b ? a : b;
+	unsigned ms = timeout * 1000;
+	return thin_machine_until(ms < ASK_MS ? ASK_MS : ms > END_MS ? END_MS : ms);
 }
 
-static bool press_power(struct context *context, const struct thin_machine *machine, unsigned timeout, uint64_t until,
-			struct err **errp)
+static bool press_power(struct context *context, const struct thin_machine *machine, unsigned timeout, uint64_t soon,
+			uint64_t until, struct err **errp)
 {
 	AUTO(json_freep) struct json *answer = NULL;
 	AUTO(err_freep) struct err *err = NULL;
-	uint64_t soon = earlier(until, thin_machine_until(END_MS));
 	bool stopped, heard = thin_machine_order(machine, "press-power", soon, &answer, &err);
 	if (!thin_machine_wait(machine, heard ? until : soon, &context->cancel, &stopped, errp))
 		return false;
@@ -85,8 +85,7 @@ static bool refuse_paused(const struct thin_machine *machine, const struct thin_
 static bool stop(struct context *context, const struct thin_machine *machine, unsigned timeout, struct err **errp)
 {
 	bool force = context->options.force;
-	uint64_t until = thin_machine_until(timeout * 1000);
-	uint64_t soon = earlier(until, thin_machine_until(END_MS));
+	uint64_t until = thin_machine_until(timeout * 1000), soon = asking_until(timeout);
 	struct thin_look look;
 	if (!thin_machine_look_settled(machine, soon, &context->cancel, &look, errp))
 		return false;
@@ -96,9 +95,9 @@ static bool stop(struct context *context, const struct thin_machine *machine, un
 	if (look.state == THIN_SILENT)
 		return force ? end_by_force(context, machine, errp) : err_set(errp, ERR_BUSY, "%s", reason);
 	if (force)
-		return end(context, machine, errp);
+		return end(context, machine, soon, errp);
 	return look.state == THIN_PAUSED ? refuse_paused(machine, &look, errp)
-					 : press_power(context, machine, timeout, until, errp);
+					 : press_power(context, machine, timeout, soon, until, errp);
 }
 
 bool vm_stop(struct context *context, const struct thin_machine *machine, struct err **errp)

@@ -812,6 +812,17 @@ class Running(CommandTest):
         self.assertIn("machine 'web01' did not answer and was killed", stopped.stderr)
         self.assertEqual(self.state()["state"], "stopped")
 
+    def test_who_answers_is_not_killed_by_force(self):
+        """However short the guest's time is."""
+        pid = self.succeed("vm", "start", "web01")["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        with subprocess.Popen([BIN, "vm", "stop", "--force", "--timeout", "0", "web01"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              env=self.environment) as process:
+            time.sleep(0.5)
+            os.kill(pid, signal.SIGCONT)
+            self.assertEqual(process.stderr.read(), "")
+        self.assertEqual(process.returncode, 0)
+
     def test_a_wrong_file_while_it_runs(self):
         """Only a start needs the file: who runs is told, spoken to and ended without it."""
         pid = self.succeed("vm", "start", "web01")["pid"]
