@@ -22,7 +22,9 @@
 #include "hypervisor/machines/machines.h"
 #include "hypervisor/machines/machines_internal.h"
 
-enum { LOOK_MS = 100, LOG_TAIL = 4096, PROC_MAX = 4096, KILL_S = 10 };
+enum { LOOK_MS = 100, LOG_TAIL = 4096, PROC_MAX = 4096, KILL_MS = 10000 };
+
+#define NS_PER_MS UINT64_C(1000000)
 
 /* ---- lock ---- */
 
@@ -270,7 +272,18 @@ static bool look_at_end(const struct thin_machine *machine, struct thin_look *lo
 
 uint64_t thin_machine_until(unsigned ms)
 {
-	return clock_monotonic_ns() + ms * UINT64_C(1000000);
+	return clock_monotonic_ns() + ms * NS_PER_MS;
+}
+
+bool machine_await(int fd, uint64_t until)
+{
+	struct pollfd awaited = {.fd = fd, .events = POLLIN};
+	int ready;
+	do {
+		uint64_t now = clock_monotonic_ns();
+		ready = poll(&awaited, 1, until > now ? (int)((until - now) / NS_PER_MS) : 0);
+	} while (ready < 0 && errno == EINTR);
+	return ready > 0;
 }
 
 bool thin_machine_look(const struct thin_machine *machine, uint64_t until, struct thin_look *ret, struct err **errp)
@@ -315,17 +328,15 @@ bool thin_machine_kill(const struct thin_machine *machine, bool *ret_killed, str
 {
 	pid_t pid;
 	AUTO(file_closep) int process = open_process(machine->folder, &pid);
-	struct pollfd end = {.fd = process, .events = POLLIN};
-	*ret_killed = process >= 0 && poll(&end, 1, 0) == 0;
+	*ret_killed = process >= 0 && !machine_await(process, 0);
 	if (!*ret_killed)
 		return true;
-	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
+	if (syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0) == 0)
+		note_killed(machine); /* whenever it is gone */
+	else if (errno != ESRCH)
 		return err_set_errno(errp, errno, "machine '%s': end process %d", machine->name, pid);
-	if (poll(&end, 1, KILL_S * 1000) == 1) {
-		note_killed(machine);
-		return true;
-	}
-	return err_set(errp, ERR_FAILED,
+	return machine_await(process, thin_machine_until(KILL_MS)) ||
+	       err_set(errp, ERR_FAILED,
 		       "machine '%s': process %d does not end, as one does that waits for a dead disk", machine->name,
 		       pid);
 }

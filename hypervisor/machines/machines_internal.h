@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/compiler.h"
@@ -22,6 +23,9 @@ NODISCARD bool machine_begin(const struct thin_machine *machine, int lock, struc
 void machine_note_running(int lock);
 /* Writes the file pid. The process lives, or was not waited for yet. */
 NODISCARD bool thin_machine_write_pid(const struct thin_machine *machine, pid_t pid, struct err **errp);
+
+/* Until a process ends, by its descriptor, or a socket has something to read; false where it does not until then. */
+bool machine_await(int fd, uint64_t until);
 
 /* ERR_USAGE where a socket cannot have this path. */
 NODISCARD bool thin_socket_fits(const char *path, struct err **errp);

@@ -810,7 +810,7 @@ class Running(CommandTest):
         stopped = self.run_salvor("vm", "stop", "--force", "--timeout", "1", "web01")
         self.assertEqual(stopped.returncode, 0, stopped.stderr)
         self.assertIn("machine 'web01' did not answer and was killed", stopped.stderr)
-        self.assertEqual(self.state()["state"], "stopped")
+        self.assertEqual((self.state()["state"], self.state()["reason"]), ("stopped", None))
 
     def test_who_answers_is_not_killed_by_force(self):
         """However short the guest's time is."""
