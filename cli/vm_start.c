@@ -41,6 +41,9 @@ static bool check_going_on(const struct context *context, const struct thin_mach
 		if (look.state == THIN_PAUSED)
 			return err_set(errp, ERR_FAILED, "machine '%s' went on and paused again: %s", machine->name,
 				       reason ? reason : "somebody ordered it");
+		if (look.state == THIN_STOPPED)
+			return err_set(errp, ERR_FAILED, "machine '%s' went on and ended%s%s", machine->name,
+				       reason ? ": " : "", reason ? reason : "");
 	}
 	return true;
 }

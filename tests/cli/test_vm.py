@@ -945,6 +945,20 @@ class Running(CommandTest):
         with open(os.path.join(self.folder_of_machine, "vm.conf"), "a", encoding="utf-8") as file:
             file.write(f"firmware = '{self.path('firmware')}'\n")
 
+    def test_an_end_right_behind_a_pause(self):
+        """A guest that ends as soon as it goes on is told of as ended."""
+        # In a loop: wait for a byte of COM1; then an interrupt without handlers, where the zeros are.
+        self.put_firmware(bytes.fromhex("bafd03 ec a801 74f8 2e0f011e0080 cc"))
+        self.succeed("vm", "start", "web01")
+        with socket.socket(socket.AF_UNIX) as console:
+            console.connect(os.path.join(self.folder_of_machine, "control"))
+            self.order('{"do": "pause"}')
+            console.sendall(b'{"do": "console"}\nx')
+            self.assertTrue(json.loads(console.recv(4096))["ok"])
+            started = self.run_salvor("vm", "start", "web01")
+        self.assertEqual(started.returncode, 1)
+        self.assertIn("machine 'web01' went on and ended: machine 'web01' crashed", started.stderr)
+
     def test_what_is_typed_behind_the_order(self):
         """All of it comes to the guest."""
         self.give_echo()
