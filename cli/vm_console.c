@@ -12,46 +12,52 @@
 
 enum { BUFFER_SIZE = 4096, END_MS = 10000 };
 
-/* False at the end: the machine's, or of whoever reads along. */
-static bool relay_guest(int guest)
+enum outcome { GOES_ON, LEFT, CLOSED /* by the guest */ };
+
+static enum outcome relay_guest(int guest)
 {
 	char data[BUFFER_SIZE];
 	ssize_t got = read(guest, data, sizeof(data));
 	if (got < 0 && errno == EINTR)
-		return true;
-	return got > 0 && terminal_write(STDOUT_FILENO, data, (size_t)got);
+		return GOES_ON;
+	if (got <= 0)
+		return CLOSED;
+	return terminal_write(STDOUT_FILENO, data, (size_t)got) ? GOES_ON : LEFT;
 }
 
-/* False at the escape. The end of input is not the end of the console. */
-static bool relay_input(int *input, int guest)
+/* The end of input is not the end of the console. */
+static enum outcome relay_input(int *input, int guest)
 {
 	char data[BUFFER_SIZE];
 	ssize_t got = read(*input, data, sizeof(data));
 	if (got < 0 && errno == EINTR)
-		return true;
+		return GOES_ON;
 	if (got <= 0) {
 		*input = -1;
-		return true;
+		return GOES_ON;
 	}
 	bool leaves;
 	size_t len = terminal_typed(data, (size_t)got, &leaves);
-	return terminal_write(guest, data, len) && !leaves;
+	if (!terminal_write(guest, data, len))
+		return errno == EPIPE ? CLOSED : LEFT;
+	return leaves ? LEFT : GOES_ON;
 }
 
-/* poll() passes over descriptors of -1. True where it is the machine that ended it. */
-static bool relay(int guest, const struct cancel *cancel)
+/* poll() passes over descriptors of -1. */
+static enum outcome relay(int guest, const struct cancel *cancel)
 {
 	int input = STDIN_FILENO;
-	while (!cancel_requested(cancel)) {
+	enum outcome outcome = GOES_ON;
+	while (outcome == GOES_ON && !cancel_requested(cancel)) {
 		struct pollfd ready[] = {{.fd = guest, .events = POLLIN}, {.fd = input, .events = POLLIN}};
 		if (poll(ready, ARRAY_LENGTH(ready), -1) < 0 && errno != EINTR)
-			return false;
-		if (ready[0].revents && !relay_guest(guest))
-			return true;
-		if (ready[1].revents && !relay_input(&input, guest))
-			return false;
+			return LEFT;
+		if (ready[0].revents)
+			outcome = relay_guest(guest);
+		if (outcome == GOES_ON && ready[1].revents)
+			outcome = relay_input(&input, guest);
 	}
-	return false;
+	return outcome;
 }
 
 static bool tell_pause(const struct thin_machine *machine, struct err **errp)
@@ -94,7 +100,7 @@ bool vm_console(struct context *context, const struct thin_machine *machine, str
 	log_info("the serial line of %s; %s leaves, and the machine runs on", machine->name,
 		 isatty(STDIN_FILENO) ? "Ctrl-]" : "SIGTERM");
 	terminal_enter(&terminal, STDIN_FILENO);
-	bool closed = relay(guest, &context->cancel);
+	enum outcome outcome = relay(guest, &context->cancel);
 	terminal_leave(&terminal);
-	return !closed || tell_end(context, machine, errp);
+	return outcome != CLOSED || tell_end(context, machine, errp);
 }

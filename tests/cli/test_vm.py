@@ -643,13 +643,14 @@ class Running(CommandTest):
             self.assertRegex(line, r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ salvor: ")
 
     def hear_of_pause(self):
-        """And of the end, at the console."""
+        """At the console, which is left by a signal."""
         with subprocess.Popen([BIN, "vm", "console", "full"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                               text=True, env=self.environment) as process:
             self.assertIn("machine 'full' is paused, and says nothing until 'salvor vm start full': disk vda", process.stderr.readline())
             self.assertIn("leaves", process.stderr.readline())
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.stderr.read(), "")
+        self.assertEqual(process.returncode, 0)
 
     def test_a_crash(self):
         """It is told in a sentence where people look; what the processor was about is in the log."""
@@ -944,6 +945,20 @@ class Running(CommandTest):
             file.write(bytes(0x10000) + code.ljust(0xFFF0, b"\0") + reset.ljust(16, b"\0"))
         with open(os.path.join(self.folder_of_machine, "vm.conf"), "a", encoding="utf-8") as file:
             file.write(f"firmware = '{self.path('firmware')}'\n")
+
+    def test_who_reads_the_console_leaves(self):
+        """That is not the machine's end."""
+        self.give_echo()
+        self.succeed("vm", "start", "web01")
+        with subprocess.Popen([BIN, "vm", "console", "web01"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+                              env=self.environment) as process:
+            process.stdin.write(b"a")
+            self.assertEqual(process.stdout.read(1), b"a")
+            process.stdout.close()
+            process.stdin.write(b"b")
+            said = process.stderr.read()
+        self.assertEqual(process.returncode, 0)
+        self.assertRegex(said, rb"^[^\n]*leaves, and the machine runs on\n$")
 
     def test_an_end_right_behind_a_pause(self):
         """A guest that ends as soon as it goes on is told of as ended."""
