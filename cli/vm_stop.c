@@ -89,6 +89,7 @@ static bool stop(struct context *context, const struct thin_machine *machine, un
 	struct thin_look look;
 	if (!thin_machine_look_settled(machine, soon, &context->cancel, &look, errp))
 		return false;
+	vm_reword(machine, &look);
 	AUTO(freep) char *reason = look.reason;
 	if (look.state == THIN_STOPPED) /* by another's order */
 		return true;

@@ -197,11 +197,20 @@ bool thin_machine_read(struct thin_machine *machine, struct err **errp)
 	AUTO(freep) char *conf = thin_machine_file(machine, "vm.conf");
 	if (!conf)
 		return err_set_no_memory(errp);
-	if (!read_point(machine, errp) || !read_repository(machine, errp) ||
+	if ((!machine->point && !read_point(machine, errp)) ||
+	    (!machine->repository && !read_repository(machine, errp)) ||
 	    !read_uid(machine->folder, &machine->uid, errp))
 		return false;
 	machine->config = machine_config_read(conf, errp);
 	return machine->config;
+}
+
+/* Whoever needs what could not be read here hears of it from thin_machine_read(). */
+static void try_place(struct thin_machine *machine)
+{
+	struct err *err = NULL;
+	if (!read_point(machine, &err) || !read_repository(machine, &err))
+		err_clear(&err);
 }
 
 static bool find(const char *state_dir, const char *name, bool remains, struct thin_machine *ret, struct err **errp)
@@ -213,6 +222,7 @@ static bool find(const char *state_dir, const char *name, bool remains, struct t
 		thin_machine_release(&machine);
 		return false;
 	}
+	try_place(&machine);
 	*ret = machine;
 	return true;
 }

@@ -36,16 +36,16 @@ struct machine_config;
 
 struct thin_machine {
 	char *name, *folder;
-	struct machine_config *config; /* NULL until it is read, as all below */
+	struct machine_config *config; /* NULL until it is read */
 	char *point, *point_text;      /* NULL: its disks are images */
 	char *repository;	       /* NULL: none is remembered */
-	uid_t uid;		       /* 0: it stays who starts it, who must not be root */
+	uid_t uid;		       /* 0 until it is read, or: it stays who starts it, who must not be root */
 };
 
 void thin_machine_release(struct thin_machine *machine);
 
-/* Where it is, and nothing of what it is: enough to look at it, to speak to it, to end and to delete it.
- * ERR_NOT_FOUND. */
+/* Where it is, and its point and repository where these can be read: enough to look at it, to speak to it, to end and
+ * to delete it. ERR_NOT_FOUND. */
 NODISCARD bool thin_machine_find(const char *state_dir, const char *name, struct thin_machine *ret, struct err **errp);
 /* The same, also where its folder is all that is left of it: to delete that. */
 NODISCARD bool thin_machine_find_remains(const char *state_dir, const char *name, struct thin_machine *ret,

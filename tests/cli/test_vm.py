@@ -489,6 +489,11 @@ class Machines(CommandTest):
         self.assertIn("nbd/socket", self.status()["reason"])
         self.assertIn(f"waits for its disks, which are in the repository {self.path('repository')}", self.listed()["web01"]["reason"])
         self.fail_with(1, "failed", "machine 'web01' went on and paused again: it waits for its disks", "vm", "start", "web01")
+        self.fail_with(1, "busy", "machine 'web01' is paused: it waits for its disks, which are in the repository", "vm", "stop", "web01")
+        with subprocess.Popen([BIN, "vm", "console", "web01"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              env=self.environment) as console:
+            self.assertIn("'salvor vm start web01': it waits for its disks, which are in the repository", console.stderr.readline())
+            console.terminate()
         give_server_back()
         self.wait_for("the firmware, again", lambda: self.status()["by"] == "guest")
         time.sleep(3)  # and it is not let go on out of that
