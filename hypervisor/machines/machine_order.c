@@ -52,7 +52,7 @@ bool thin_socket_fits(const char *path, struct err **errp)
 		       room, path);
 }
 
-/* Of a socket; 0 would be for ever. */
+/* For a socket to take what it is sent; 0 would be for ever. */
 static struct timeval patience_until(uint64_t until)
 {
 	uint64_t now = clock_monotonic_ns(), us = until > now ? (until - now) / 1000 : 0;
@@ -72,8 +72,7 @@ static int connect_to(const struct thin_machine *machine, uint64_t until, struct
 		return -1;
 	memcpy(address.sun_path, path, strlen(path));
 	AUTO(file_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 &&
 	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
 		return STEAL_FD(&fd);
 	refuse(machine, errno, errp);
@@ -81,9 +80,12 @@ static int connect_to(const struct thin_machine *machine, uint64_t until, struct
 }
 
 /* One line, without its line feed. Byte by byte: what is behind it is not ours to take. */
-static bool read_line(const struct thin_machine *machine, int fd, char line[ANSWER_MAX], struct err **errp)
+static bool read_line(const struct thin_machine *machine, int fd, uint64_t until, char line[ANSWER_MAX],
+		      struct err **errp)
 {
 	for (size_t len = 0; len < ANSWER_MAX;) {
+		if (!machine_await(fd, until))
+			return refuse(machine, EAGAIN, errp);
 		ssize_t got = recv(fd, line + len, 1, 0);
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -98,7 +100,8 @@ static bool read_line(const struct thin_machine *machine, int fd, char line[ANSW
 	return err_set(errp, ERR_CORRUPT, "machine '%s': its answer has no end", machine->name);
 }
 
-static bool ask(const struct thin_machine *machine, int fd, const char *word, struct json **ret, struct err **errp)
+static bool ask(const struct thin_machine *machine, int fd, const char *word, uint64_t until, struct json **ret,
+		struct err **errp)
 {
 	char line[ANSWER_MAX];
 	AUTO(freep) char *order = file_format("{\"do\": \"%s\"}\n", word);
@@ -106,7 +109,7 @@ static bool ask(const struct thin_machine *machine, int fd, const char *word, st
 		return err_set_no_memory(errp);
 	if (send(fd, order, strlen(order), MSG_NOSIGNAL) != (ssize_t)strlen(order))
 		return refuse(machine, errno, errp);
-	if (!read_line(machine, fd, line, errp))
+	if (!read_line(machine, fd, until, line, errp))
 		return false;
 	AUTO(json_freep) struct json *answer = json_parse(line, "its answer", errp);
 	if (!answer)
@@ -114,6 +117,8 @@ static bool ask(const struct thin_machine *machine, int fd, const char *word, st
 	const char *error = json_get_text(answer, "error");
 	if (error)
 		return err_set(errp, ERR_BUSY, "machine '%s': %s", machine->name, error);
+	if (!json_get_text(answer, "state"))
+		return err_set(errp, ERR_CORRUPT, "machine '%s': its answer does not say how it is", machine->name);
 	*ret = STEAL(&answer);
 	return true;
 }
@@ -122,19 +127,13 @@ bool thin_machine_order(const struct thin_machine *machine, const char *word, ui
 			struct err **errp)
 {
 	AUTO(file_closep) int fd = connect_to(machine, until, errp);
-	return fd >= 0 && ask(machine, fd, word, ret, errp);
+	return fd >= 0 && ask(machine, fd, word, until, ret, errp);
 }
 
 int thin_machine_console(const struct thin_machine *machine, struct err **errp)
 {
-	const struct timeval always = {0};
+	uint64_t until = thin_machine_until(THIN_PATIENCE_MS);
 	AUTO(json_freep) struct json *answer = NULL;
-	AUTO(file_closep) int fd = connect_to(machine, thin_machine_until(THIN_PATIENCE_MS), errp);
-	if (fd < 0 || !ask(machine, fd, "console", &answer, errp))
-		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &always, sizeof(always)) != 0) {
-		err_set_errno(errp, errno, "machine '%s'", machine->name);
-		return -1;
-	}
-	return STEAL_FD(&fd);
+	AUTO(file_closep) int fd = connect_to(machine, until, errp);
+	return fd >= 0 && ask(machine, fd, "console", until, &answer, errp) ? STEAL_FD(&fd) : -1;
 }

@@ -245,18 +245,19 @@ static void note_killed(const struct thin_machine *machine)
 
 /* ---- look ---- */
 
-static void take_answer(const struct json *answer, struct thin_look *look)
+static bool take_answer(const struct json *answer, struct thin_look *look, struct err **errp)
 {
 	const char *state = json_get_text(answer, "state"), *reason = json_get_text(answer, "reason"),
 		   *by = json_get_text(answer, "by");
-	if (!reason && state && strcmp(state, "ended") == 0)
-		reason = "it ends";
-	if (state && strcmp(state, "running") == 0)
+	if (strcmp(state, "running") == 0)
 		look->state = THIN_RUNNING;
-	else if (state && strcmp(state, "paused") == 0)
+	else if (strcmp(state, "paused") == 0)
 		look->state = THIN_PAUSED;
+	else if (!reason)
+		reason = "it ends";
 	look->reason = reason ? strdup(reason) : NULL;
 	look->waits_for_disk = look->state == THIN_PAUSED && by && strcmp(by, "disk") == 0;
+	return !reason || look->reason || err_set_no_memory(errp);
 }
 
 /* Why it does not run, where there is more to say than that. */
@@ -297,10 +298,8 @@ bool thin_machine_look(const struct thin_machine *machine, uint64_t until, struc
 	if (!runs)
 		return look_at_end(machine, ret, errp);
 	AUTO(file_closep) int process = open_process(machine->folder, &ret->pid);
-	if (thin_machine_order(machine, "status", until, &answer, &silent)) {
-		take_answer(answer, ret);
-		return true;
-	}
+	if (thin_machine_order(machine, "status", until, &answer, &silent))
+		return take_answer(answer, ret, errp);
 	if (err_code(silent) == ERR_NOT_FOUND) { /* since */
 		*ret = (struct thin_look){.state = THIN_STOPPED};
 		return look_at_end(machine, ret, errp);
@@ -315,7 +314,8 @@ bool thin_machine_look_settled(const struct thin_machine *machine, uint64_t unti
 	for (;;) {
 		if (!cancel_check(cancel, errp) || !thin_machine_look(machine, until, ret, errp))
 			return false;
-		if (ret->state != THIN_SILENT || clock_monotonic_ns() >= until)
+		/* One more look, without time for an answer, would find less. */
+		if (ret->state != THIN_SILENT || thin_machine_until(LOOK_MS) >= until)
 			return true;
 		free(ret->reason);
 		poll(NULL, 0, LOOK_MS);

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -266,6 +267,43 @@ class Machines(CommandTest):
                            "web01")
             self.assertIsNone(other.poll())
         self.fail_with(1, "not-found", "does not run", "vm", "stop", "web01")
+
+    @contextlib.contextmanager
+    def answering(self, answer):
+        """While its folder is one of a machine that runs, and gives this answer to every order."""
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    client = control.accept()[0]
+                    with client, contextlib.suppress(OSError):
+                        answer(client)
+        with open(self.machine("web01", "lock"), "w", encoding="ascii") as lock, socket.socket(socket.AF_UNIX) as control:
+            fcntl.fcntl(lock, OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            control.bind(self.machine("web01", "control"))
+            control.listen()
+            server = threading.Thread(target=serve)
+            server.start()
+            try:
+                yield
+            finally:
+                control.shutdown(socket.SHUT_RDWR)
+                server.join()
+        os.remove(self.machine("web01", "control"))
+
+    def test_answers_that_say_nothing(self):
+        def say_nothing(client):
+            client.recv(4096)
+            client.sendall(b"{}\n")
+
+        def never_end(client):
+            while True:
+                client.sendall(b" ")
+                time.sleep(0.05)
+        self.create()
+        with self.answering(say_nothing):
+            self.fail_with(1, "busy", "machine 'web01': its answer does not say how it is", "vm", "stop", "--timeout", "0", "web01")
+        with self.answering(never_end):
+            self.assertIn("does not answer", self.listed()["web01"]["reason"])
 
     def test_from_a_point(self):
         environment = {"SALVOR_REPO": self.path("repository"), "SALVOR_PASSPHRASE": "x"}
