@@ -240,9 +240,9 @@ static bool start(struct vmm *vmm, struct err **errp)
 		snprintf(vmm->pause, sizeof(vmm->pause), "%s", ordered);
 	else
 		machine_go_on(vmm->machine);
-	tell_ready(vmm);
 	log_info("machine '%s' %s%s", vmm->config->name, vmm->options.paused ? "waits for the order go-on" : "runs",
 		 vmm->options.no_jail ? ", outside a jail" : "");
+	tell_ready(vmm);
 	return true;
 }
 
